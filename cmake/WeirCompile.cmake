@@ -1,0 +1,24 @@
+# Flags for weir's own targets; nothing global.
+function(weir_compile_options target)
+    set_target_properties(${target} PROPERTIES C_STANDARD 11 C_STANDARD_REQUIRED ON C_EXTENSIONS OFF
+        POSITION_INDEPENDENT_CODE ON C_VISIBILITY_PRESET hidden)
+    target_compile_definitions(${target} PRIVATE _POSIX_C_SOURCE=200809L)
+    target_compile_options(${target} PRIVATE -Wall -Wextra -Wpedantic -Wshadow -Wconversion
+        -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2 -fstack-protector-strong)
+    if(WEIR_WERROR)
+        target_compile_options(${target} PRIVATE -Werror)
+    endif()
+    if(CMAKE_BUILD_TYPE MATCHES "Rel" AND NOT WEIR_SANITIZE)
+        target_compile_options(${target} PRIVATE -D_FORTIFY_SOURCE=2 -fstack-clash-protection)
+    endif()
+    if(WEIR_SANITIZE)
+        target_compile_options(${target} PRIVATE -fsanitize=${WEIR_SANITIZE} -fno-omit-frame-pointer
+            -fno-sanitize-recover=all)
+        target_link_options(${target} PRIVATE -fsanitize=${WEIR_SANITIZE})
+    endif()
+    if(WEIR_COVERAGE)
+        target_compile_options(${target} PRIVATE --coverage)
+        target_link_options(${target} PRIVATE --coverage)
+    endif()
+    target_link_options(${target} PRIVATE -Wl,-z,relro,-z,now -Wl,-z,noexecstack)
+endfunction()
