@@ -1,0 +1,221 @@
+"""A fake AWS JSON server: as much of DynamoDB and SQS as the sinks use, in memory, with every
+signature verified and faults by rule (faults.py).
+
+    aws = AwsServer(tables={"PriceHistory": ("product_id", "timestamp")}, queues=["orders.fifo"])
+    aws.url, aws.tables["PriceHistory"].items, aws.queues["orders.fifo"].messages, aws.faults.set([...])
+"""
+import binascii
+import collections
+import hashlib
+import json
+import threading
+import time
+import uuid
+from decimal import Context, Decimal
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from . import faults as faults_module
+from . import sigv4
+
+KEY_ID, SECRET = "AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
+EXACT = Context(prec=200)  # the default context would round to 28 digits
+BATCH_ITEMS, BATCH_ENTRIES, ENTRY_BYTES = 25, 10, 1024 * 1024
+
+
+class Refused(Exception):
+    def __init__(self, kind, message="", status=400):
+        super().__init__(message)
+        self.kind, self.message, self.status = kind, message, status
+
+
+def key_text(value):
+    (kind, text), = value.items()
+    if kind != "N":
+        return kind, text
+    digits = Decimal(text)
+    if len(digits.as_tuple().digits) > 38:
+        raise Refused("ValidationException", "Number has more than 38 significant digits")
+    return kind, format(digits.normalize(EXACT), "f")
+
+
+class Table:
+    def __init__(self, keys):
+        self.keys, self.items, self.puts = keys, {}, 0
+
+    def key(self, item):
+        try:
+            return tuple(key_text(item[name]) for name in self.keys)
+        except KeyError as missing:
+            raise Refused("ValidationException", f"missing the key {missing} in the item") from None
+
+    def put(self, item):
+        self.puts += 1
+        self.items[self.key(item)] = item
+
+
+class Queue:
+    def __init__(self):
+        self.messages, self.dedup, self.lock = [], {}, threading.Lock()
+
+    def send(self, entry):
+        """Stores an entry and returns its MessageId; a known deduplication id stores nothing."""
+        dedup = entry.get("MessageDeduplicationId")
+        with self.lock:
+            if dedup is not None and dedup in self.dedup:
+                return self.dedup[dedup]
+            message_id = str(uuid.uuid4())
+            if dedup is not None:
+                self.dedup[dedup] = message_id
+            self.messages.append(entry)
+            return message_id
+
+
+class AwsServer:
+    def __init__(self, tables=None, queues=(), rules=()):
+        self.tables = {name: Table(keys) for name, keys in (tables or {}).items()}
+        self.queues = {name: Queue() for name in queues}
+        self.faults = faults_module.Faults(rules)
+        self.lock, self.signature_problems = threading.Lock(), []
+        self.calls = collections.Counter()
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), self.handler())
+        self.server.daemon_threads = True
+        self.url = "http://127.0.0.1:%d" % self.server.server_address[1]
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def queue_url(self, name):
+        return f"{self.url}/000000000000/{name}"
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+    # ---- operations ----
+    def table(self, name):
+        if name not in self.tables:
+            raise Refused("ResourceNotFoundException", "Requested resource not found")
+        return self.tables[name]
+
+    def put_item(self, request):
+        table, item = self.table(request["TableName"]), request["Item"]
+        condition = request.get("ConditionExpression")
+        with self.lock:
+            old = table.items.get(table.key(item))
+            if condition and old is not None and not self.same_event(request, old):
+                raise Refused("ConditionalCheckFailedException", "The conditional request failed")
+            table.put(item)
+        return {}
+
+    @staticmethod
+    def same_event(request, old):
+        """The one condition in use: the item is absent, or a named attribute has a given value."""
+        names = request.get("ExpressionAttributeNames", {})
+        for text, value in request.get("ExpressionAttributeValues", {}).items():
+            for side in request["ConditionExpression"].replace(text, " ").split():
+                attribute = names.get(side, side)
+                if old.get(attribute) == value:
+                    return True
+        return False
+
+    def batch_write_item(self, request, rule=None):
+        left = {}
+        writes = [(name, one["PutRequest"]["Item"])
+                  for name, list_ in request["RequestItems"].items() for one in list_]
+        if not 0 < len(writes) <= BATCH_ITEMS:
+            raise Refused("ValidationException", "between 1 and 25 items are wanted")
+        with self.lock:
+            keys = [(name, self.table(name).key(item)) for name, item in writes]
+            if len(set(keys)) != len(keys):
+                raise Refused("ValidationException", "Provided list of item keys contains duplicates")
+            for index, (name, item) in enumerate(writes):
+                if rule and rule["do"] == "unprocessed" and index % 2:
+                    left.setdefault(name, []).append({"PutRequest": {"Item": item}})
+                else:
+                    self.table(name).put(item)
+        return {"UnprocessedItems": left}
+
+    def send_message_batch(self, request, rule=None):
+        queue = self.queues.get(request["QueueUrl"].rsplit("/", 1)[-1])
+        if queue is None:
+            raise Refused("com.amazonaws.sqs#QueueDoesNotExist", "The specified queue does not exist.")
+        entries = request["Entries"]
+        if len(entries) > BATCH_ENTRIES:
+            raise Refused("com.amazonaws.sqs#TooManyEntriesInBatchRequest")
+        if len({e["Id"] for e in entries}) != len(entries):
+            raise Refused("com.amazonaws.sqs#BatchEntryIdsNotDistinct")
+        if sum(len(e["MessageBody"].encode()) for e in entries) > ENTRY_BYTES:
+            raise Refused("com.amazonaws.sqs#BatchRequestTooLong")
+        good, bad = [], []
+        for index, entry in enumerate(entries):
+            if rule and rule["do"] == "unprocessed" and index % 2:
+                bad.append({"Id": entry["Id"], "SenderFault": rule.get("sender_fault", False),
+                            "Code": rule.get("type", "InternalError"), "Message": "injected"})
+                continue
+            good.append({"Id": entry["Id"], "MessageId": queue.send(entry), **digests(entry)})
+        return {"Successful": good, "Failed": bad}
+
+    def answer(self, op, request, rule):
+        if op == "PutItem":
+            return self.put_item(request)
+        if op == "BatchWriteItem":
+            return self.batch_write_item(request, rule)
+        if op == "SendMessageBatch":
+            return self.send_message_batch(request, rule)
+        raise Refused("UnknownOperationException", op)
+
+    # ---- HTTP ----
+    def handler(self):
+        aws = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True
+
+            def log_message(self, *args):
+                pass
+
+            def reply(self, status, answer, cut=False):
+                body = json.dumps(answer).encode()
+                kind = "1.0"
+                head = (f"HTTP/1.1 {status} Status\r\nContent-Type: application/x-amz-json-{kind}\r\n"
+                        f"x-amzn-RequestId: {uuid.uuid4()}\r\n"
+                        f"x-amz-crc32: {binascii.crc32(body)}\r\n"
+                        f"Date: {time.strftime('%a, %d %b %Y %H:%M:%S GMT', time.gmtime())}\r\n"
+                        f"Content-Length: {len(body)}\r\n\r\n").encode()
+                self.wfile.write(head + (body[: len(body) // 2] if cut else body))
+                if cut:
+                    self.close_connection = True
+
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                op = self.headers.get("X-Amz-Target", "").rpartition(".")[2] or "-"
+                aws.calls[op] += 1
+                wrong = sigv4.problem("POST", self.path, self.headers, body, {KEY_ID: (SECRET, None)})
+                if wrong:
+                    aws.signature_problems.append(f"{op}: {wrong}")
+                    return self.reply(403, {"__type": "InvalidSignatureException", "message": wrong})
+                rule = aws.faults.pick(op)
+                do = rule["do"] if rule else None
+                if do == "error":
+                    return self.reply(rule.get("status", 400), {
+                        "__type": "com.amazonaws.dynamodb.v20120810#" + rule["type"],
+                        "message": rule.get("message", "injected")})
+                if do == "delay":
+                    time.sleep(rule["ms"] / 1000)
+                if do in ("reset", "hang"):
+                    time.sleep(rule.get("ms", 0) / 1000)
+                    self.close_connection = True
+                    return faults_module.reset(self.connection)
+                try:
+                    status, answer = 200, aws.answer(op, json.loads(body), rule)
+                except Refused as no:
+                    status, answer = no.status, {"__type": no.kind, "message": no.message}
+                if do == "cut":
+                    self.close_connection = True
+                    return faults_module.reset(self.connection)
+                return self.reply(status, answer, cut=do == "truncate")
+
+        return Handler
+
+
+def digests(entry):
+    return {"MD5OfMessageBody": hashlib.md5(entry["MessageBody"].encode()).hexdigest()}

@@ -1,0 +1,132 @@
+"""A fake Lambda Runtime API (2018-06-01): hands out invocations and records what the runtime answers.
+
+    api = RuntimeApi()
+    ... start the runtime with AWS_LAMBDA_RUNTIME_API=api.address ...
+    answer = api.invoke(event_bytes, deadline_ms=3000)
+    answer.kind     "response" or "error"; what the *first* report of the invocation was
+    answer.reports  every report made for it, in order: (kind, status that we gave, headers, body)
+"""
+import collections
+import json
+import queue
+import threading
+import time
+import uuid
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+BASE = "/2018-06-01/runtime/"
+Report = collections.namedtuple("Report", "kind status headers body")
+
+
+class RuntimeGone(Exception):
+    """The runtime ended, or did not answer in time."""
+
+
+class Answer:
+    def __init__(self, request_id):
+        self.request_id, self.reports, self.done = request_id, [], threading.Event()
+        self.seconds = 0.0
+
+    kind = property(lambda self: self.reports[0].kind)
+    body = property(lambda self: self.reports[0].body)
+    headers = property(lambda self: self.reports[0].headers)
+    json = property(lambda self: json.loads(self.body))
+
+
+class RuntimeApi:
+    def __init__(self):
+        self.events, self.answers, self.init_errors = queue.Queue(), {}, []
+        self.lock, self.next_calls = threading.Lock(), 0
+        self.waiting = threading.Event()  # the runtime has asked for its next invocation
+        self.init_failed = threading.Event()
+        self.report_status = []  # statuses for the next reports, then 202
+        api = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True
+
+            def log_message(self, *args):
+                pass
+
+            def reply(self, status, body=b'{"status":"OK"}\n', headers=()):
+                head = f"HTTP/1.1 {status} Status\r\nContent-Length: {len(body)}\r\n"
+                head += "".join(f"{name}: {value}\r\n" for name, value in headers)
+                self.wfile.write(head.encode() + b"\r\n" + body)
+
+            def do_GET(self):
+                if self.path != BASE + "invocation/next":
+                    return self.reply(404, b"{}")
+                api.next_calls += 1
+                api.waiting.set()
+                item = api.events.get()
+                if item is None:  # closing: drop the connection, as a vanished API would
+                    self.close_connection = True
+                    return None
+                answer, event, headers = item
+                api.waiting.clear()
+                return self.reply(200, event, headers)
+
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                if self.headers.get("Transfer-Encoding"):
+                    return self.reply(411, b"{}")
+                if self.path == BASE + "init/error":
+                    api.init_errors.append((dict(self.headers), body))
+                    api.init_failed.set()
+                    return self.reply(202)
+                parts = self.path[len(BASE):].split("/")
+                if len(parts) != 3 or parts[0] != "invocation" or parts[2] not in ("response", "error"):
+                    return self.reply(404, b"{}")
+                return self.report(parts[1], parts[2], body)
+
+            def report(self, request_id, kind, body):
+                with api.lock:
+                    answer = api.answers.get(request_id)
+                    if answer is None:
+                        return self.reply(400, b'{"errorType":"InvalidRequestID"}')
+                    status = api.report_status.pop(0) if api.report_status else 202
+                    accepted = any(r.status == 202 for r in answer.reports)
+                    status = 403 if accepted else status
+                    answer.reports.append(Report(kind, status, dict(self.headers), body))
+                self.reply(status, b"{}")
+                if status != 413:  # after 413 the runtime owes another report
+                    answer.done.set()
+                return None
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.address = "127.0.0.1:%d" % self.server.server_address[1]
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def start_invoke(self, event, deadline_ms=60000, **headers):
+        """Queues an invocation and returns its Answer, not yet done."""
+        answer = Answer(str(uuid.uuid4()))
+        deadline = int(time.time() * 1000) + deadline_ms
+        head = [("Lambda-Runtime-Aws-Request-Id", answer.request_id),
+                ("Lambda-Runtime-Deadline-Ms", deadline),
+                ("Lambda-Runtime-Invoked-Function-Arn",
+                 "arn:aws:lambda:us-east-1:123456789012:function:weir"),
+                ("Content-Type", "application/json")]
+        head += [(name.replace("_", "-"), value) for name, value in headers.items()]
+        with self.lock:
+            self.answers[answer.request_id] = answer
+        self.events.put((answer, event, head))
+        return answer
+
+    def invoke(self, event, deadline_ms=60000, alive=None, **headers):
+        """Invokes and waits for the report. `alive` tells whether the runtime still runs."""
+        began = time.monotonic()
+        answer = self.start_invoke(event, deadline_ms, **headers)
+        while not answer.done.wait(0.02):
+            if alive is not None and not alive() and not answer.done.wait(0.2):
+                raise RuntimeGone("the runtime ended during the invocation")
+            if time.monotonic() - began > deadline_ms / 1000 + 5:
+                raise RuntimeGone("no report 5 s after the deadline")
+        answer.seconds = time.monotonic() - began
+        return answer
+
+    def close(self):
+        self.events.put(None)
+        self.server.shutdown()
+        self.server.server_close()
