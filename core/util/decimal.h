@@ -25,6 +25,7 @@ bool decimal_text_equal(weir_str a, weir_str b);
 /* One spelling per value ("1.25e3" style of our own), for keys and hashes. Writes at most
  * DECIMAL_CANONICAL_MAX bytes, returns the length. */
 size_t decimal_canonical(const struct decimal *value, char out[DECIMAL_CANONICAL_MAX]);
-/* a - b written plainly ("+2.5", "-0.01") into out; false when it would need more than 38 digits. */
+/* a - b written plainly ("+2.5", "-0.01", "0") into out; false, and nothing written, when that would
+ * need more than 38 digits, zeros included. */
 bool decimal_difference(const struct decimal *a, const struct decimal *b, struct buf *out);
 #endif

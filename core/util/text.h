@@ -9,6 +9,9 @@ int sequence_cmp(weir_str a, weir_str b);     /* as numbers, leading zeros ignor
 weir_str sequence_significant(weir_str digits); /* without leading zeros; "0" for zero */
 
 bool utf8_valid(const char *bytes, size_t len); /* no overlongs, no surrogates, up to U+10FFFF */
+/* The first character of the bytes into *code; the bytes it takes, 0 when they do not begin with one. */
+size_t utf8_decode(const char *bytes, size_t len, uint32_t *code);
+size_t utf8_encode(uint32_t code, char out[4]); /* up to U+1FFFFF; returns the bytes written */
 
 /* Standard alphabet with padding, strict. Decoded length, or -1. `out` needs len / 4 * 3 bytes and
  * may be the same memory as `text`. */
@@ -37,7 +40,9 @@ int buf_put_iso_time(struct buf *buf, int64_t unix_us, int fraction_digits);
 uint64_t hash_bytes(uint64_t seed, const void *bytes, size_t len);
 #define HASH_SEED 0xcbf29ce484222325ull
 
-/* Optimal string alignment distance, at most `limit` + 1; for "did you mean". */
+/* Optimal string alignment distance, at most `limit` + 1; for "did you mean". Different words of which
+ * one is longer than EDIT_WORD_BYTES count as too far apart. */
+enum { EDIT_WORD_BYTES = 128 };
 size_t edit_distance(weir_str a, weir_str b, size_t limit);
 /* The nearest of `names` (NULL-terminated) within max(1, len/3), or NULL. */
 const char *nearest_name(weir_str word, const char *const *names);
