@@ -1,0 +1,29 @@
+#include "util/seam.h"
+
+#include <strings.h>
+
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
+weir_str http_answer_header(const struct http_call *call, const char *name)
+{
+    weir_str left = buf_str(&call->answer_headers);
+    size_t name_len = strlen(name);
+    while (left.len) {
+        const char *newline = memchr(left.ptr, '\n', left.len);
+        size_t line = newline ? (size_t)(newline - left.ptr) + 1 : left.len;
+        if (line > name_len && left.ptr[name_len] == ':' &&
+            strncasecmp(left.ptr, name, name_len) == 0) {
+            const char *at = left.ptr + name_len + 1, *end = left.ptr + line;
+            while (at < end && is_blank(*at))
+                at++;
+            while (end > at && (is_blank(end[-1]) || end[-1] == '\r' || end[-1] == '\n'))
+                end--;
+            return (weir_str){at, (size_t)(end - at)};
+        }
+        left = (weir_str){left.ptr + line, left.len - line};
+    }
+    return STR_NONE;
+}
