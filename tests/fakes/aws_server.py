@@ -193,7 +193,7 @@ class AwsServer:
                 if wrong:
                     aws.signature_problems.append(f"{op}: {wrong}")
                     return self.reply(403, {"__type": "InvalidSignatureException", "message": wrong})
-                rule = aws.faults.pick(op)
+                rule = aws.faults.pick(op, body)
                 do = rule["do"] if rule else None
                 if do == "error":
                     return self.reply(rule.get("status", 400), {

@@ -87,7 +87,7 @@ class FaultProxy:
             def do_POST(self):
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
                 op = self.headers.get("X-Amz-Target", "").rpartition(".")[2] or "-"
-                rule = proxy.faults.pick(op)
+                rule = proxy.faults.pick(op, body)
                 do = rule["do"] if rule else None
                 if do == "error":
                     error = {"__type": proxy.error_prefix + rule["type"], "message": "injected"}

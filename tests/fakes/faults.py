@@ -13,6 +13,7 @@ A rule is a dict; the first one that applies to a request wins.
              truncate     carried out; headers and half of the body are sent
              unprocessed  BatchWriteItem: every second item comes back, the rest is carried out
              hang         no answer for `ms`, then the connection is closed; not carried out
+    match  bytes: only requests whose body holds them
     odds   0..1: act with this chance only (drawn from the seed)
 """
 import collections
@@ -34,11 +35,11 @@ class Faults:
             self.seen.clear()
             self.acted.clear()
 
-    def pick(self, op):
+    def pick(self, op, body=b""):
         with self.lock:
             self.stats[op] += 1
             for index, rule in enumerate(self.rules):
-                if rule.get("op", "*") not in ("*", op):
+                if rule.get("op", "*") not in ("*", op) or rule.get("match", b"") not in body:
                     continue
                 self.seen[index] += 1
                 count = self.seen[index] - rule.get("skip", 0)

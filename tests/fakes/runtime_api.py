@@ -9,6 +9,7 @@
 import collections
 import json
 import queue
+import socket
 import threading
 import time
 import uuid
@@ -33,6 +34,16 @@ class Answer:
     json = property(lambda self: json.loads(self.body))
 
 
+def gone(connection):
+    """Has the peer closed? Nothing else arrives while a runtime waits for its next event."""
+    try:
+        return connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+
+
 class RuntimeApi:
     def __init__(self):
         self.events, self.answers, self.init_errors = queue.Queue(), {}, []
@@ -40,6 +51,7 @@ class RuntimeApi:
         self.waiting = threading.Event()  # the runtime has asked for its next invocation
         self.init_failed = threading.Event()
         self.report_status = []  # statuses for the next reports, then 202
+        self.closed = False
         api = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -59,8 +71,8 @@ class RuntimeApi:
                     return self.reply(404, b"{}")
                 api.next_calls += 1
                 api.waiting.set()
-                item = api.events.get()
-                if item is None:  # closing: drop the connection, as a vanished API would
+                item = api.take(self.connection)
+                if item is None:  # gone: drop the connection, as a vanished API would
                     self.close_connection = True
                     return None
                 answer, event, headers = item
@@ -99,6 +111,21 @@ class RuntimeApi:
         self.address = "127.0.0.1:%d" % self.server.server_address[1]
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
+    def take(self, connection):
+        """The next event for a waiting runtime; None when it or the API has gone."""
+        while not self.closed:
+            try:
+                item = self.events.get(timeout=0.2)
+            except queue.Empty:
+                if gone(connection):
+                    return None
+                continue
+            if gone(connection):  # killed while it waited: the event is the next one's
+                self.events.put(item)
+                return None
+            return item
+        return None
+
     def start_invoke(self, event, deadline_ms=60000, **headers):
         """Queues an invocation and returns its Answer, not yet done."""
         answer = Answer(str(uuid.uuid4()))
@@ -127,6 +154,6 @@ class RuntimeApi:
         return answer
 
     def close(self):
-        self.events.put(None)
+        self.closed = True
         self.server.shutdown()
         self.server.server_close()
