@@ -27,20 +27,14 @@ sys.path.insert(0, str(ROOT / "tests"))
 from fakes import aws_server, runtime_api  # noqa: E402  (found by the line above)
 
 
-def find(name, *places):
-    for place in places:
-        if (BUILD / place / name).exists():
-            return BUILD / place / name
-    raise SystemExit(f"{name} is not built in {BUILD}")
-
-
-WEIR = find("weir", ".", "bin", "core")
+WEIR = BUILD / "weir"
+if not WEIR.exists():
+    raise SystemExit(f"{WEIR} is not built")
 
 
 def plugin_dirs():
-    """Folders that hold plugins, the bundled ones first, then the tests' own."""
-    found = sorted({str(p.parent) for p in BUILD.rglob("*.so")})
-    return sorted(found, key=lambda folder: "/tests/" in folder)
+    """The bundled plugins, and the tests' own."""
+    return [str(BUILD / "plugins"), str(BUILD / "tests" / "plugins")]
 
 
 # ---- processes ----
@@ -100,7 +94,9 @@ def emulator(name, *arguments, ports=1, **options):
     subprocess.run([script, "--fetch"], check=True)
     port = free_port(ports)
     log = tempfile.TemporaryFile()
-    process = start([script, "--exec", "--port", port, *arguments], stdout=log, stderr=log, **options)
+    # A server must not outlive this program, even when that is killed.
+    process = start(["setpriv", "--pdeathsig", "KILL", script, "--exec", "--port", port, *arguments],
+                    stdout=log, stderr=log, **options)
     until(lambda: process.poll() is not None or listening(port), 90, f"{name} answers")
     if process.poll() is not None:
         log.seek(0)
