@@ -1,0 +1,13 @@
+/* Sound C, but an address inside the code has to be relocated. */
+#include "sink.h"
+
+__asm__(".text\n.local relocated\nrelocated: .quad weir_plugin_entry\n");
+
+static int32_t textrel_record(void *self, const weir_record *record)
+{
+    (void)self;
+    (void)record;
+    return WEIR_OK;
+}
+
+PLUGIN("textrel", .open = plain_open, .record = textrel_record)
