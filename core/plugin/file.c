@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -72,14 +73,14 @@ static int check_parents(char *dir, const struct plugin_search *search, struct e
 static int open_checked(const char *path, const struct plugin_search *search, int *out,
                         struct err *err)
 {
-    char real[PATH_MAX];
+    char dir[PATH_MAX], real[PATH_MAX];
     const char *slash = strrchr(path, '/');
-    struct buf dir;
-    buf_init(&dir, PATH_MAX);
-    buf_put(&dir, path, slash == path ? 1 : (size_t)(slash - path));
-    const char *found = dir.failed ? NULL : realpath(buf_cstr(&dir), real);
-    int rc = dir.failed ? -ENAMETOOLONG : found ? 0 : -errno;
-    buf_done(&dir);
+    size_t len = slash == path ? 1 : (size_t)(slash - path);
+    if (len >= sizeof dir)
+        return err_set(err, -EINVAL, "%.100s...: the path is too long; help: move the file", path);
+    memcpy(dir, path, len);
+    dir[len] = '\0';
+    int rc = realpath(dir, real) ? 0 : -errno;
     if (rc == -ENOENT || rc == -ENOTDIR)
         return -ENOENT;
     if (rc < 0)
@@ -241,23 +242,28 @@ static int not_found(const char *name, const struct plugin_search *search, struc
     return -ENOENT;
 }
 
+/* `path` in hand, opened; its copy is the file's. */
+static int found(const char *path, const struct plugin_search *search, struct plugin_file *file,
+                 struct err *err)
+{
+    int rc = open_checked(path, search, &file->fd, err);
+    if (rc < 0)
+        return rc;
+    file->path = mem_dup0(path, strlen(path));
+    return file->path ? 0 : err_set(err, -ENOMEM, "%s: out of memory", path);
+}
+
 static int find_bare(const char *name, const struct plugin_search *search, struct plugin_file *file,
                      struct err *err)
 {
+    char path[PATH_MAX];
     for (const char *const *dir = search->dirs; dir && *dir; dir++) {
-        struct buf path;
-        buf_init(&path, PATH_MAX);
-        if (buf_printf(&path, "%s/%s.so", *dir, name) < 0) {
-            buf_done(&path);
-            return err_set(err, -ENOMEM, "plugin \"%.64s\": no memory, or a path too long", name);
-        }
-        int rc = open_checked(buf_cstr(&path), search, &file->fd, err);
-        if (rc != -ENOENT) {
-            file->path = mem_dup0(path.ptr, path.len);
-            buf_done(&path);
-            return rc < 0 || file->path ? rc : err_set(err, -ENOMEM, "out of memory");
-        }
-        buf_done(&path);
+        int len = snprintf(path, sizeof path, "%s/%s.so", *dir, name);
+        if (len < 0 || (size_t)len >= sizeof path)
+            continue; /* no file can have such a path */
+        int rc = found(path, search, file, err);
+        if (rc != -ENOENT)
+            return rc;
     }
     return not_found(name, search, err);
 }
@@ -265,14 +271,12 @@ static int find_bare(const char *name, const struct plugin_search *search, struc
 static int find_absolute(const char *path, const struct plugin_search *search,
                          struct plugin_file *file, struct err *err)
 {
-    int rc = open_checked(path, search, &file->fd, err);
+    int rc = found(path, search, file, err);
     if (rc == -ENOENT)
         return err_set(err, rc,
                        "%s: no such file; help: build it, or name the plugin alone to have it "
                        "looked up",
                        path);
-    if (rc == 0 && !(file->path = mem_dup0(path, strlen(path))))
-        rc = err_set(err, -ENOMEM, "out of memory");
     return rc;
 }
 
