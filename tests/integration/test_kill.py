@@ -70,10 +70,10 @@ def F29_F70_sqlite_store():
                                 "config": {"store": "sqlite", "path": str(path / "h.db"), "announce": False}}})
 
         def stored():
-            return rows(path / "h.db", "SELECT count(*) FROM PriceHistory")[0][0]
+            return rows(path / "h.db", "SELECT count(*) FROM price_history")[0][0]
 
         batches, figures = kill_sweep(path, stored)
-        judge([tuple(map(str, r)) for r in rows(path / "h.db", "SELECT product_id, old_price, new_price FROM PriceHistory")],
+        judge([tuple(map(str, r)) for r in rows(path / "h.db", "SELECT product_id, old_price, new_price FROM price_history")],
               batches, figures)
 
 

@@ -409,7 +409,7 @@ def F29_nothing_is_deferred_past_the_answer():
             for turn in range(10):
                 equal(runtime.invoke(events.batch(changes(20, first=1 + 20 * turn))).json, SUCCESS)
                 runtime.kill()
-                equal(rows(path / "h.db", "SELECT count(*) FROM PriceHistory"), [(20 * (turn + 1),)])
+                equal(rows(path / "h.db", "SELECT count(*) FROM price_history"), [(20 * (turn + 1),)])
                 runtime.start()
 
 

@@ -19,7 +19,7 @@ def price_sink(path, **more):
 
 def stored(path):
     return sorted((p, str(o), str(n)) for p, o, n in
-                  rows(path / "h.db", "SELECT product_id, old_price, new_price FROM PriceHistory"))
+                  rows(path / "h.db", "SELECT product_id, old_price, new_price FROM price_history"))
 
 
 def run(cfg, source, stdin=None, **options):
