@@ -20,7 +20,7 @@ struct node {
     const char *val;     /* inner value: string content without quotes, or '{'/'[' or literal */
     uint32_t key_bytes, val_bytes;
     uint32_t next;       /* distance to the node after this one's subtree; children are [1, next) */
-    uint32_t bits;       /* NODE_*: type, escape flags, distance back to the record's head */
+    uint32_t bits;       /* node.h: type, escape flags, place among the record's nodes */
 };
 
 enum batch_shape {
@@ -37,18 +37,22 @@ struct record {
     weir_str raw;                 /* as received; Kinesis: the JSON inside `data` */
     weir_str event_id, event_name, sequence, stream_arn, table, region;
     weir_str envelope_sequence;   /* Kinesis only: the position; `sequence` is empty then */
+    weir_str envelope_id;         /* Kinesis only: the eventID around the record's own */
     int64_t created_us;
     uint64_t item_hash;           /* of the canonical item key: the lane for order: item */
     uint64_t matched;             /* bit i: sink i wants it */
     uint64_t unmet;               /* bit i: sink i would have to see an image that the record has not got */
+    _Atomic(struct lazy *) lazy;  /* results made on first access; record/lazy.h */
     const char *poison;           /* why it could not be decoded; NULL = sound. Static text */
     uint32_t poison_offset;       /* byte in the batch */
     uint32_t index;               /* its place among all records of the batch, from 0 */
+    uint32_t node_count;          /* nodes, directly behind this struct */
     uint8_t event;                /* WEIR_INSERT ..., 0 = another name */
     uint8_t precision;            /* 1 s, 2 ms, 3 us, 0 none */
     uint8_t images;               /* WEIR_KEYS|OLD|NEW that it has, built or not */
     uint8_t view;                 /* images that the stream's view type promises; 0 = not said */
     bool ttl_delete, pipes, kinesis;
+    bool lambda_form;             /* `raw` is in the shape that Lambda gets */
 };
 
 struct batch {
@@ -57,13 +61,12 @@ struct batch {
     char *bytes;               /* owned; 64 zero bytes behind bytes_len */
     size_t bytes_len;
     struct arena arena;        /* nodes, records, decoded Kinesis data */
-    struct record **records;   /* kept: those that matched a sink, would have (unmet), or are poison */
+    struct record **records;   /* owned. Kept: those that matched a sink, would have (unmet), or are poison */
     size_t record_count;
     size_t read_count;         /* all records seen, kept or not */
     weir_str last_sequence;    /* of the last record with a readable position */
     weir_str next_iterator;    /* GetRecords: NextShardIterator, unescaped; ptr NULL = absent or null */
     weir_str source_arn, shard; /* given by the source, for shapes whose records do not carry them */
-    _Atomic(struct lazy *) lazy[64];
     uint64_t matched_count[64]; /* per sink: records with its bit in `matched` or `unmet`; poison not counted */
 };
 

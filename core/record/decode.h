@@ -1,0 +1,110 @@
+/* Inside the decoder: one pass over a body, record by record. The record at work stands with its
+ * nodes in one growing block (`head`), which is copied to the batch's arena only when the record is
+ * kept: what no sink wants costs no memory, and nodes refer to each other by distance, so that the
+ * block can move. */
+#ifndef WEIR_RECORD_DECODE_H
+#define WEIR_RECORD_DECODE_H
+#include "record/node.h"
+#include "record/scan.h"
+
+/* Members of an envelope that are the same bytes in every record of one stream, remembered after
+ * their first full parse: from behind eventName's value up to dynamodb's, and from behind
+ * SizeBytes' value to the record's end. */
+struct run {
+    const char *at;
+    size_t len;
+    uint32_t seen; /* members that it holds, enum member bits */
+};
+
+struct decoder {
+    struct batch *batch;
+    const struct match_plan *plan;
+    struct record *head; /* block of the record at work: the struct, then its nodes */
+    uint32_t node_count, node_cap;
+    uint32_t max_values, max_records;
+    size_t record_cap;    /* of batch->records */
+    size_t foreign_count; /* records that are no stream records at all */
+    struct scan scan;
+    const char *end;          /* of the body */
+    const char *record_start; /* of the record at work, for poison */
+    uint32_t seen;            /* members that the record at work had so far */
+    uint32_t wanted;          /* images to build for it, WEIR_* bits */
+    uint32_t image_at[3]; /* index + 1 of the nodes of its keys, old and new image; 0 = not built */
+    bool capital_user;    /* its userIdentity is spelled as the API does, not as Lambda */
+    int status;           /* why the body can't go on: -EBADMSG (see scan), -EMSGSIZE, -ENOMEM */
+    bool out_of_memory;
+    bool pipes;        /* the records stand in a bare array */
+    bool cut_at_lines; /* an unbalanced document was seen: resume at line ends from here on */
+    weir_str data;     /* raw base64 of the Kinesis envelope at work */
+    uint32_t data_escaped;
+    uint64_t hash_seed;
+    struct run lead, tail;
+    uint32_t *slots; /* hash table for large maps */
+    size_t slot_count;
+};
+
+enum member {
+    M_UNKNOWN = 0,
+    M_EVENT_ID = 1 << 0,
+    M_EVENT_NAME = 1 << 1,
+    M_REGION = 1 << 2,
+    M_DYNAMODB = 1 << 3,
+    M_ARN = 1 << 4,
+    M_USER = 1 << 5,
+    M_TABLE = 1 << 6,
+    M_FORMAT = 1 << 7,
+    M_KINESIS = 1 << 8,
+    M_CREATED = 1 << 9,
+    M_KEYS = 1 << 10,
+    M_NEW = 1 << 11,
+    M_OLD = 1 << 12,
+    M_SEQUENCE = 1 << 13,
+    M_SIZE = 1 << 14,
+    M_VIEW = 1 << 15,
+    M_DATA = 1 << 16,
+    M_ENVELOPE_SEQUENCE = 1 << 17,
+    M_TYPE = 1 << 18,
+    M_PRINCIPAL = 1 << 19,
+    M_RECORDS = 1 << 20,
+    M_NEXT = 1 << 21,
+    M_CAPITAL = 1 << 22, /* of userIdentity: spelled as the API does */
+    M_EVENT_SOURCE = 1 << 23
+};
+/* The member that a name means, whatever object it stands in. `name` as written. */
+enum member member_named(weir_str name, uint32_t escaped);
+
+/* ---- image.c ---- `p` on the '{' of a map of attributes; its node is the next one. Validates
+ * everything, N by DynamoDB's grammar, B as base64, no name twice. */
+const char *image_build(struct decoder *d, const char *p, unsigned depth);
+bool base64_valid(const char *p, size_t len); /* a NUL or any byte may follow */
+
+/* ---- fields.c ---- one record's object, `p` on its '{', into d->head. `inner`: it is what a
+ * Kinesis envelope held. */
+const char *record_parse(struct decoder *d, const char *p, bool inner);
+/* A string without its escapes; arena memory where it has some. */
+weir_str plain_text(struct decoder *d, weir_str raw, uint32_t escaped);
+
+/* ---- head.c ---- the record at work */
+int head_reserve(struct decoder *d, uint32_t nodes); /* room for so many nodes; -ENOMEM, -E2BIG */
+void head_begin(struct decoder *d, const char *start);
+/* All members were read: what follows from them. */
+void head_finish(struct decoder *d, weir_str raw);
+/* Matches, then keeps or drops. 0, or d->status. */
+int head_keep(struct decoder *d);
+int head_store(
+    struct decoder *d); /* keeps it: into the arena, among the batch's records. 0, -ENOMEM */
+
+/* ---- poison.c ---- makes the record at work a poison record of the bytes [start, end) for the
+ * fault in d->scan, and reads of it what can be read. */
+void poison_fill(struct decoder *d, const char *start, const char *end);
+
+/* ---- one.c ---- one record of a body: sound, poison, kept or not. Returns behind it; NULL with
+ * d->status when the body can't go on. `line`: it is a document of its own in a body of lines. */
+const char *record_one(struct decoder *d, const char *p, bool line);
+const char *line_end(const struct decoder *d, const char *p);
+const char *decode_bad(struct decoder *d, const char *at,
+                       const char *reason); /* NULL, status -EBADMSG */
+
+/* ---- shape.c ---- the whole body. 0 or d->status. */
+int body_decode(struct decoder *d, const char *p, bool lines);
+#endif

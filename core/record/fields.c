@@ -1,0 +1,353 @@
+/* One record's object: its members into struct record, its images into nodes. */
+#include "record/fields.h"
+
+#include "record/created.h"
+#include "record/match.h"
+#include "util/text.h"
+
+/* Images and records that are null are as good as absent (Kinesis records say userIdentity: null).
+ */
+static bool skip_null(const char **p)
+{
+    if (memcmp(*p, "null", 4) != 0)
+        return false;
+    *p += 4;
+    return true;
+}
+
+weir_str plain_text(struct decoder *d, weir_str raw, uint32_t escaped)
+{
+    if (!escaped)
+        return raw;
+    char *clean = arena_alloc(&d->batch->arena, raw.len + 1, 1);
+    if (!clean) {
+        d->out_of_memory = true;
+        return STR_NONE;
+    }
+    return (weir_str){clean, json_unescape(raw, clean)};
+}
+
+static const char *text_field(struct decoder *d, const char *p, weir_str *out)
+{
+    uint32_t escaped = 0;
+    if (unlikely(*p != '"'))
+        return skip_null(&p) ? p
+                             : scan_fail(&d->scan, p, "a member has the wrong type: expected text");
+    const char *end = scan_text(&d->scan, p + 1, &escaped);
+    if (!end)
+        return NULL;
+    *out = plain_text(d, (weir_str){p + 1, (size_t)(end - p - 1)}, escaped);
+    return end + 1;
+}
+
+static const char *sequence_field(struct decoder *d, const char *p, weir_str *out)
+{
+    const char *start = p;
+    p = text_field(d, p, out);
+    if (p && out->ptr && !sequence_valid(*out))
+        return scan_fail(&d->scan, start, "SequenceNumber is not a number of up to 128 digits");
+    return p;
+}
+
+static const char *created_field(struct decoder *d, const char *p)
+{
+    const char *end = *p == '-' || (*p >= '0' && *p <= '9') ? scan_number(&d->scan, p) : NULL;
+    struct record *record = d->head;
+    if (end && created_parse(p, end, &record->created_us, &record->precision) == 0)
+        return end;
+    if (!end && skip_null(&p))
+        return p;
+    return scan_fail(&d->scan, p, "ApproximateCreationDateTime is not a time");
+}
+
+/* ---- names ---- */
+
+struct known {
+    const char *name;
+    enum member member;
+};
+
+static enum member find(weir_str name, const struct known *known)
+{
+    for (; known->name; known++)
+        if (memcmp(name.ptr, known->name, name.len) == 0)
+            return known->member;
+    return M_UNKNOWN;
+}
+
+/* By length first: at most four names share one. */
+static enum member member_plain(weir_str name)
+{
+    static const struct known len4[] = {
+        {"Keys", M_KEYS}, {"data", M_DATA}, {"type", M_TYPE}, {"Type", M_TYPE | M_CAPITAL}, {0}};
+    static const struct known len7[] = {
+        {"eventID", M_EVENT_ID}, {"kinesis", M_KINESIS}, {"Records", M_RECORDS}, {0}};
+    static const struct known len8[] = {
+        {"dynamodb", M_DYNAMODB}, {"NewImage", M_NEW}, {"OldImage", M_OLD}, {0}};
+    static const struct known len9[] = {{"eventName", M_EVENT_NAME},
+                                        {"awsRegion", M_REGION},
+                                        {"SizeBytes", M_SIZE},
+                                        {"tableName", M_TABLE},
+                                        {0}};
+    static const struct known len11[] = {{"principalId", M_PRINCIPAL},
+                                         {"PrincipalId", M_PRINCIPAL | M_CAPITAL},
+                                         {"eventSource", M_EVENT_SOURCE},
+                                         {0}};
+    static const struct known len12[] = {{"userIdentity", M_USER}, {"recordFormat", M_FORMAT}, {0}};
+    static const struct known len14[] = {{"SequenceNumber", M_SEQUENCE},
+                                         {"sequenceNumber", M_ENVELOPE_SEQUENCE},
+                                         {"StreamViewType", M_VIEW},
+                                         {"eventSourceARN", M_ARN},
+                                         {0}};
+    static const struct known len17[] = {{"NextShardIterator", M_NEXT}, {0}};
+    static const struct known len27[] = {{"ApproximateCreationDateTime", M_CREATED}, {0}};
+    static const struct known *const by_length[28] = {
+        [4] = len4,   [7] = len7,   [8] = len8,   [9] = len9,  [11] = len11,
+        [12] = len12, [14] = len14, [17] = len17, [27] = len27};
+    return name.len < 28 && by_length[name.len] ? find(name, by_length[name.len]) : M_UNKNOWN;
+}
+
+enum member member_named(weir_str name, uint32_t escaped)
+{
+    char clean[256];
+    if (!escaped)
+        return member_plain(name);
+    if (name.len > sizeof clean) /* no known name is that long, even when all of it is escaped */
+        return M_UNKNOWN;
+    return member_plain((weir_str){clean, json_unescape(name, clean)});
+}
+
+const char *member_begin(struct scan *scan, const char *p, enum member *member)
+{
+    uint32_t escaped = 0;
+    if (unlikely(*p != '"'))
+        return scan_fail(scan, p, "expected a name");
+    const char *end = scan_text(scan, p + 1, &escaped);
+    if (unlikely(!end))
+        return NULL;
+    *member = member_named((weir_str){p + 1, (size_t)(end - p - 1)}, escaped);
+    return scan_colon(scan, end + 1);
+}
+
+const char *object_next(struct scan *scan, const char *p, bool *more)
+{
+    p = scan_space(p);
+    *more = *p == ',';
+    if (*more)
+        return scan_space(p + 1);
+    return *p == '}' ? p + 1 : scan_fail(scan, p, "expected ',' or '}'");
+}
+
+const char *object_open(struct scan *scan, const char *p, bool *more)
+{
+    if (*p != '{')
+        return scan_fail(scan, p, "expected an object");
+    p = scan_space(p + 1);
+    *more = *p != '}';
+    return *more ? p : p + 1;
+}
+
+/* What is known may stand only once in its object; the names of all objects differ. */
+static bool seen_twice(struct decoder *d, const char *p, enum member member)
+{
+    if (likely(!(d->seen & (uint32_t)member))) {
+        d->seen |= (uint32_t)member;
+        return false;
+    }
+    scan_fail(&d->scan, p, "one member twice");
+    return true;
+}
+
+/* ---- the dynamodb object ---- */
+
+static const char *image_field(struct decoder *d, const char *p, int which)
+{
+    static const int slot[] = {[WEIR_KEYS] = 0, [WEIR_OLD] = 1, [WEIR_NEW] = 2};
+    if (*p != '{')
+        return skip_null(&p) ? p : scan_fail(&d->scan, p, "an image is not an object");
+    d->head->images |= (uint8_t)which;
+    if (!(d->wanted & (uint32_t)which))
+        return scan_skip(&d->scan, p, 2);
+    uint32_t index = d->node_count;
+    p = image_build(d, p, 2);
+    if (p)
+        d->image_at[slot[which]] = index + 1;
+    return p;
+}
+
+static const char *view_field(struct decoder *d, const char *p)
+{
+    weir_str view = STR_NONE;
+    p = text_field(d, p, &view);
+    if (str_is(view, "NEW_AND_OLD_IMAGES"))
+        d->head->view = WEIR_KEYS | WEIR_OLD | WEIR_NEW;
+    else if (str_is(view, "NEW_IMAGE"))
+        d->head->view = WEIR_KEYS | WEIR_NEW;
+    else if (str_is(view, "OLD_IMAGE"))
+        d->head->view = WEIR_KEYS | WEIR_OLD;
+    else if (str_is(view, "KEYS_ONLY"))
+        d->head->view = WEIR_KEYS;
+    return p;
+}
+
+static const char *change_member(struct decoder *d, const char *p, enum member member)
+{
+    switch (member) {
+    case M_KEYS:
+        return image_field(d, p, WEIR_KEYS);
+    case M_NEW:
+        return image_field(d, p, WEIR_NEW);
+    case M_OLD:
+        return image_field(d, p, WEIR_OLD);
+    case M_CREATED:
+        return created_field(d, p);
+    case M_SEQUENCE:
+        return sequence_field(d, p, &d->head->sequence);
+    case M_VIEW:
+        return view_field(d, p);
+    default:
+        return scan_skip(&d->scan, p, 2);
+    }
+}
+
+static const char *change_parse(struct decoder *d, const char *p)
+{
+    enum member member;
+    bool more;
+    const char *name = object_open(&d->scan, p, &more);
+    while (name && more) {
+        p = member_begin(&d->scan, name, &member);
+        if (!p || seen_twice(d, name, member & M_OF_CHANGE))
+            return NULL;
+        p = change_member(d, p, member);
+        name = p ? object_next(&d->scan, p, &more) : NULL;
+    }
+    return name;
+}
+
+/* ---- the record ---- */
+
+/* Only DynamoDB's own TTL deletes carry this pair; both spellings of the names occur. */
+static const char *user_parse(struct decoder *d, const char *p)
+{
+    weir_str type = STR_NONE, principal = STR_NONE;
+    enum member member;
+    bool more;
+    if (skip_null(&p))
+        return p;
+    const char *name = object_open(&d->scan, p, &more);
+    while (name && more) {
+        p = member_begin(&d->scan, name, &member);
+        if (!p)
+            return NULL;
+        d->capital_user |= (member & M_CAPITAL) != 0;
+        if (member & (M_TYPE | M_PRINCIPAL))
+            p = text_field(d, p, member & M_TYPE ? &type : &principal);
+        else
+            p = scan_skip(&d->scan, p, 2);
+        name = p ? object_next(&d->scan, p, &more) : NULL;
+    }
+    d->head->ttl_delete = str_is(type, "Service") && str_is(principal, "dynamodb.amazonaws.com");
+    return name;
+}
+
+static const char *event_name_field(struct decoder *d, const char *p)
+{
+    struct record *record = d->head;
+    p = text_field(d, p, &record->event_name);
+    if (str_is(record->event_name, "MODIFY"))
+        record->event = WEIR_MODIFY;
+    else if (str_is(record->event_name, "INSERT"))
+        record->event = WEIR_INSERT;
+    else if (str_is(record->event_name, "REMOVE"))
+        record->event = WEIR_REMOVE;
+    return p;
+}
+
+static uint32_t images_wanted(const struct decoder *d)
+{
+    static const int events[] = {0, WEIR_INSERT, WEIR_MODIFY, WEIR_REMOVE};
+    uint32_t wanted = WEIR_KEYS;
+    if (!d->plan)
+        return WEIR_KEYS | WEIR_OLD | WEIR_NEW;
+    if (d->seen & M_EVENT_NAME)
+        return wanted | match_images(d->plan, d->head->event);
+    for (size_t i = 0; i < sizeof events / sizeof *events;
+         i++) /* the name comes later: any of them */
+        wanted |= match_images(d->plan, events[i]);
+    return wanted;
+}
+
+static const char *data_field(struct decoder *d, const char *p)
+{
+    const char *end = *p == '"' ? scan_text(&d->scan, p + 1, &d->data_escaped) : NULL;
+    if (!end)
+        return *p == '"' ? NULL : scan_fail(&d->scan, p, "data is not a string");
+    d->data = (weir_str){p + 1, (size_t)(end - p - 1)};
+    return end + 1;
+}
+
+static const char *kinesis_parse(struct decoder *d, const char *p)
+{
+    enum member member;
+    bool more;
+    const char *name = object_open(&d->scan, p, &more);
+    while (name && more) {
+        p = member_begin(&d->scan, name, &member);
+        if (!p || seen_twice(d, name, member & (M_DATA | M_ENVELOPE_SEQUENCE)))
+            return NULL;
+        if (member == M_DATA)
+            p = data_field(d, p);
+        else if (member == M_ENVELOPE_SEQUENCE)
+            p = sequence_field(d, p, &d->head->envelope_sequence);
+        else
+            p = scan_skip(&d->scan, p, 2);
+        name = p ? object_next(&d->scan, p, &more) : NULL;
+    }
+    return name;
+}
+
+static const char *record_member(struct decoder *d, const char *p, enum member member, bool inner)
+{
+    struct record *record = d->head;
+    switch (member) {
+    case M_EVENT_ID:
+        return text_field(d, p, &record->event_id);
+    case M_EVENT_NAME:
+        return event_name_field(d, p);
+    case M_REGION:
+        return text_field(d, p, &record->region);
+    case M_ARN:
+        return text_field(d, p, &record->stream_arn);
+    case M_TABLE:
+        return text_field(d, p, &record->table);
+    case M_USER:
+        return user_parse(d, p);
+    case M_DYNAMODB:
+        d->wanted = images_wanted(d);
+        return change_parse(d, p);
+    case M_KINESIS:
+        return inner ? scan_skip(&d->scan, p, 1) : kinesis_parse(d, p);
+    case M_DATA:
+        return inner || *p != '"' ? scan_skip(&d->scan, p, 1) : data_field(d, p);
+    case M_ENVELOPE_SEQUENCE:
+        return inner ? scan_skip(&d->scan, p, 1) : sequence_field(d, p, &record->envelope_sequence);
+    default:
+        return scan_skip(&d->scan, p, 1);
+    }
+}
+
+const char *record_parse(struct decoder *d, const char *p, bool inner)
+{
+    enum member member;
+    bool more;
+    const char *name = object_open(&d->scan, p, &more);
+    while (name && more) {
+        p = member_begin(&d->scan, name, &member);
+        if (!p || seen_twice(d, name, member & M_OF_RECORD))
+            return NULL;
+        p = record_member(d, p, member, inner);
+        name = p ? object_next(&d->scan, p, &more) : NULL;
+    }
+    return name;
+}

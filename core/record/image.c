@@ -1,0 +1,333 @@
+/* A map of attributes into nodes, in one pass, without recursion. */
+#include "record/decode.h"
+
+#include "record/names.h"
+#include "util/decimal.h"
+#include "util/text.h"
+
+enum { NAME_BYTES_MAX = 64 << 10, FRAMES_MAX = SCAN_DEPTH_MAX / 2 };
+
+struct frame {
+    uint32_t node, count;
+    bool map;
+};
+
+struct build {
+    struct decoder *d;
+    unsigned depth; /* brackets open around the image */
+    unsigned top;   /* frames in use */
+    struct frame frame[FRAMES_MAX];
+};
+
+struct name {
+    const char *at;
+    uint32_t bytes, escaped;
+};
+
+static inline struct node *node_at(const struct decoder *d, uint32_t index)
+{
+    return record_nodes(d->head) + index;
+}
+
+static const char *too_many(struct decoder *d, const char *p)
+{
+    if (d->out_of_memory)
+        return scan_fail(&d->scan, p, "out of memory");
+    return scan_fail(&d->scan, p, "too many values");
+}
+
+/* The next node; NULL when there is none to be had. Moves the block: pointers to nodes die. */
+static inline struct node *node_new(struct decoder *d, const struct name *name, uint32_t bits)
+{
+    uint32_t index = d->node_count;
+    if (unlikely(index >= d->node_cap) && head_reserve(d, index + 1) < 0)
+        return NULL;
+    struct node *node = node_at(d, index);
+    node->key = name->at;
+    node->key_bytes = name->bytes;
+    node->next = 1;
+    node->bits = index << NODE_INDEX_SHIFT | bits | (name->escaped ? NODE_KEY_ESCAPED : 0);
+    d->node_count = index + 1;
+    return node;
+}
+
+static inline const char *digits(const char *p)
+{
+    while (*p >= '0' && *p <= '9')
+        p++;
+    return p;
+}
+
+/* "-12.34" of up to 30 characters is seen at a glance; all else is decimal_parse's. */
+static inline bool number_valid(const char *p, size_t len)
+{
+    const char *end = p + len, *whole = p + (*p == '-');
+    if (likely(len <= 30)) {
+        const char *dot = digits(whole);
+        if (dot > whole && (dot == end || (*dot == '.' && dot + 1 < end && digits(dot + 1) == end)))
+            return true;
+    }
+    struct decimal parsed;
+    return decimal_parse((weir_str){p, len}, &parsed) == 0;
+}
+
+bool base64_valid(const char *p, size_t len)
+{
+    /* A-Z a-z 0-9 + / as bits of ASCII 0..63 and 64..127 */
+    static const uint64_t allowed[2] = {UINT64_C(0x03ff880000000000), UINT64_C(0x07fffffe07fffffe)};
+    uint64_t good = 1;
+    size_t pads = 0;
+    if (len % 4 != 0)
+        return false;
+    while (pads < 2 && pads < len && p[len - 1 - pads] == '=')
+        pads++;
+    for (size_t i = 0; i < len - pads; i++)
+        good &= allowed[(unsigned char)p[i] >> 6 & 1] >> (p[i] & 63) & 1;
+    if (!good || pads == 0)
+        return good;
+    /* What padding leaves over must be zero bits: one content, one spelling. */
+    char last = p[len - 1 - pads];
+    return strchr(pads == 1 ? "AEIMQUYcgkosw048" : "AQgw", last) != NULL;
+}
+
+static bool content_valid(int type, weir_str text)
+{
+    return type == WEIR_T_N ? number_valid(text.ptr, text.len) : base64_valid(text.ptr, text.len);
+}
+
+/* Escapes are allowed even here ("\u003d" for '='): then what they mean is judged. */
+static bool escaped_content_valid(struct decoder *d, int type, weir_str raw)
+{
+    struct arena_mark mark = arena_mark(&d->batch->arena);
+    char *clean = arena_alloc(&d->batch->arena, raw.len + 1, 1);
+    bool valid = false;
+    if (clean) {
+        size_t len = json_unescape(raw, clean);
+        clean[len] = '\0';
+        valid = content_valid(type, (weir_str){clean, len});
+        arena_rollback(&d->batch->arena, mark);
+    }
+    d->out_of_memory |= !clean;
+    return valid;
+}
+
+static inline bool content_ok(struct decoder *d, int type, const char *p, size_t len,
+                              uint32_t escaped)
+{
+    if (type == WEIR_T_S)
+        return true;
+    weir_str raw = {p, len};
+    if (escaped ? escaped_content_valid(d, type, raw) : content_valid(type, raw))
+        return true;
+    scan_fail(&d->scan, p, type == WEIR_T_N ? "N is not a DynamoDB number" : "B is not base64");
+    return false;
+}
+
+/* `p` behind the opening quote of an S, N or B (also a set's entry): behind the closing quote. */
+static inline const char *text_node(struct decoder *d, const char *p, const struct name *name,
+                                    uint32_t type)
+{
+    uint32_t escaped = 0;
+    const char *end = scan_text(&d->scan, p, &escaped);
+    if (!end || !content_ok(d, (int)(type & NODE_TYPE), p, (size_t)(end - p), escaped))
+        return NULL;
+    struct node *node = node_new(d, name, type | (escaped ? NODE_VAL_ESCAPED : 0));
+    if (unlikely(!node))
+        return too_many(d, p);
+    node->val = p;
+    node->val_bytes = (uint32_t)(end - p);
+    return end + 1;
+}
+
+static const char *set_node(struct decoder *d, const char *p, const struct name *name,
+                            uint32_t type)
+{
+    static const uint8_t entry_type[] = {WEIR_T_S, WEIR_T_N, WEIR_T_B};
+    static const struct name nameless;
+    struct node *set = node_new(d, name, type);
+    uint32_t index = d->node_count - 1;
+    const char *start = p;
+    if (!set)
+        return too_many(d, p);
+    if (*p != '[')
+        return scan_fail(&d->scan, p, "a set is not an array");
+    p = scan_space(p + 1);
+    bool more = *p != ']';
+    while (more) {
+        if (*p != '"')
+            return scan_fail(&d->scan, p, "a set's entry is not a string");
+        p = text_node(d, p + 1, &nameless, entry_type[type - WEIR_T_SS] | NODE_SET_ENTRY);
+        if (!p)
+            return NULL;
+        p = scan_space(p);
+        if (*p != ',' && *p != ']')
+            return scan_fail(&d->scan, p, "expected ',' or ']'");
+        more = *p == ',';
+        if (more)
+            p = scan_space(p + 1);
+    }
+    set = node_at(d, index);
+    set->val = start;
+    set->val_bytes = (uint32_t)(p + 1 - start);
+    set->next = d->node_count - index;
+    return p + 1;
+}
+
+static const char *literal_node(struct decoder *d, const char *p, const struct name *name,
+                                uint32_t type)
+{
+    const char *end = *p == 't' || *p == 'f' ? scan_literal(&d->scan, p) : NULL;
+    if (!end)
+        return scan_fail(&d->scan, p, "BOOL and NULL take true or false");
+    struct node *node = node_new(d, name, type);
+    if (!node)
+        return too_many(d, p);
+    node->val = p;
+    node->val_bytes = (uint32_t)(end - p);
+    return end;
+}
+
+/* Behind the last byte of the container on top of the stack. */
+static const char *leave(struct build *b, const char *p)
+{
+    const struct frame *frame = &b->frame[--b->top];
+    struct node *node = node_at(b->d, frame->node);
+    node->val_bytes = (uint32_t)(p - node->val);
+    node->next = b->d->node_count - frame->node;
+    if (frame->map && frame->count > 1 && !names_unique(b->d, node, frame->count))
+        return scan_fail(&b->d->scan, node->val,
+                         b->d->out_of_memory ? "out of memory" : "one name twice in a map");
+    return p;
+}
+
+/* `p` at an M's or L's bracket. *opened: its first entry follows; otherwise it was empty. */
+static const char *enter(struct build *b, const char *p, const struct name *name, uint32_t bits,
+                         bool *opened)
+{
+    bool map = (bits & NODE_TYPE) == WEIR_T_M;
+    if (*p != (map ? '{' : '['))
+        return scan_fail(&b->d->scan, p, map ? "a map is not an object" : "a list is not an array");
+    if (b->depth + 2 * b->top >= SCAN_DEPTH_MAX || b->top == FRAMES_MAX)
+        return scan_fail(&b->d->scan, p, "nested deeper than 128");
+    struct node *node = node_new(b->d, name, bits);
+    if (!node)
+        return too_many(b->d, p);
+    node->val = p;
+    b->frame[b->top++] = (struct frame){b->d->node_count - 1, 0, map};
+    p = scan_space(p + 1);
+    *opened = *p != (map ? '}' : ']');
+    return *opened ? p : leave(b, p + 1);
+}
+
+static uint32_t type_named(const char *p, size_t len)
+{
+    static const char names[][5] = {"", "S", "N", "B", "BOOL", "NULL", "M", "L", "SS", "NS", "BS"};
+    for (uint32_t type = WEIR_T_S; type <= WEIR_T_BS; type++)
+        if (strlen(names[type]) == len && memcmp(names[type], p, len) == 0)
+            return type;
+    return WEIR_T_NONE;
+}
+
+/* `p` on the '{' of {"T": ...}: on the first byte of its content. */
+static const char *wrapper(struct decoder *d, const char *p, uint32_t *type)
+{
+    uint32_t escaped = 0;
+    if (*p != '{')
+        return scan_fail(&d->scan, p, "an attribute value is not an object");
+    p = scan_space(p + 1);
+    const char *end = *p == '"' ? scan_text(&d->scan, p + 1, &escaped) : NULL;
+    if (!end)
+        return scan_fail(&d->scan, p, "an attribute value has no type");
+    *type = type_named(p + 1, (size_t)(end - p - 1));
+    if (*type == WEIR_T_NONE)
+        return scan_fail(&d->scan, p, "unknown attribute type");
+    return scan_colon(&d->scan, end + 1);
+}
+
+static inline const char *unwrap(struct decoder *d, const char *p)
+{
+    p = scan_space(p);
+    return likely(*p == '}') ? p + 1
+                             : scan_fail(&d->scan, p, "an attribute value has more than one type");
+}
+
+static const char *value(struct build *b, const char *p, const struct name *name, bool *opened)
+{
+    struct decoder *d = b->d;
+    uint32_t type;
+    p = wrapper(d, p, &type);
+    if (!p)
+        return NULL;
+    if (type == WEIR_T_M || type == WEIR_T_L)
+        p = enter(b, p, name, type, opened);
+    else if (type >= WEIR_T_SS)
+        p = set_node(d, p, name, type);
+    else if (type >= WEIR_T_BOOL)
+        p = literal_node(d, p, name, type);
+    else if (*p == '"')
+        p = text_node(d, p + 1, name, type);
+    else
+        p = scan_fail(&d->scan, p, "S, N and B take strings");
+    return p && !*opened ? unwrap(d, p) : p;
+}
+
+static inline uint32_t scalar_type(char c)
+{
+    return c == 'S' ? WEIR_T_S : c == 'N' ? WEIR_T_N : c == 'B' ? WEIR_T_B : WEIR_T_NONE;
+}
+
+/* A member of a map: nearly always "name":{"S":"text"}, which has a path of its own. */
+static inline const char *member(struct build *b, const char *p, bool *opened)
+{
+    struct decoder *d = b->d;
+    struct name name = {.at = p + 1};
+    if (unlikely(*p != '"'))
+        return scan_fail(&d->scan, p, "expected a name");
+    p = scan_text(&d->scan, p + 1, &name.escaped);
+    if (unlikely(!p))
+        return NULL;
+    if (unlikely((size_t)(p - name.at) > NAME_BYTES_MAX))
+        return scan_fail(&d->scan, name.at, "attribute name longer than 64 KiB");
+    name.bytes = (uint32_t)(p - name.at);
+    uint32_t type = scan_is_scalar(p) ? scalar_type(p[4]) : WEIR_T_NONE;
+    if (likely(type != WEIR_T_NONE)) {
+        p = text_node(d, p + 8, &name, type);
+        return p ? unwrap(d, p) : NULL;
+    }
+    p = scan_colon(&d->scan, p + 1);
+    return p ? value(b, p, &name, opened) : NULL;
+}
+
+static const char *close_container(struct build *b, const char *p)
+{
+    if (*p != (b->frame[b->top - 1].map ? '}' : ']'))
+        return scan_fail(&b->d->scan, p, "expected ',' or a closing bracket");
+    p = leave(b, p + 1);
+    return p && b->top > 0 ? unwrap(b->d, p) : p;
+}
+
+const char *image_build(struct decoder *d, const char *p, unsigned depth)
+{
+    static const struct name nameless;
+    struct build b;
+    bool opened = false;
+    b.d = d;
+    b.depth = depth;
+    b.top = 0;
+    p = enter(&b, p, &nameless, WEIR_T_M | NODE_IMAGE, &opened);
+    while (p && b.top > 0) {
+        struct frame *frame = &b.frame[b.top - 1];
+        opened = false;
+        frame->count++;
+        p = frame->map ? member(&b, p, &opened) : value(&b, p, &nameless, &opened);
+        while (p && !opened && b.top > 0) {
+            p = scan_space(p);
+            if (likely(*p == ',')) {
+                p = scan_space(p + 1);
+                break;
+            }
+            p = close_container(&b, p);
+        }
+    }
+    return p;
+}

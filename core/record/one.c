@@ -1,0 +1,124 @@
+/* One record of a body. */
+#include "record/decode.h"
+
+#include "util/text.h"
+
+#include <errno.h>
+
+const char *decode_bad(struct decoder *d, const char *at, const char *reason)
+{
+    d->status = -EBADMSG;
+    return scan_fail(&d->scan, at, reason);
+}
+
+const char *line_end(const struct decoder *d, const char *p)
+{
+    const char *newline = memchr(p, '\n', (size_t)(d->end - p));
+    return newline ? newline : d->end;
+}
+
+/* Behind a record that is not valid JSON. In a body of lines the line's end is the surest place to
+ * go on from; a record over several lines is taken by its brackets. NULL: there is no telling. */
+static const char *resume(struct decoder *d, const char *start, bool line)
+{
+    if (!line)
+        return scan_lenient(start, d->end);
+    const char *end = line_end(d, start);
+    if (d->scan.at <= end || d->cut_at_lines)
+        return end > d->scan.at ? end : line_end(d, d->scan.at);
+    end = scan_lenient(start, d->end);
+    if (end)
+        return end;
+    d->cut_at_lines = true; /* never look for the end of the body again: linear time */
+    return line_end(d, d->scan.at);
+}
+
+/* What the envelope says of the record inside. */
+struct envelope {
+    weir_str sequence, id, arn, region;
+    bool kinesis;
+};
+
+static struct envelope envelope_of(const struct decoder *d)
+{
+    const struct record *outer = d->head;
+    return (struct envelope){outer->envelope_sequence, outer->event_id, outer->stream_arn,
+                             outer->region, (d->seen & M_KINESIS) != 0};
+}
+
+static void envelope_apply(struct decoder *d, const struct envelope *outer)
+{
+    struct record *record = d->head;
+    bool carried = !outer->kinesis && (d->seen & M_SEQUENCE); /* a stream record that came by KCL */
+    if (record->region.len == 0)
+        record->region = outer->region;
+    if (carried)
+        return;
+    record->kinesis = true;
+    record->sequence = STR_NONE;
+    record->envelope_sequence = outer->sequence;
+    record->envelope_id = outer->id;
+    record->stream_arn = outer->arn;
+}
+
+/* The base64 text becomes the JSON that it stands for, in its own place; NULL when it is none. */
+static char *decode_data(struct decoder *d, size_t *len)
+{
+    weir_str text = plain_text(d, d->data, d->data_escaped);
+    char *place = d->batch->bytes + (d->data.ptr - d->batch->bytes);
+    if (text.len == 0 || !base64_valid(text.ptr, text.len)) {
+        scan_fail(&d->scan, d->data.ptr, "Kinesis data is not base64");
+        return NULL;
+    }
+    *len = (size_t)base64_decode(text, place);
+    place[*len] = '\0'; /* shorter than its base64: stops every scan */
+    return place;
+}
+
+/* The record inside a Kinesis envelope. False: poison, d->scan says why. */
+static bool inner_record(struct decoder *d, const char *outer_start, weir_str *raw)
+{
+    struct envelope outer = envelope_of(d);
+    size_t len;
+    char *text = decode_data(d, &len);
+    if (!text)
+        return false;
+    *raw = (weir_str){text, len};
+    head_begin(d, outer_start);
+    const char *end = record_parse(d, scan_space(text), true);
+    bool sound = end && (d->seen & M_DYNAMODB);
+    if (end && !sound) {
+        d->foreign_count++;
+        scan_fail(&d->scan, text, "no dynamodb object in the Kinesis data");
+    } else if (end && scan_space(end) != text + len) {
+        scan_fail(&d->scan, end, "something behind the record");
+        sound = false;
+    }
+    envelope_apply(d, &outer);
+    return sound;
+}
+
+const char *record_one(struct decoder *d, const char *p, bool line)
+{
+    head_begin(d, p);
+    const char *end = record_parse(d, p, false);
+    bool sound = end && (d->seen & M_DYNAMODB);
+    weir_str raw = {p, end ? (size_t)(end - p) : 0};
+    if (end && !sound && d->data.ptr) {
+        sound = inner_record(d, p, &raw);
+    } else if (end && !sound) {
+        d->foreign_count++;
+        scan_fail(&d->scan, p, "no dynamodb object");
+    } else if (!end) {
+        d->foreign_count += *p != '{';
+        end = resume(d, p, line);
+        if (!end)
+            return decode_bad(d, d->scan.at, d->scan.reason);
+        raw.len = (size_t)(end - p);
+    }
+    if (sound)
+        head_finish(d, raw);
+    else
+        poison_fill(d, raw.ptr, raw.ptr + raw.len);
+    return head_keep(d) < 0 ? NULL : end;
+}

@@ -1,0 +1,144 @@
+/* The primitives of the one strict pass: RFC 8259, UTF-8, no look behind the end. The bytes end in
+ * at least SCAN_PADDING zero bytes; a zero byte is never valid JSON, so that nothing here has to
+ * compare with the end: a blind 32-byte load stays inside the padding, and every loop stops there.
+ */
+#ifndef WEIR_RECORD_SCAN_H
+#define WEIR_RECORD_SCAN_H
+#include "util/str.h"
+#include <stdint.h>
+#if defined(__SSE2__)
+#include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
+#endif
+
+enum { SCAN_PADDING = 64, SCAN_DEPTH_MAX = 128 };
+
+/* Every scan_ function takes the place to read from and returns the place behind what it read, or
+ * NULL with the reason and the place of the fault stored here. */
+struct scan {
+    const char *reason; /* static text */
+    const char *at;
+};
+
+#define likely(x)   __builtin_expect(!!(x), 1)
+#define unlikely(x) __builtin_expect(!!(x), 0)
+
+/* Not inline, so that the hot paths hold a call and not the stores. Returns NULL. */
+const char *scan_fail(struct scan *scan, const char *at, const char *reason);
+/* `p` stands on a byte of a string that is not plain ASCII: returns behind one escape (sets
+ * *escaped) or behind a run of valid UTF-8; anything else fails. */
+const char *scan_special(struct scan *scan, const char *p, uint32_t *escaped);
+const char *scan_number(struct scan *scan, const char *p);
+/* Validates one value of any kind, `depth` levels deep already, at its first byte. */
+const char *scan_skip(struct scan *scan, const char *p, unsigned depth);
+
+/* The first byte from `p` on that is a quote, a backslash, a control character or not ASCII. */
+static inline const char *scan_plain(const char *p)
+{
+#if defined(__AVX2__)
+    for (;; p += 32) {
+        __m256i x = _mm256_loadu_si256((const __m256i *)(const void *)p);
+        __m256i hit = _mm256_or_si256(_mm256_cmpeq_epi8(x, _mm256_set1_epi8('"')),
+                                      _mm256_cmpeq_epi8(x, _mm256_set1_epi8('\\')));
+        /* signed: bytes from 0x80 on are below ' ' too */
+        hit = _mm256_or_si256(hit, _mm256_cmpgt_epi8(_mm256_set1_epi8(' '), x));
+        uint32_t mask = (uint32_t)_mm256_movemask_epi8(hit);
+        if (likely(mask != 0))
+            return p + __builtin_ctz(mask);
+    }
+#elif defined(__SSE2__)
+    for (;; p += 16) {
+        __m128i x = _mm_loadu_si128((const __m128i *)(const void *)p);
+        __m128i hit = _mm_or_si128(_mm_cmpeq_epi8(x, _mm_set1_epi8('"')),
+                                   _mm_cmpeq_epi8(x, _mm_set1_epi8('\\')));
+        hit = _mm_or_si128(hit, _mm_cmplt_epi8(x, _mm_set1_epi8(' ')));
+        uint32_t mask = (uint32_t)_mm_movemask_epi8(hit);
+        if (likely(mask != 0))
+            return p + __builtin_ctz(mask);
+    }
+#elif defined(__aarch64__)
+    for (;; p += 16) {
+        int8x16_t x = vld1q_s8((const int8_t *)p);
+        uint8x16_t hit = vorrq_u8(vceqq_s8(x, vdupq_n_s8('"')), vceqq_s8(x, vdupq_n_s8('\\')));
+        hit = vorrq_u8(hit, vcltq_s8(x, vdupq_n_s8(' ')));
+        /* four bits a byte: NEON has no movemask */
+        uint64_t mask =
+            vget_lane_u64(vreinterpret_u64_u8(vshrn_n_u16(vreinterpretq_u16_u8(hit), 4)), 0);
+        if (likely(mask != 0))
+            return p + (__builtin_ctzll(mask) >> 2);
+    }
+#else
+    while ((signed char)*p >= ' ' && *p != '"' && *p != '\\')
+        p++;
+    return p;
+#endif
+}
+
+/* `p` behind the opening quote; returns the closing quote, not behind it. *escaped is only ever
+ * set. */
+static inline const char *scan_text(struct scan *scan, const char *p, uint32_t *escaped)
+{
+    for (;;) {
+        p = scan_plain(p);
+        if (likely(*p == '"'))
+            return p;
+        p = scan_special(scan, p, escaped);
+        if (!p)
+            return NULL;
+    }
+}
+
+static inline const char *scan_space(const char *p)
+{
+    if (likely((unsigned char)*p > ' '))
+        return p;
+    while (*p == ' ' || *p == '\n' || *p == '\r' || *p == '\t')
+        p++;
+    return p;
+}
+
+static inline const char *scan_literal(struct scan *scan, const char *p)
+{
+    if (memcmp(p, "true", 4) == 0 || memcmp(p, "null", 4) == 0)
+        return p + 4;
+    return memcmp(p, "false", 5) == 0 ? p + 5 : scan_fail(scan, p, "not a JSON value");
+}
+
+/* `p` behind a member's name's closing quote: returns the first byte of its value. */
+static inline const char *scan_colon(struct scan *scan, const char *p)
+{
+    p = scan_space(p);
+    return likely(*p == ':') ? scan_space(p + 1) : scan_fail(scan, p, "expected ':'");
+}
+
+static inline uint64_t scan_load64(const char *p)
+{
+    uint64_t word;
+    memcpy(&word, p, sizeof word);
+    return word;
+}
+
+/* The first 1 to 7 bytes from p on as a number; reads eight. */
+static inline uint64_t scan_first_bytes(const char *p, uint32_t len)
+{
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    return scan_load64(p) << (64 - 8 * len);
+#else
+    return scan_load64(p) >> (64 - 8 * len);
+#endif
+}
+
+/* Does `":{"T":"` stand at p, whatever the one-character type T: the way in which nearly every
+ * attribute value begins? Then T is p[4] and the text begins at p + 8. */
+static inline bool scan_is_scalar(const char *p)
+{
+    static const char pattern[8] = {'"', ':', '{', '"', 0, '"', ':', '"'};
+    static const char relevant[8] = {-1, -1, -1, -1, 0, -1, -1, -1};
+    return (scan_load64(p) & scan_load64(relevant)) == scan_load64(pattern);
+}
+
+/* Walks text that need not be valid: behind the value that begins at p, or NULL when it does not
+ * end (strings by their quotes, objects and arrays by the number of open brackets). */
+const char *scan_lenient(const char *p, const char *end);
+#endif
