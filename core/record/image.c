@@ -254,7 +254,7 @@ static inline const char *unwrap(struct decoder *d, const char *p)
 static const char *value(struct build *b, const char *p, const struct name *name, bool *opened)
 {
     struct decoder *d = b->d;
-    uint32_t type;
+    uint32_t type = WEIR_T_NONE;
     p = wrapper(d, p, &type);
     if (!p)
         return NULL;
