@@ -1,0 +1,175 @@
+#include "render.h"
+
+enum { DEPTH_MAX = 128 }; /* the decoder's cap counts two levels for each of ours */
+
+static void put_base64(struct text *out, weir_str bytes)
+{
+    static const char alphabet[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    putc0(out, '"');
+    for (size_t i = 0; i < bytes.len; i += 3) {
+        uint32_t group = 0;
+        size_t have = bytes.len - i < 3 ? bytes.len - i : 3;
+        for (size_t k = 0; k < 3; k++)
+            group = group << 8 | (k < have ? (unsigned char)bytes.ptr[i + k] : 0);
+        char four[4] = {alphabet[group >> 18], alphabet[group >> 12 & 63],
+                        have > 1 ? alphabet[group >> 6 & 63] : '=',
+                        have > 2 ? alphabet[group & 63] : '='};
+        put(out, (weir_str){four, sizeof four});
+    }
+    putc0(out, '"');
+}
+
+static size_t digits_at(weir_str n, size_t at)
+{
+    size_t count = 0;
+    while (at + count < n.len && n.ptr[at + count] >= '0' && n.ptr[at + count] <= '9')
+        count++;
+    return count;
+}
+
+/* The same digits in JSON's spelling: no plus sign or leading zeros, a digit on both sides of the
+ * point. Text that is no number at all becomes a string, so that the line stays valid JSON. */
+static void put_number(struct text *out, weir_str n)
+{
+    size_t at = n.len > 0 && (n.ptr[0] == '-' || n.ptr[0] == '+');
+    size_t before = out->len, whole = digits_at(n, at), fraction = 0;
+    weir_str integer = {n.ptr + at, whole}, point = {NULL, 0}, exponent = {NULL, 0};
+    at += whole;
+    if (at < n.len && n.ptr[at] == '.') {
+        fraction = digits_at(n, at + 1);
+        point = (weir_str){n.ptr + at, fraction ? fraction + 1 : 0};
+        at += fraction + 1;
+    }
+    if (at < n.len && (n.ptr[at] == 'e' || n.ptr[at] == 'E')) {
+        size_t sign = at + 1 < n.len && (n.ptr[at + 1] == '-' || n.ptr[at + 1] == '+');
+        size_t digits = digits_at(n, at + 1 + sign);
+        exponent = (weir_str){n.ptr + at, digits ? 1 + sign + digits : 0};
+        at += exponent.len;
+    }
+    if (at != n.len || whole + fraction == 0) {
+        out->len = before;
+        put_json_string(out, n);
+        return;
+    }
+    for (; integer.len > 1 && integer.ptr[0] == '0'; integer.ptr++)
+        integer.len--;
+    puts0(out, n.ptr[0] == '-' ? "-" : "");
+    put(out, integer.len ? integer : TEXT("0"));
+    put(out, point);
+    put(out, exponent);
+}
+
+static void put_scalar(const weir_host *host, const weir_value *value, int32_t type,
+                       struct text *out)
+{
+    weir_str text = host->text(value);
+    if (type == WEIR_T_S)
+        put_json_string(out, text);
+    else if (type == WEIR_T_N)
+        put_number(out, text);
+    else if (type == WEIR_T_B)
+        put_base64(out, text);
+    else
+        put(out, type == WEIR_T_BOOL ? text : TEXT("null"));
+}
+
+struct frame { /* an open map, list or set */
+    const weir_value *value;
+    size_t at, size;
+    int32_t type;
+};
+
+/* The type of a set's entries follows from the set's. */
+static int32_t entry_type(const weir_host *host, const struct frame *in, const weir_value *entry)
+{
+    switch (in->type) {
+    case WEIR_T_SS:
+        return WEIR_T_S;
+    case WEIR_T_NS:
+        return WEIR_T_N;
+    case WEIR_T_BS:
+        return WEIR_T_B;
+    default:
+        return host->type(entry);
+    }
+}
+
+bool plain_value(const weir_host *host, const weir_value *value, struct text *out)
+{
+    struct frame stack[DEPTH_MAX];
+    size_t depth = 0;
+    int32_t type = host->type(value);
+    for (;;) {
+        if (type == WEIR_T_M || type == WEIR_T_L || type >= WEIR_T_SS) {
+            if (depth == DEPTH_MAX)
+                return false;
+            stack[depth++] = (struct frame){value, 0, host->size(value), type};
+            putc0(out, type == WEIR_T_M ? '{' : '[');
+        } else {
+            put_scalar(host, value, type, out);
+        }
+        while (depth > 0 && stack[depth - 1].at == stack[depth - 1].size)
+            putc0(out, stack[--depth].type == WEIR_T_M ? '}' : ']');
+        if (depth == 0)
+            return true;
+        struct frame *in = &stack[depth - 1];
+        weir_str name = {NULL, 0};
+        if (in->at > 0)
+            putc0(out, ',');
+        value = host->entry(in->value, in->at++, in->type == WEIR_T_M ? &name : NULL);
+        type = entry_type(host, in, value);
+        if (in->type == WEIR_T_M) {
+            put_json_string(out, name);
+            putc0(out, ':');
+        }
+    }
+}
+
+static void put_member(struct text *line, const char *name, weir_str value)
+{
+    if (value.len == 0)
+        return;
+    putc0(line, ',');
+    put_json_string(line, str_of0(name));
+    putc0(line, ':');
+    put_json_string(line, value);
+}
+
+bool render_plain(const weir_host *host, const weir_record *record, struct text *line)
+{
+    static const struct {
+        int32_t image;
+        const char *name;
+    } images[] = {{WEIR_KEYS, "keys"}, {WEIR_OLD, "old"}, {WEIR_NEW, "new"}};
+    int32_t precision = 0;
+    int64_t created_us = host->created_us(record, &precision);
+
+    puts0(line, "{\"event\":");
+    put_json_string(line, str_of0(event_name(host->event(record))));
+    if (precision > 0) {
+        puts0(line, ",\"time\":\"");
+        put_iso_time(line, created_us, 3 * (precision - 1));
+        putc0(line, '"');
+    }
+    put_member(line, "event_id", host->field(record, WEIR_F_EVENT_ID));
+    put_member(line, "table", host->field(record, WEIR_F_TABLE));
+    put_member(line, "sequence", host->field(record, WEIR_F_SEQUENCE));
+    if (host->field(record, WEIR_F_TTL_DELETE).len > 0)
+        puts0(line, ",\"ttl_delete\":true");
+    put_member(line, "dead_sink", host->field(record, WEIR_F_DEAD_SINK));
+    put_member(line, "dead_reason", host->field(record, WEIR_F_DEAD_REASON));
+    put_member(line, "dead_attempts", host->field(record, WEIR_F_DEAD_ATTEMPTS));
+    for (size_t i = 0; i < sizeof images / sizeof images[0]; i++) {
+        const weir_value *image = host->image(record, images[i].image);
+        if (!image)
+            continue;
+        putc0(line, ',');
+        put_json_string(line, str_of0(images[i].name));
+        putc0(line, ':');
+        if (!plain_value(host, image, line))
+            return false;
+    }
+    putc0(line, '}');
+    return true;
+}

@@ -1,0 +1,41 @@
+#include "render.h"
+
+const char *event_name(int32_t event)
+{
+    switch (event) {
+    case WEIR_INSERT:
+        return "INSERT";
+    case WEIR_MODIFY:
+        return "MODIFY";
+    case WEIR_REMOVE:
+        return "REMOVE";
+    default:
+        return "OTHER";
+    }
+}
+
+static bool render_json(const struct style *style, const weir_record *record, struct text *line)
+{
+    weir_str json = style->host->field(record, WEIR_F_DEAD_JSON);
+    if (json.len == 0)
+        json = style->host->field(record, style->raw ? WEIR_F_RAW_JSON : WEIR_F_EVENT_JSON);
+    put_json_ascii(line, json);
+    return json.len > 0;
+}
+
+bool render_line(const struct style *style, const weir_record *record, struct text *line)
+{
+    size_t before = line->len;
+    bool rendered = true;
+    if (style->format == FORMAT_JSON)
+        rendered = render_json(style, record, line);
+    else if (style->format == FORMAT_PLAIN)
+        rendered = render_plain(style->host, record, line);
+    else
+        render_pretty(style, record, line);
+    putc0(line, '\n');
+    if (rendered && !line->failed)
+        return true;
+    line->len = before;
+    return false;
+}

@@ -1,0 +1,29 @@
+/* One record as one line of printable ASCII, in one of three formats. */
+#ifndef WEIR_STDOUT_RENDER_H
+#define WEIR_STDOUT_RENDER_H
+#include "shared/text.h"
+
+enum format { FORMAT_PRETTY, FORMAT_JSON, FORMAT_PLAIN }; /* as in the option's choices */
+
+struct style {
+    const weir_host *host;
+    enum format format;
+    bool raw;    /* json: the bytes as received instead of the Lambda shape */
+    bool colour; /* pretty */
+};
+
+/* Appends the record's line with its newline. False: the record has no such form (or memory ran
+ * out: line->failed); *line is as before then, but for `failed`. [loop] */
+bool render_line(const struct style *style, const weir_record *record, struct text *line);
+
+void render_pretty(const struct style *style, const weir_record *record, struct text *line);
+bool render_plain(const weir_host *host, const weir_record *record, struct text *line);
+
+/* A value as untyped JSON; numbers exact, binary as base64. False: nested too deeply. */
+bool plain_value(const weir_host *host, const weir_value *value, struct text *out);
+
+/* `now - was` with its sign, or nothing when it would not be short and exact. */
+void put_delta(struct text *out, weir_str was, weir_str now);
+
+const char *event_name(int32_t event);
+#endif
