@@ -28,7 +28,7 @@ static const char schema[] =
 static const char insert_sql[] = "INSERT INTO price_history VALUES (?,?,?,?,?,?,?,?,?,?)"
                                  " ON CONFLICT (product_id, timestamp) DO NOTHING";
 static const char find_sql[] =
-    "SELECT event_id FROM price_history WHERE product_id = ? AND timestamp = ?";
+    "SELECT event_id, old_price, new_price FROM price_history WHERE product_id = ? AND timestamp = ?";
 
 static void file_close(struct file *file)
 {
