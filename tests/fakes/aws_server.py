@@ -12,10 +12,11 @@ import threading
 import time
 import uuid
 from decimal import Context, Decimal
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 
 from . import faults as faults_module
 from . import sigv4
+from .server import Server
 
 KEY_ID, SECRET = "AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
 EXACT = Context(prec=200)  # the default context would round to 28 digits
@@ -77,17 +78,14 @@ class AwsServer:
         self.faults = faults_module.Faults(rules)
         self.lock, self.signature_problems = threading.Lock(), []
         self.calls = collections.Counter()
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), self.handler())
-        self.server.daemon_threads = True
-        self.url = "http://127.0.0.1:%d" % self.server.server_address[1]
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        self.server = Server(self.handler())
+        self.url = "http://" + self.server.address
 
     def queue_url(self, name):
         return f"{self.url}/000000000000/{name}"
 
     def close(self):
-        self.server.shutdown()
-        self.server.server_close()
+        self.server.close()
 
     # ---- operations ----
     def table(self, name):

@@ -6,9 +6,10 @@ import http.client
 import json
 import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 
 from . import faults as faults_module
+from .server import Server
 
 HOP_HEADERS = {"content-length", "connection", "transfer-encoding", "keep-alive"}
 
@@ -40,15 +41,11 @@ class FaultProxy:
     def __init__(self, upstream, rules=(), seed=1, error_prefix="com.amazonaws.dynamodb.v20120810#"):
         self.faults = faults_module.Faults(rules, seed)
         self.upstream, self.local, self.error_prefix = upstream, threading.local(), error_prefix
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), self.handler())
-        self.server.daemon_threads = True
-        self.address = "127.0.0.1:%d" % self.server.server_address[1]
-        self.url = "http://" + self.address
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        self.server = Server(self.handler())
+        self.url = "http://" + self.server.address
 
     def close(self):
-        self.server.shutdown()
-        self.server.server_close()
+        self.server.close()
 
     def ask(self, method, path, body, headers):
         """One exchange with the upstream, on this thread's kept connection."""

@@ -13,11 +13,12 @@ A rule is a dict; the first one that applies to a request wins.
              truncate     carried out; headers and half of the body are sent
              unprocessed  BatchWriteItem: every second item comes back, the rest is carried out
              hang         no answer for `ms`, then the connection is closed; not carried out
-    match  bytes: only requests whose body holds them
+    match  a pattern (bytes): only requests whose body has it
     odds   0..1: act with this chance only (drawn from the seed)
 """
 import collections
 import random
+import re
 import socket
 import struct
 import threading
@@ -39,7 +40,7 @@ class Faults:
         with self.lock:
             self.stats[op] += 1
             for index, rule in enumerate(self.rules):
-                if rule.get("op", "*") not in ("*", op) or rule.get("match", b"") not in body:
+                if rule.get("op", "*") not in ("*", op) or not re.search(rule.get("match", b""), body):
                     continue
                 self.seen[index] += 1
                 count = self.seen[index] - rule.get("skip", 0)

@@ -13,7 +13,9 @@ import socket
 import threading
 import time
 import uuid
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
+
+from .server import Server
 
 BASE = "/2018-06-01/runtime/"
 Report = collections.namedtuple("Report", "kind status headers body")
@@ -106,10 +108,8 @@ class RuntimeApi:
                     answer.done.set()
                 return None
 
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        self.address = "127.0.0.1:%d" % self.server.server_address[1]
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        self.server = Server(Handler)
+        self.address = self.server.address
 
     def take(self, connection):
         """The next event for a waiting runtime; None when it or the API has gone."""
@@ -155,5 +155,4 @@ class RuntimeApi:
 
     def close(self):
         self.closed = True
-        self.server.shutdown()
-        self.server.server_close()
+        self.server.close()
