@@ -42,6 +42,7 @@ struct config {
     const char *dir;                  /* folder that relative paths refer to, absolute */
     const char *name;                 /* the pipeline */
     enum source_kind source;
+    bool in_lambda;                   /* loaded by the Lambda runtime: source is SOURCE_LAMBDA */
     const char *file_path;            /* source file: path, or "-" */
     const struct json_value *source_at;
     struct {

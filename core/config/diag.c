@@ -46,10 +46,18 @@ int diags_add_text(struct diags *diags, const char *name, weir_str text)
     return 0;
 }
 
+void diags_forget_texts(struct diags *diags)
+{
+    diags->texts = NULL;
+}
+
 void diags_add_secret(struct diags *diags, weir_str text)
 {
+    const char *copy = NULL;
     if (text.len >= 4 && diags->secret_count < DIAG_SECRETS_MAX)
-        diags->secrets[diags->secret_count++] = text;
+        copy = keep(diags, text);
+    if (copy)
+        diags->secrets[diags->secret_count++] = (weir_str){copy, text.len};
 }
 
 static weir_str secret_at(const struct diags *diags, weir_str rest)
@@ -132,7 +140,9 @@ static void keep_line(struct diags *diags, struct diag *diag, weir_str line, con
     }
     diag->line_text = keep(diags, (weir_str){shown, len});
     diag->mark_at = sound ? characters(from, at) : (unsigned)(at - from);
-    diag->mark_width = mark_end <= at ? 1 : sound ? characters(at, mark_end) : (unsigned)(mark_end - at);
+    diag->mark_width = mark_end <= at ? 1
+                       : sound        ? characters(at, mark_end)
+                                      : (unsigned)(mark_end - at);
     if (diag->mark_width == 0)
         diag->mark_width = 1;
 }
@@ -266,9 +276,11 @@ static void print_one(const struct diag *diag, struct buf *out)
     buf_puts(out, diag->file ? diag->file : "weir");
     if (diag->line)
         buf_printf(out, ":%u:%u", diag->line, diag->column);
-    buf_printf(out, ": %s[%s]: %s\n", diag->warning ? "warning" : "error", diag->code, diag->message);
+    buf_printf(out, ": %s[%s]: %s\n", diag->warning ? "warning" : "error", diag->code,
+               diag->message);
     if (diag->line && diag->line_text) {
-        buf_printf(out, "%5u | %s\n      | %*s", diag->line, diag->line_text, (int)diag->mark_at, "");
+        buf_printf(out, "%5u | %s\n      | %*s", diag->line, diag->line_text, (int)diag->mark_at,
+                   "");
         for (unsigned i = 0; i < diag->mark_width; i++)
             buf_putc(out, '^');
         buf_putc(out, '\n');
@@ -314,7 +326,8 @@ int diags_print_json(struct diags *diags, struct buf *out)
                diags->errors ? "false" : "true", diags->errors, diags->warnings);
     for (size_t i = 0; i < diags->count; i++) {
         const struct diag *diag = diags->items[i];
-        buf_printf(out, "%s{\"severity\":\"%s\"", i ? "," : "", diag->warning ? "warning" : "error");
+        buf_printf(out, "%s{\"severity\":\"%s\"", i ? "," : "",
+                   diag->warning ? "warning" : "error");
         json_field(out, "file", diag->file);
         buf_printf(out, ",\"line\":%u,\"col\":%u,\"end_col\":%u", diag->line, diag->column,
                    diag->end_column);

@@ -25,7 +25,8 @@ static bool port_valid(weir_str authority)
 {
     const char *from = authority.ptr, *end = authority.ptr + authority.len;
     const char *bracket = memchr(from, ']', authority.len);
-    const char *colon = memchr(bracket ? bracket : from, ':', (size_t)(end - (bracket ? bracket : from)));
+    const char *colon =
+        memchr(bracket ? bracket : from, ':', (size_t)(end - (bracket ? bracket : from)));
     if (!colon)
         return !bracket || bracket + 1 == end;
     long port = 0;

@@ -3,7 +3,7 @@
 #define WEIR_CONFIG_ENDPOINT_H
 #include "util/str.h"
 
-/* NULL when `url` is fine, else the reason, as the end of a sentence that begins with the url. Plain http is for loopback,
- * unless allow_http. */
+/* NULL when `url` is fine, else the reason, as the end of a sentence that begins with the url.
+ * Plain http is for loopback, unless allow_http. */
 const char *endpoint_problem(weir_str url, bool allow_http);
 #endif

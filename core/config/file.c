@@ -47,7 +47,9 @@ int file_read(struct arena *arena, const char *path, size_t max_bytes, weir_str 
         return -errno;
     struct buf content;
     buf_init(&content, max_bytes + 4096);
-    int rc = fstat(fd, &info) < 0 ? -errno : S_ISDIR(info.st_mode) ? -EISDIR : read_all(fd, &content);
+    int rc = fstat(fd, &info) < 0    ? -errno
+             : S_ISDIR(info.st_mode) ? -EISDIR
+                                     : read_all(fd, &content);
     close(fd);
     if (rc == 0 && content.len > max_bytes)
         rc = -EFBIG;
@@ -164,7 +166,8 @@ int config_find(struct arena *arena, const struct config_request *request, const
         named = env_get(request->environ_block, "WEIR_CONFIG");
     *searched = NULL;
     if (named && *named) {
-        /* A file that was named is read, or its absence reported: no other is taken in its place. */
+        /* A file that was named is read, or its absence reported: no other is taken in its place.
+         */
         *out = path_in(arena, request->cwd, str_of(named));
         return *out ? 0 : -ENOMEM;
     }

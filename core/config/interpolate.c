@@ -15,7 +15,8 @@ struct expansion {
     struct buf *out;
 };
 
-/* Where a piece of the value's text stands in the file. With escapes the two differ: the whole value. */
+/* Where a piece of the value's text stands in the file. With escapes the two differ: the whole
+ * value. */
 static weir_str marked(const struct expansion *x, weir_str piece)
 {
     return x->value->escaped ? x->value->raw : piece;
@@ -48,8 +49,9 @@ static bool name_valid(weir_str name)
 static void malformed(const struct expansion *x, weir_str piece, const char *why)
 {
     struct diag *diag = diag_error(x->in->diags, "W0111", marked(x, piece), "%s", why);
-    diag_help(x->in->diags, diag,
-              "write \"${NAME}\", \"${NAME:-default}\" or \"${file:PATH}\"; a dollar sign is \"$$\".");
+    diag_help(
+        x->in->diags, diag,
+        "write \"${NAME}\", \"${NAME:-default}\" or \"${file:PATH}\"; a dollar sign is \"$$\".");
 }
 
 static void expand(const struct expansion *x, weir_str text, int depth);
@@ -67,12 +69,14 @@ static void expand_file(const struct expansion *x, weir_str whole, weir_str path
     int rc = name ? file_read(x->in->arena, name, RESULT_MAX_BYTES, &content) : -ENOMEM;
     if (rc == 0 && content.len > 0 && content.ptr[content.len - 1] == '\n')
         content.len -= content.len > 1 && content.ptr[content.len - 2] == '\r' ? 2 : 1;
-    if (rc == 0 && (!utf8_valid(content.ptr, content.len) || memchr(content.ptr, '\0', content.len)))
+    if (rc == 0 &&
+        (!utf8_valid(content.ptr, content.len) || memchr(content.ptr, '\0', content.len)))
         rc = -EILSEQ;
     if (rc < 0) {
         struct diag *diag = diag_error(diags, "W0112", marked(x, whole), "can't read \"%.*s\": %s",
                                        STR_ARG(path_text), file_reason(rc));
-        diag_help(diags, diag, "relative paths are relative to the folder of the configuration file.");
+        diag_help(diags, diag,
+                  "relative paths are relative to the folder of the configuration file.");
     } else {
         diags_add_secret(diags, content);
         buf_put_str(x->out, content);

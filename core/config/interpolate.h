@@ -4,10 +4,10 @@
 #include "config/diag.h"
 
 struct interpolation {
-    struct arena *arena;   /* of the results */
-    struct diags *diags;   /* problems; texts that came from files become its secrets */
+    struct arena *arena; /* of the results */
+    struct diags *diags; /* problems; texts that came from files become its secrets */
     char **environ_block;
-    const char *dir;       /* what relative PATHs refer to */
+    const char *dir; /* what relative PATHs refer to */
 };
 
 /* Replaces `text` of every string value that holds a '$', but not below "x-...", "$schema" and the

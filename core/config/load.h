@@ -1,4 +1,5 @@
-/* Reads the configuration: find, parse, override, interpolate, check. Every problem goes to the diags. */
+/* Reads the configuration: find, parse, override, interpolate, check. Every problem goes to the
+ * diags. */
 #ifndef WEIR_CONFIG_LOAD_H
 #define WEIR_CONFIG_LOAD_H
 #include "config/config.h"
@@ -7,18 +8,19 @@
 enum { CONFIG_MAX_BYTES = 1 << 20 };
 
 struct config_request {
-    const char *path;          /* NULL: the search order; "-" is not special */
-    const char *const *sets;   /* "path=value", a JSON value or a bare string; may be NULL */
+    const char *path;        /* NULL: the search order; "-" is not special */
+    const char *const *sets; /* "path=value", a JSON value or a bare string; may be NULL */
     size_t set_count;
-    const char *plugin;        /* --plugin FILE: a sink of this plugin; NULL = none. Without `path` it is the whole config */
-    const char *from;          /* --from FILE or "-": the source is this file, whatever the config says */
-    char **environ_block;      /* NULL = the process's; read for interpolation and the search */
-    const char *cwd;           /* relative paths of the command line; NULL = the process's */
-    bool lambda;               /* search as the Lambda runtime does, source is lambda */
+    const char *plugin; /* --plugin FILE: a sink of this plugin; NULL = none. Without `path` it is
+                           the whole config */
+    const char *from;   /* --from FILE or "-": the source is this file, whatever the config says */
+    char **environ_block; /* NULL = the process's; read for interpolation and the search */
+    const char *cwd;      /* relative paths of the command line; NULL = the process's */
+    bool lambda;          /* search as the Lambda runtime does, source is lambda */
 };
 
-/* 0 and *out (config_free), warnings in diags; -EINVAL with errors in diags; -ENOENT: no configuration
- * file was found (an error in diags names the paths); -ENOMEM. [before run] */
+/* 0 and *out (config_free), warnings in diags; -EINVAL with errors in diags; -ENOENT: no
+ * configuration file was found (an error in diags names the paths); -ENOMEM. [before run] */
 int config_load(const struct config_request *request, struct config **out, struct diags *diags);
 void config_free(struct config *config); /* NULL is fine */
 
@@ -26,5 +28,6 @@ void config_free(struct config *config); /* NULL is fine */
  * -ENOTSUP; else 0. */
 int config_runnable(const struct config *config, struct diags *diags);
 
-const char *env_get(char **environ_block, const char *name); /* NULL when unset; block NULL = the process's */
+const char *env_get(char **environ_block,
+                    const char *name); /* NULL when unset; block NULL = the process's */
 #endif

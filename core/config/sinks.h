@@ -9,31 +9,32 @@ struct built_sink {
     struct sink_config *config;
     struct plugin *plugin;
     weir_instance *instance;
-    struct match_rule rules[2];  /* the plugin's subscription, the config's match */
-    size_t rule_count;           /* 0: dead letters only */
+    struct match_rule rules[2]; /* the plugin's subscription, the config's match */
+    size_t rule_count;          /* 0: dead letters only */
 };
 
 struct sink_set {
-    struct built_sink *sinks;    /* in the order written; sink i is bit i of the plan */
+    struct built_sink *sinks; /* in the order written; sink i is bit i of the plan */
     size_t count;
     struct match_plan *plan;
 };
 
-/* Opens every enabled sink and compiles the plan. Problems (plugin not found, options, an empty match,
- * the loop guard ...) go to diags at their place in the file. 0 and *out, -EINVAL, -ENOMEM. The set
- * borrows `config` and what `services` points at. [before run] */
-int sink_set_open(struct config *config, const struct instance_services *services, struct diags *diags,
-                  struct sink_set **out);
+/* Opens every enabled sink and compiles the plan. Problems (plugin not found, options, an empty
+ * match, the loop guard ...) go to diags at their place in the file. 0 and *out, -EINVAL, -ENOMEM.
+ * The set borrows `config` and what `services` points at. [before run] */
+int sink_set_open(struct config *config, const struct instance_services *services,
+                  struct diags *diags, struct sink_set **out);
 void sink_set_close(struct sink_set *set); /* closes the instances; NULL is fine */
 
 /* What a repeat does to this sink: one short sentence for people. */
 const char *sink_guarantee(const struct built_sink *sink);
-/* The loop guard on a record's table: true when the sink declared that it writes to `table` (a name). */
+/* The loop guard on a record's table: true when the sink declared that it writes to `table` (a
+ * name). */
 bool sink_writes_table(const struct built_sink *sink, weir_str table);
 
 /* The folders in which plugins are looked for, in order: the config's (NULL: none), in Lambda the
- * function's and the layer's, those beside the executable, the installed one. NULL-terminated, owned
- * by `arena`; NULL when out of memory. */
-const char *const *plugin_folders(struct arena *arena, const struct config *config, char **environ_block,
-                                  bool lambda);
+ * function's and the layer's, those beside the executable, the installed one. NULL-terminated,
+ * owned by `arena`; NULL when out of memory. */
+const char *const *plugin_folders(struct arena *arena, const struct config *config,
+                                  char **environ_block, bool lambda);
 #endif

@@ -37,7 +37,8 @@ const char *arena_text(struct arena *arena, weir_str text)
 
 static int by_name(const void *a, const void *b)
 {
-    const struct json_value *x = *(struct json_value *const *)a, *y = *(struct json_value *const *)b;
+    const struct json_value *x = *(struct json_value *const *)a,
+                            *y = *(struct json_value *const *)b;
     size_t shorter = x->name.len < y->name.len ? x->name.len : y->name.len;
     int order = shorter ? memcmp(x->name.ptr, y->name.ptr, shorter) : 0;
     if (order == 0 && x->name.len != y->name.len)
@@ -56,11 +57,12 @@ static void unlink_member(struct json_value *object, const struct json_value *me
     object->size--;
 }
 
-static int drop_in(struct arena *arena, struct json_value *object, bool is_sinks, struct diags *diags)
+static int drop_in(struct arena *arena, struct json_value *object, bool is_sinks,
+                   struct diags *diags)
 {
     struct arena_mark mark = arena_mark(arena);
-    struct json_value **members =
-        arena_alloc(arena, object->size * sizeof(struct json_value *), _Alignof(struct json_value *));
+    struct json_value **members = arena_alloc(arena, object->size * sizeof(struct json_value *),
+                                              _Alignof(struct json_value *));
     if (!members)
         return -ENOMEM;
     size_t count = 0;
@@ -109,7 +111,8 @@ struct json_value *tree_add(struct arena *arena, struct json_value *object, weir
     struct json_value *member = arena_alloc(arena, sizeof *member, _Alignof(struct json_value));
     if (!member)
         return NULL;
-    *member = (struct json_value){.kind = (uint8_t)kind, .name = name, .name_at = name_at, .raw = name};
+    *member =
+        (struct json_value){.kind = (uint8_t)kind, .name = name, .name_at = name_at, .raw = name};
     struct json_value **link = &object->first;
     while (*link)
         link = &(*link)->next;
@@ -158,8 +161,9 @@ static int descend(struct arena *arena, struct json_value *root, weir_str path, 
         else if (at->kind == JSON_ARRAY)
             child = entry(at, name);
         if (!child && at->kind != JSON_OBJECT) {
-            refuse(diags, name, at->kind == JSON_ARRAY ? "the list has no such entry"
-                                                       : "what stands before this is not an object");
+            refuse(diags, name,
+                   at->kind == JSON_ARRAY ? "the list has no such entry"
+                                          : "what stands before this is not an object");
             return 0;
         }
         if (!child)
@@ -186,10 +190,10 @@ int tree_set(struct arena *arena, struct json_value *root, weir_str text, struct
     weir_str path = {text.ptr, (size_t)(equals - text.ptr)};
     weir_str value_text = {equals + 1, text.len - path.len - 1};
     struct json_error error;
-    struct json_value *value =
-        json_parse(arena, value_text, JSON_KEEP_DUPLICATES, 100000, &error);
+    struct json_value *value = json_parse(arena, value_text, JSON_KEEP_DUPLICATES, 100000, &error);
     if (!value && value_text.len && strchr("{[\"", value_text.ptr[0])) {
-        diag_error(diags, "W0001", (weir_str){value_text.ptr + error.offset, error.length}, "%s", error.msg);
+        diag_error(diags, "W0001", (weir_str){value_text.ptr + error.offset, error.length}, "%s",
+                   error.msg);
         return 0;
     }
     struct json_value *target;

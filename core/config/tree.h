@@ -18,8 +18,8 @@ struct json_value *tree_next(struct tree_walk *walk, bool skip_children);
 /* Reports each member whose name its object already has, and takes it out. 0 or -ENOMEM. */
 int tree_drop_duplicates(struct arena *arena, struct json_value *root, struct diags *diags);
 
-/* Carries out one --set argument "path=value"; `text` is the argument, known to the diags. 0 (also after
- * a reported problem) or -ENOMEM. */
+/* Carries out one --set argument "path=value"; `text` is the argument, known to the diags. 0 (also
+ * after a reported problem) or -ENOMEM. */
 int tree_set(struct arena *arena, struct json_value *root, weir_str text, struct diags *diags);
 
 struct json_value *tree_member(struct json_value *object, weir_str name); /* NULL when absent */

@@ -10,8 +10,8 @@ struct unit {
 };
 
 /* Largest first: showing takes the first that divides. */
-static const struct unit durations[] = {
-    {"d", 86400000}, {"h", 3600000}, {"m", 60000}, {"s", 1000}, {"ms", 1}, {0}};
+static const struct unit durations[] = {{"d", 86400000}, {"h", 3600000}, {"m", 60000},
+                                        {"s", 1000},     {"ms", 1},      {0}};
 static const struct unit sizes[] = {
     {"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}, {"B", 1}, {0}};
 
@@ -69,8 +69,8 @@ void size_show(int64_t bytes, char out[24])
     quantity_show(bytes, sizes, out);
 }
 
-/* Days since 1970-01-01 in the Gregorian calendar; years are counted from March, so that the leap day
- * is the last of a year. */
+/* Days since 1970-01-01 in the Gregorian calendar; years are counted from March, so that the leap
+ * day is the last of a year. */
 static int64_t day_number(int64_t year, int64_t month, int64_t day)
 {
     year -= month <= 2;
@@ -115,9 +115,9 @@ int timestamp_parse(weir_str text, int64_t *out_us)
             scale /= 10;
             fraction += scale * (text.ptr[at] - '0');
         }
-    bool valid = at + 1 == text.len && text.ptr[at] == 'Z' && text.ptr[at - 1] != '.' && scale > 0 &&
-                 f[0] >= 1970 && f[1] >= 1 && f[1] <= 12 && f[2] >= 1 && f[2] <= month_days(f[0], f[1]) &&
-                 f[3] < 24 && f[4] < 60 && f[5] < 60;
+    bool valid = at + 1 == text.len && text.ptr[at] == 'Z' && text.ptr[at - 1] != '.' &&
+                 scale > 0 && f[0] >= 1970 && f[1] >= 1 && f[1] <= 12 && f[2] >= 1 &&
+                 f[2] <= month_days(f[0], f[1]) && f[3] < 24 && f[4] < 60 && f[5] < 60;
     if (!valid)
         return -EINVAL;
     int64_t seconds = day_number(f[0], f[1], f[2]) * 86400 + f[3] * 3600 + f[4] * 60 + f[5];

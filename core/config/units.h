@@ -10,7 +10,8 @@ int duration_parse(weir_str text, int64_t *out_ms);
 int size_parse(weir_str text, int64_t *out_bytes);
 /* "2026-11-22T22:21:14Z", optionally with a fraction of up to 6 digits. 0 or -EINVAL. */
 int timestamp_parse(weir_str text, int64_t *out_us);
-/* The shortest exact way to write a duration, for messages: "24h". `out` holds at least 24 bytes. */
+/* The shortest exact way to write a duration, for messages: "24h". `out` holds at least 24 bytes.
+ */
 void duration_show(int64_t ms, char out[24]);
 void size_show(int64_t bytes, char out[24]);
 #endif

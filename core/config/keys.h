@@ -1,0 +1,86 @@
+/* The table of keys: the single source for parsing, defaults, unknown-key refusal and help. */
+#ifndef WEIR_CONFIG_KEYS_H
+#define WEIR_CONFIG_KEYS_H
+#include "config/load.h"
+
+enum key_kind {
+    KEY_STRING,   /* const char *; min 1 = not empty */
+    KEY_PATH,     /* const char *, relative to the file's folder; "-" and "" stay */
+    KEY_PATHS,    /* const char *const * of such */
+    KEY_URL,      /* const char *, an endpoint; "" is NULL */
+    KEY_BOOL,     /* bool */
+    KEY_INT,      /* int64_t */
+    KEY_DURATION, /* int64_t, ms */
+    KEY_SIZE,     /* int64_t, bytes */
+    KEY_TIME,     /* int64_t, us since the epoch */
+    KEY_ENUM,     /* int: 1 + the place among choices */
+    KEY_CHOICE,   /* const char *: one of choices */
+    KEY_SWITCH,   /* bool: the second of two choices */
+    KEY_STRINGS,  /* const char *const *, NULL-terminated, not empty */
+    KEY_SECTION,  /* an object with keys of its own in the same struct */
+    KEY_OBJECT,   /* const struct json_value *: any object, checked elsewhere */
+    KEY_SPECIAL,  /* the `special` function */
+    KEY_FREE      /* anything; not used */
+};
+#define KEY_NOWHERE SIZE_MAX /* checked, not stored: a later release's */
+
+struct apply {
+    struct config *config;
+    struct diags *diags;
+    char **environ_block;
+    bool no_memory;
+};
+
+struct key {
+    const char *name; /* NULL ends a table */
+    enum key_kind kind;
+    const char *fallback; /* as it would be written, strings without quotes; NULL = zero */
+    int64_t min, max;     /* numbers, durations, sizes; both 0 = any */
+    const char *choices;  /* "a|b|c" */
+    size_t offset;        /* in struct config or struct sink_config; KEY_NOWHERE */
+    const struct key *section;
+    void (*special)(struct apply *apply, const struct json_value *value, const char *where,
+                    void *base);
+    bool required;
+    const char *help;
+};
+extern const struct key config_keys[]; /* of the file, into struct config */
+extern const struct key sink_keys[];   /* of one sink, into struct sink_config */
+
+/* Fills `base` from the members of `object` (NULL: only defaults); reports every problem. `where`
+ * is the end of "unknown key X in WHERE". */
+void apply_section(struct apply *apply, const struct key *keys, const struct json_value *object,
+                   const char *where, void *base);
+
+/* Pieces that the specials share. */
+void apply_wrong_type(struct apply *apply, const struct json_value *value, const char *wanted,
+                      const char *help);
+/* The place of a string among "a|b|c", or -1 after a report. */
+int apply_choice(struct apply *apply, const struct json_value *value, const char *choices);
+const char *apply_string(struct apply *apply,
+                         const struct json_value *value); /* or NULL after a report */
+const char *const *apply_strings(struct apply *apply, const struct json_value *value);
+void apply_unknown(struct apply *apply, const struct json_value *member, const char *where,
+                   const char *const *known);
+const char *apply_format(struct apply *apply, const char *format, ...)
+    __attribute__((format(printf, 2, 3))); /* in the arena; "" without memory */
+void *apply_alloc(struct apply *apply, size_t count,
+                  size_t bytes); /* zeroed, in the arena; or NULL, no_memory set */
+const char *const *split_choices(struct apply *apply, const char *choices); /* NULL-terminated */
+bool name_ok(weir_str name); /* 1 to 64 of letters, digits, '.', '_', '-' */
+
+/* Specials (core/config/special.c). */
+void special_sinks(struct apply *, const struct json_value *, const char *, void *);
+void special_endpoints(struct apply *, const struct json_value *, const char *, void *);
+void special_name(struct apply *, const struct json_value *, const char *, void *);
+void special_on_poison(struct apply *, const struct json_value *, const char *, void *);
+void special_on_exhausted(struct apply *, const struct json_value *, const char *, void *);
+void special_events(struct apply *, const struct json_value *, const char *, void *);
+void special_ttl(struct apply *, const struct json_value *, const char *, void *);
+void special_filter(struct apply *, const struct json_value *, const char *, void *);
+void special_auto_bool(struct apply *, const struct json_value *, const char *, void *);
+void special_tests(struct apply *, const struct json_value *, const char *, void *);
+
+/* The rules between keys, after all were read (core/config/rules.c). */
+void config_rules(struct apply *apply);
+#endif

@@ -1,0 +1,314 @@
+#include "config/keys.h"
+
+#include "aws/aws.h"
+#include "config/endpoint.h"
+#include "record/match.h"
+#include "util/text.h"
+
+/* ---- where a problem is marked ---- */
+
+static weir_str value_at(const struct json_value *object, const char *name)
+{
+    const struct json_value *value = json_member0(object, name);
+    if (value)
+        return diag_value_of(value);
+    return object && object->name_at ? diag_name_of(object) : STR_NONE;
+}
+
+static weir_str name_at(const struct json_value *member)
+{
+    return member && member->name_at ? diag_name_of(member) : STR_NONE;
+}
+
+/* ---- source and endpoints ---- */
+
+static void check_source(struct apply *apply)
+{
+    const struct config *config = apply->config;
+    const struct json_value *at = config->source_at;
+    struct diag *diag;
+    if (!at || at->kind != JSON_OBJECT || config->source == SOURCE_LAMBDA)
+        return;
+    if (config->source == SOURCE_NONE && !json_member0(at, "kind")) {
+        diag = diag_error(apply->diags, "W0102", name_at(at), "\"kind\" is missing in source");
+        diag_help(apply->diags, diag, "write \"kind\": \"poll\", \"lambda\", \"kcl\" or \"file\".");
+    }
+    if (config->source == SOURCE_FILE && (!config->file_path || !*config->file_path)) {
+        diag = diag_error(apply->diags, "W0402", value_at(at, "kind"),
+                          "a source of kind \"file\" needs a \"path\"");
+        diag_help(apply->diags, diag,
+                  "add \"path\": \"records.jsonl\", or \"-\" for standard input.");
+    }
+    bool none = !config->poll.tables && !config->poll.streams;
+    if (config->source == SOURCE_POLL && none && !json_member0(at, "tables") &&
+        !json_member0(at, "streams")) {
+        diag = diag_error(apply->diags, "W0402", value_at(at, "kind"),
+                          "a source of kind \"poll\" needs \"tables\" or \"streams\"");
+        diag_help(apply->diags, diag, "add \"tables\": [\"Products\"].");
+    }
+    bool at_time = config->poll.starting_position &&
+                   strcmp(config->poll.starting_position, "AT_TIMESTAMP") == 0;
+    if (at_time && !json_member0(at, "starting_timestamp")) {
+        diag = diag_error(apply->diags, "W0402", value_at(at, "starting_position"),
+                          "AT_TIMESTAMP needs a \"starting_timestamp\"");
+        diag_help(apply->diags, diag, "add \"starting_timestamp\": \"2026-01-15T10:00:00Z\".");
+    }
+}
+
+static void check_url(struct apply *apply, const char *url, weir_str at)
+{
+    const char *problem = endpoint_problem(str_of(url), apply->config->aws.allow_http);
+    if (!problem)
+        return;
+    struct diag *diag = diag_error(apply->diags, "W0109", at, "this endpoint %s", problem);
+    if (strstr(problem, "plain http"))
+        diag_help(apply->diags, diag, "use https, or set \"allow_http\": true in aws.");
+    else if (strstr(problem, "begin"))
+        diag_help(apply->diags, diag, "write it as \"https://HOST\" or \"http://127.0.0.1:8000\".");
+}
+
+static void check_endpoints(struct apply *apply)
+{
+    struct config *config = apply->config;
+    const struct json_value *aws = json_member0(config->root, "aws");
+    if (config->aws.endpoint_url && !*config->aws.endpoint_url)
+        config->aws.endpoint_url = NULL;
+    if (config->aws.endpoint_url)
+        check_url(apply, config->aws.endpoint_url, value_at(aws, "endpoint_url"));
+    const struct json_value *endpoints = json_member0(aws, "endpoints");
+    for (size_t i = 0; i < config->aws.endpoint_count; i++)
+        check_url(apply, config->aws.endpoints[i].url,
+                  value_at(endpoints, config->aws.endpoints[i].service));
+    if (config->aws.region && !*config->aws.region)
+        config->aws.region = NULL;
+    if (config->aws.profile && !*config->aws.profile)
+        config->aws.profile = NULL;
+}
+
+/* ---- dead letters ---- */
+
+static struct sink_config *find_sink(const struct config *config, const char *name)
+{
+    for (size_t i = 0; i < config->sink_count; i++)
+        if (strcmp(config->sinks[i].name, name) == 0)
+            return &config->sinks[i];
+    return NULL;
+}
+
+static const char *const *sink_names(struct apply *apply)
+{
+    const char **names = apply_alloc(apply, apply->config->sink_count + 1, sizeof(char *));
+    for (size_t i = 0; names && i < apply->config->sink_count; i++)
+        names[i] = apply->config->sinks[i].name;
+    return names;
+}
+
+static void unknown_sink(struct apply *apply, const char *code, weir_str at, const char *name)
+{
+    const char *const *names = sink_names(apply);
+    struct diag *diag = diag_error(apply->diags, code, at, "there is no sink \"%s\"", name);
+    const char *near = names ? nearest_name(str_of(name), names) : NULL;
+    if (near) {
+        diag_help(apply->diags, diag, "did you mean \"%s\"?", near);
+        diag_replace(apply->diags, diag, apply_format(apply, "\"%s\"", near));
+    }
+}
+
+static bool no_local_store(const struct config *config)
+{
+    return config->source == SOURCE_LAMBDA || config->source == SOURCE_KCL;
+}
+
+static void check_dead(struct apply *apply, weir_str at)
+{
+    if (!no_local_store(apply->config))
+        return;
+    struct diag *diag =
+        diag_error(apply->diags, "W0306", at,
+                   "\"dead\" stores records on this machine, which %s has no place for",
+                   apply->config->source == SOURCE_KCL ? "kcl" : "Lambda");
+    diag_help(apply->diags, diag,
+              "write { \"to\": \"SINK\" } for a dead-letter sink, or \"block\".");
+}
+
+/* The target of a route: it exists, is enabled, and takes letters from `from` (NULL: the pipeline).
+ */
+static void check_target(struct apply *apply, const char *target, const struct sink_config *from,
+                         weir_str at)
+{
+    const struct sink_config *sink = find_sink(apply->config, target);
+    if (!sink) {
+        unknown_sink(apply, "W0303", at, target);
+        return;
+    }
+    if (!sink->enabled) {
+        struct diag *diag = diag_error(apply->diags, "W0303", at,
+                                       "the dead-letter sink \"%s\" is not enabled", target);
+        diag_help(apply->diags, diag,
+                  "set \"enabled\": true there, or send the records elsewhere.");
+    }
+    bool listed = !sink->only_from || !from;
+    for (const char *const *name = sink->only_from; name && *name && from; name++)
+        listed = listed || strcmp(*name, from->name) == 0;
+    if (!listed) {
+        struct diag *diag =
+            diag_error(apply->diags, "W0307", at, "sink \"%s\" takes no dead letters from \"%s\"",
+                       target, from->name);
+        diag_help(apply->diags, diag, "add \"%s\" to \"only_from\" of \"%s\".", from->name, target);
+    }
+}
+
+static weir_str target_at(const struct json_value *owner, const char *key)
+{
+    const struct json_value *route = json_member0(owner, key);
+    return route && route->kind == JSON_OBJECT ? value_at(route, "to") : value_at(owner, key);
+}
+
+/* Follows the route from `start`; true when it comes back there. `first` is set when no sink on the
+ * circle was written before `start`, so that each circle is reported once. */
+static bool in_circle(const struct config *config, const struct sink_config *start, bool *first)
+{
+    const struct sink_config *at = start;
+    *first = true;
+    for (size_t steps = 0; steps <= config->sink_count; steps++) {
+        if (at->on_exhausted != EXHAUSTED_SINK || !at->exhausted_sink)
+            return false;
+        at = find_sink(config, at->exhausted_sink);
+        if (at == start)
+            return true;
+        if (!at)
+            return false;
+        *first = *first && at > start;
+    }
+    return false;
+}
+
+static bool is_target(const struct config *config, const struct sink_config *sink)
+{
+    bool found = config->poison_sink && strcmp(config->poison_sink, sink->name) == 0;
+    for (size_t i = 0; i < config->sink_count && !found; i++)
+        found = config->sinks[i].exhausted_sink &&
+                strcmp(config->sinks[i].exhausted_sink, sink->name) == 0;
+    return found;
+}
+
+static void check_route(struct apply *apply, struct sink_config *sink)
+{
+    bool first;
+    weir_str at = target_at(sink->at, "on_exhausted");
+    if (sink->on_exhausted == EXHAUSTED_DEAD)
+        check_dead(apply, at);
+    if (sink->on_exhausted == EXHAUSTED_SINK)
+        check_target(apply, sink->exhausted_sink, sink, at);
+    bool circle = in_circle(apply->config, sink, &first);
+    if (circle && first)
+        diag_error(apply->diags, "W0304", at, "dead letters of \"%s\" would come back to it",
+                   sink->name);
+    bool passes_on = sink->on_exhausted == EXHAUSTED_SINK || sink->on_exhausted == EXHAUSTED_DROP;
+    if (passes_on && !circle && is_target(apply->config, sink)) {
+        struct diag *diag = diag_error(apply->diags, "W0305", at,
+                                       "sink \"%s\" takes dead letters, so it may only have "
+                                       "\"dead\" or \"block\" itself",
+                                       sink->name);
+        diag_help(apply->diags, diag, "a record must come to rest after one dead-letter sink.");
+    }
+}
+
+static void check_only_from(struct apply *apply, struct sink_config *sink)
+{
+    if (!sink->only_from)
+        return;
+    const struct json_value *entry = json_member0(sink->at, "only_from")->first;
+    for (const char *const *name = sink->only_from; *name;
+         name++, entry = entry ? entry->next : NULL) {
+        weir_str at = entry ? diag_value_of(entry) : STR_NONE;
+        if (!find_sink(apply->config, *name))
+            unknown_sink(apply, "W0307", at, *name);
+        else if (strcmp(*name, sink->name) == 0)
+            diag_error(apply->diags, "W0307", at, "sink \"%s\" can't take its own dead letters",
+                       sink->name);
+    }
+    sink->dead_letters_only = true;
+    if (sink->enabled && !is_target(apply->config, sink)) {
+        struct diag *diag = diag_warning(
+            apply->diags, "W0307", name_at(json_member0(sink->at, "only_from")),
+            "no sink sends its dead letters to \"%s\", so it gets nothing", sink->name);
+        diag_help(apply->diags, diag, "write \"on_exhausted\": { \"to\": \"%s\" } in a sink.",
+                  sink->name);
+    }
+}
+
+/* ---- sinks ---- */
+
+/* The retry limits of the source are the defaults of its sinks. */
+static void inherit_limits(const struct config *config, struct sink_config *sink)
+{
+    const struct json_value *retry = json_member0(sink->at, "retry");
+    if (json_member0(config->source_at, "maximum_retry_attempts") &&
+        !json_member0(retry, "max_attempts"))
+        sink->max_attempts = config->poll.maximum_retry_attempts < 0
+                                 ? INT64_MAX
+                                 : config->poll.maximum_retry_attempts + 1;
+    if (!json_member0(retry, "max_record_age"))
+        sink->max_record_age_ms = config->poll.maximum_record_age_ms;
+}
+
+static void check_retry(struct apply *apply, const struct sink_config *sink)
+{
+    const struct json_value *retry = json_member0(sink->at, "retry");
+    if (sink->cap_ms < sink->base_ms)
+        diag_error(apply->diags, "W0105",
+                   value_at(retry, json_member0(retry, "cap") ? "cap" : "base"),
+                   "\"cap\" of sink \"%s\" is shorter than its \"base\"", sink->name);
+}
+
+static void check_sink(struct apply *apply, struct sink_config *sink)
+{
+    bool relative = sink->plugin && strchr(sink->plugin, '/') && sink->plugin[0] != '/';
+    inherit_limits(apply->config, sink);
+    check_retry(apply, sink);
+    check_only_from(apply, sink);
+    check_route(apply, sink);
+    if (relative) {
+        struct diag *diag = diag_error(apply->diags, "W0105", value_at(sink->at, "plugin"),
+                                       "\"plugin\" is a name or an absolute path");
+        diag_help(apply->diags, diag,
+                  "name its folder in \"plugin_dirs\" and write the plugin's bare name.");
+    }
+}
+
+static void count_sinks(struct apply *apply)
+{
+    const struct config *config = apply->config;
+    const struct json_value *sinks = json_member0(config->root, "sinks");
+    size_t enabled = 0;
+    for (size_t i = 0; i < config->sink_count; i++)
+        if (config->sinks[i].enabled && ++enabled == MATCH_SINKS_MAX + 1)
+            diag_error(apply->diags, "W0308", name_at(config->sinks[i].at),
+                       "more than %d enabled sinks", MATCH_SINKS_MAX);
+    if (enabled == 0 && sinks && sinks->kind == JSON_OBJECT && apply->diags->errors == 0) {
+        struct diag *diag = diag_error(apply->diags, "W0309", name_at(sinks), "no sink is enabled");
+        diag_help(apply->diags, diag, "records would be read and thrown away.");
+    }
+}
+
+void config_rules(struct apply *apply)
+{
+    struct config *config = apply->config;
+    enum exhausted_kind fallback = no_local_store(config) ? EXHAUSTED_BLOCK : EXHAUSTED_DEAD;
+    check_source(apply);
+    check_endpoints(apply);
+    weir_str poison_at = target_at(config->root, "on_poison");
+    if (config->on_poison == EXHAUSTED_DEAD)
+        check_dead(apply, poison_at);
+    if (config->on_poison == EXHAUSTED_SINK)
+        check_target(apply, config->poison_sink, NULL, poison_at);
+    for (size_t i = 0; i < config->sink_count; i++)
+        check_sink(apply, &config->sinks[i]);
+    count_sinks(apply);
+    if (config->on_poison == EXHAUSTED_DEFAULT)
+        config->on_poison = fallback;
+    for (size_t i = 0; i < config->sink_count; i++)
+        if (config->sinks[i].on_exhausted == EXHAUSTED_DEFAULT)
+            config->sinks[i].on_exhausted = fallback;
+}

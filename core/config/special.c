@@ -1,0 +1,332 @@
+#include "config/keys.h"
+
+#include "aws/aws.h"
+#include "config/interpolate.h"
+#include "config/tree.h"
+#include "util/text.h"
+
+#include <errno.h>
+
+enum { FILTER_NOTES_MAX = 16 };
+
+void special_name(struct apply *apply, const struct json_value *value, const char *where,
+                  void *base)
+{
+    (void)where;
+    (void)base;
+    const char *name = apply_string(apply, value);
+    if (!name)
+        return;
+    if (!name_ok(str_of(name)))
+        diag_error(apply->diags, "W0106", diag_value_of(value),
+                   "\"name\" wants 1 to 64 letters, digits, '.', '_' or '-'");
+    apply->config->name = name;
+}
+
+void special_endpoints(struct apply *apply, const struct json_value *value, const char *where,
+                       void *base)
+{
+    static const char *const services[] = {
+        "dynamodb", "dynamodb_streams", "sqs", "sns", "kinesis",        "firehose",
+        "events",   "lambda",           "s3",  "sts", "secretsmanager", "logs",
+        NULL};
+    (void)where;
+    (void)base;
+    if (value->kind != JSON_OBJECT) {
+        apply_wrong_type(apply, value, "an object",
+                         "write { \"sqs\": \"http://127.0.0.1:9324\" }.");
+        return;
+    }
+    struct aws_endpoint *list = apply_alloc(apply, value->size, sizeof *list);
+    size_t count = 0;
+    for (const struct json_value *m = value->first; m && list; m = m->next) {
+        size_t i = 0;
+        while (services[i] && !str_is(m->name, services[i]))
+            i++;
+        if (str_starts(m->name, STR("x-")))
+            continue;
+        if (!services[i]) {
+            apply_unknown(apply, m, "endpoints of aws", services);
+            continue;
+        }
+        const char *url = apply_string(apply, m);
+        if (url && *url)
+            list[count++] = (struct aws_endpoint){services[i], url};
+    }
+    apply->config->aws.endpoints = list;
+    apply->config->aws.endpoint_count = count;
+}
+
+void special_auto_bool(struct apply *apply, const struct json_value *value, const char *where,
+                       void *base)
+{
+    (void)where;
+    (void)base;
+    value = interpolated_scalar(&apply->config->arena, value);
+    if (value->kind != JSON_TRUE && value->kind != JSON_FALSE &&
+        !(value->kind == JSON_STRING && str_is(value->text, "auto")))
+        apply_wrong_type(apply, value, "true, false or \"auto\"", NULL);
+}
+
+void special_tests(struct apply *apply, const struct json_value *value, const char *where,
+                   void *base)
+{
+    static const struct key test_keys[] = {
+        {.name = "name",
+         .kind = KEY_STRING,
+         .min = 1,
+         .offset = KEY_NOWHERE,
+         .required = true,
+         .help = "What it shows."},
+        {.name = "input",
+         .kind = KEY_FREE,
+         .required = true,
+         .help = "The record, or a list of records."},
+        {.name = "expect", .kind = KEY_FREE, .required = true, .help = "What the sinks get."},
+        {0}};
+    (void)where;
+    if (value->kind != JSON_ARRAY) {
+        apply_wrong_type(apply, value, "a list", NULL);
+        return;
+    }
+    for (const struct json_value *test = value->first; test; test = test->next)
+        apply_section(apply, test_keys, test, "a test", base);
+}
+
+/* ---- what happens to a record that can't be delivered ---- */
+
+struct route {
+    enum exhausted_kind kind;
+    const char *sink;
+    bool pointer;
+};
+
+static void read_target(struct apply *apply, const struct json_value *value, struct route *route)
+{
+    static const char *const known[] = {"to", "on_oversize", NULL};
+    for (const struct json_value *m = value->first; m; m = m->next)
+        if (!str_is(m->name, "to") && !str_is(m->name, "on_oversize") &&
+            !str_starts(m->name, STR("x-")))
+            apply_unknown(apply, m, apply_format(apply, "%.*s", STR_ARG(value->name)), known);
+    const struct json_value *to = json_member0(value, "to");
+    const struct json_value *oversize = json_member0(value, "on_oversize");
+    if (oversize)
+        route->pointer = apply_choice(apply, oversize, "block|pointer") == 1;
+    if (to) {
+        route->sink = apply_string(apply, to);
+        if (route->sink)
+            route->kind = EXHAUSTED_SINK;
+    } else {
+        diag_error(apply->diags, "W0102", diag_name_of(value), "\"to\" is missing in %.*s",
+                   STR_ARG(value->name));
+    }
+}
+
+static struct route read_route(struct apply *apply, const struct json_value *value)
+{
+    static const enum exhausted_kind kinds[] = {EXHAUSTED_DEAD, EXHAUSTED_BLOCK, EXHAUSTED_DROP};
+    struct route route = {0};
+    if (value->kind == JSON_OBJECT) {
+        read_target(apply, value, &route);
+        return route;
+    }
+    if (value->kind == JSON_STRING && apply->config->root) {
+        const struct json_value *sinks = json_member0(apply->config->root, "sinks");
+        bool is_sink = sinks && sinks->kind == JSON_OBJECT && json_member(sinks, value->text);
+        if (is_sink) {
+            struct diag *diag = diag_error(apply->diags, "W0105", diag_value_of(value),
+                                           "\"%.*s\" names the sink \"%.*s\" as plain text",
+                                           STR_ARG(value->name), STR_ARG(value->text));
+            const char *fixed = apply_format(apply, "{ \"to\": \"%.*s\" }", STR_ARG(value->text));
+            diag_help(apply->diags, diag, "write %s.", fixed);
+            diag_replace(apply->diags, diag, fixed);
+            return route;
+        }
+    }
+    if (value->kind != JSON_STRING) {
+        apply_wrong_type(apply, value, "\"dead\", \"block\", \"drop\" or an object",
+                         "write { \"to\": \"SINK\" } for a dead-letter sink.");
+        return route;
+    }
+    int choice = apply_choice(apply, value, "dead|block|drop");
+    if (choice >= 0)
+        route.kind = kinds[choice];
+    return route;
+}
+
+void special_on_poison(struct apply *apply, const struct json_value *value, const char *where,
+                       void *base)
+{
+    (void)where;
+    (void)base;
+    struct route route = read_route(apply, value);
+    apply->config->on_poison = route.kind;
+    apply->config->poison_sink = route.sink;
+}
+
+void special_on_exhausted(struct apply *apply, const struct json_value *value, const char *where,
+                          void *base)
+{
+    struct sink_config *sink = base;
+    (void)where;
+    struct route route = read_route(apply, value);
+    sink->on_exhausted = route.kind;
+    sink->exhausted_sink = route.sink;
+    sink->oversize_pointer = route.pointer;
+}
+
+/* ---- match ---- */
+
+static uint32_t event_bit(struct apply *apply, const struct json_value *value, const char *sink)
+{
+    static const char *const names[] = {"INSERT", "MODIFY", "REMOVE", NULL};
+    if (value->kind != JSON_STRING) {
+        apply_wrong_type(apply, value, "an event name",
+                         "stream events are INSERT, MODIFY, REMOVE.");
+        return 0;
+    }
+    for (uint32_t i = 0; names[i]; i++)
+        if (str_is(value->text, names[i]))
+            return 1u << i;
+    struct diag *diag =
+        diag_error(apply->diags, "W0104", diag_value_of(value),
+                   "unknown event \"%.*s\" in sink \"%s\"", STR_ARG(value->text), sink);
+    char upper[16];
+    size_t len = value->text.len < sizeof upper ? value->text.len : sizeof upper;
+    for (size_t i = 0; i < len; i++) {
+        char c = value->text.ptr[i];
+        upper[i] = c >= 'a' && c <= 'z' ? (char)(c - 'a' + 'A') : c;
+    }
+    const char *near = nearest_name((weir_str){upper, len}, names);
+    if (near) {
+        diag_help(apply->diags, diag,
+                  "did you mean \"%s\"? Stream events are INSERT, MODIFY, REMOVE.", near);
+        diag_replace(apply->diags, diag, apply_format(apply, "\"%s\"", near));
+    } else {
+        diag_help(apply->diags, diag, "stream events are INSERT, MODIFY, REMOVE.");
+    }
+    return 0;
+}
+
+void special_events(struct apply *apply, const struct json_value *value, const char *where,
+                    void *base)
+{
+    struct sink_config *sink = base;
+    (void)where;
+    if (value->kind != JSON_ARRAY) {
+        bool text = value->kind == JSON_STRING && value->raw.len && value->raw.ptr[0] == '"';
+        apply_wrong_type(apply, value, "a list",
+                         text ? apply_format(apply, "write [%.*s].", STR_ARG(value->raw)) : NULL);
+        return;
+    }
+    if (value->size == 0)
+        diag_error(apply->diags, "W0105", diag_value_of(value), "\"events\" is an empty list");
+    for (const struct json_value *event = value->first; event; event = event->next)
+        sink->events |= event_bit(apply, event, sink->name);
+}
+
+void special_ttl(struct apply *apply, const struct json_value *value, const char *where, void *base)
+{
+    struct sink_config *sink = base;
+    (void)where;
+    int choice = apply_choice(apply, value, "any|only|none");
+    sink->ttl = choice == 1 ? 1 : choice == 2 ? -1 : 0;
+}
+
+/* A pattern given as JSON text was compiled from its unescaped form: finds the byte in the file
+ * that a byte of that form came from. */
+static weir_str in_written(const struct json_value *value, weir_str at)
+{
+    weir_str raw = value->raw;
+    size_t target = (size_t)(at.ptr - value->text.ptr);
+    if (!value->escaped || raw.len < 2)
+        return value->raw;
+    char scratch[8];
+    size_t i = 1, made = 0, start = 0;
+    while (i + 1 < raw.len && made < target + at.len) {
+        size_t step = 1, produced = 1;
+        if (raw.ptr[i] == '\\') {
+            step = raw.ptr[i + 1] == 'u' ? 6 : 2;
+            if (step == 6 && i + 12 < raw.len && raw.ptr[i + 6] == '\\' &&
+                (raw.ptr[i + 2] | 32) == 'd' && strchr("89abAB", raw.ptr[i + 3]))
+                step = 12; /* a surrogate pair */
+            produced = json_unescape((weir_str){raw.ptr + i, step}, scratch);
+        }
+        if (made <= target)
+            start = i;
+        made += produced;
+        i += step;
+    }
+    return start ? (weir_str){raw.ptr + start, i - start} : value->raw;
+}
+
+/* Where a note of the filter compiler stands in the file. */
+static weir_str note_place(struct json_value *filter, weir_str at)
+{
+    struct tree_walk walk;
+    const char *from = filter->raw.ptr, *to = from + filter->raw.len;
+    if (at.ptr && at.ptr >= from && at.ptr < to)
+        return at;
+    for (struct json_value *v = tree_first(&walk, filter); v; v = tree_next(&walk, false))
+        if (v->kind == JSON_STRING && at.ptr && at.ptr >= v->text.ptr &&
+            at.ptr < v->text.ptr + v->text.len)
+            return in_written(v, at);
+    return diag_value_of(filter);
+}
+
+void special_filter(struct apply *apply, const struct json_value *value, const char *where,
+                    void *base)
+{
+    struct sink_config *sink = base;
+    struct filter_note notes[FILTER_NOTES_MAX];
+    struct json_value filter = *value;
+    size_t count = 0;
+    (void)where;
+    if (value->kind == JSON_STRING) {
+        apply_wrong_type(apply, value, "an object",
+                         "write the pattern as JSON: { \"eventName\": [\"MODIFY\"] }.");
+        return;
+    }
+    int rc = filter_new(value, &sink->filter, notes, FILTER_NOTES_MAX, &count);
+    if (rc == -ENOMEM)
+        apply->no_memory = true;
+    filter.next = NULL;
+    for (size_t i = 0; i < count && i < FILTER_NOTES_MAX; i++) {
+        struct diag *diag =
+            diag_add(apply->diags, !notes[i].fatal, notes[i].fatal ? "W0311" : "W0312",
+                     note_place(&filter, notes[i].at), "%s", notes[i].msg);
+        if (notes[i].help[0])
+            diag_help(apply->diags, diag, "%s", notes[i].help);
+    }
+    if (rc == -EINVAL && count == 0)
+        diag_error(apply->diags, "W0311", diag_value_of(value), "not a filter pattern");
+}
+
+/* ---- sinks ---- */
+
+void special_sinks(struct apply *apply, const struct json_value *value, const char *where,
+                   void *base)
+{
+    struct config *config = apply->config;
+    (void)where;
+    (void)base;
+    if (value->kind != JSON_OBJECT) {
+        apply_wrong_type(apply, value, "an object",
+                         "write { \"price\": { \"plugin\": \"pricehistory\" } }.");
+        return;
+    }
+    config->sinks = apply_alloc(apply, value->size, sizeof(struct sink_config));
+    for (const struct json_value *m = value->first; m && config->sinks; m = m->next) {
+        if (str_starts(m->name, STR("x-")))
+            continue;
+        if (!name_ok(m->name)) {
+            diag_error(apply->diags, "W0106", diag_name_of(m),
+                       "a sink's name wants 1 to 64 letters, digits, '.', '_' or '-'");
+            continue;
+        }
+        struct sink_config *sink = &config->sinks[config->sink_count++];
+        sink->at = m;
+        sink->name = apply_format(apply, "%.*s", STR_ARG(m->name));
+        apply_section(apply, sink_keys, m, apply_format(apply, "sink \"%s\"", sink->name), sink);
+    }
+}
