@@ -1,0 +1,101 @@
+#include "cli/verbs.h"
+
+#include "config/load.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+extern char **environ;
+
+void cli_init(struct cli *cli, FILE *out, FILE *err, char **environ_block)
+{
+    *cli = (struct cli){.out = out, .err = err, .environ_block = environ_block ? environ_block : environ};
+    cli->seed = 1;
+    arena_init(&cli->arena, 1024);
+    const char *runtime = env_get(cli->environ_block, "AWS_LAMBDA_RUNTIME_API");
+    cli->lambda = runtime && *runtime;
+}
+
+void cli_done(struct cli *cli)
+{
+    arena_done(&cli->arena);
+}
+
+int cli_fail(const struct cli *cli, int code, const char *help, const char *format, ...)
+{
+    char text[512];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    for (char *c = text; *c; c++)
+        if ((unsigned char)*c < ' ' || *c == 127)
+            *c = '?';
+    fprintf(cli->err, "weir: %s\n", text);
+    if (help)
+        fprintf(cli->err, "      help: %s\n", help);
+    return code;
+}
+
+bool cli_write(FILE *file, struct buf *text)
+{
+    return !text->failed && fwrite(text->ptr, 1, text->len, file) == text->len && fflush(file) == 0;
+}
+
+int cli_log_level(const struct cli *cli, int fallback)
+{
+    static const char *const names[] = {"error", "warn", "info", "debug"};
+    for (int i = 0; cli->log_level && i < 4; i++)
+        if (strcmp(cli->log_level, names[i]) == 0)
+            return WEIR_LOG_ERROR + i;
+    return cli->quiet ? WEIR_LOG_ERROR : cli->verbose ? WEIR_LOG_DEBUG : fallback;
+}
+
+int cli_color(const struct cli *cli)
+{
+    if (!cli->color || strcmp(cli->color, "auto") == 0)
+        return COLOR_AUTO;
+    return strcmp(cli->color, "always") == 0 ? COLOR_ALWAYS : COLOR_NEVER;
+}
+
+struct log *cli_log_new(const struct cli *cli, int level, const char *format, struct clock *clock)
+{
+    const char *wanted = cli->log_format ? cli->log_format : format;
+    struct log_config config = {.level = level, .color = cli_color(cli), .fd = cli->lambda ? 1 : 2};
+    config.format = wanted && strcmp(wanted, "text") == 0   ? LOG_TEXT
+                    : wanted && strcmp(wanted, "json") == 0 ? LOG_JSON
+                                                            : LOG_AUTO;
+    return log_new(&config, clock);
+}
+
+void cli_config_request(const struct cli *cli, struct config_request *request)
+{
+    *request = (struct config_request){
+        .path = cli->config_path,
+        .sets = cli->sets,
+        .set_count = cli->set_count,
+        .plugin = cli->plugin,
+        .from = cli->from,
+        .environ_block = cli->environ_block,
+        .lambda = cli->lambda,
+    };
+}
+
+int cli_main(struct cli *cli, int argc, char **argv)
+{
+    int rc = cli_parse(cli, argc, argv);
+    if (rc != 0)
+        return rc;
+    if (cli->version)
+        return verb_version(cli);
+    if (cli->verb)
+        return cli->help ? help_verb(cli, cli->verb) : cli->verb->run(cli);
+    if (cli->help)
+        return verb_help(cli);
+    if (cli->lambda) { /* the layer's bootstrap is the program itself */
+        cli->verb = verb_find("run");
+        return cli->verb->run(cli);
+    }
+    return help_front(cli);
+}
