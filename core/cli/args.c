@@ -55,9 +55,10 @@ static int unknown_option(const struct cli *cli, weir_str name, const char *show
     snprintf(help, sizeof help, "`weir help%s%s` shows them all.", cli->verb ? " " : "",
              cli->verb ? cli->verb->name : "");
     if (near)
-        return cli_fail(cli, EXIT_USAGE, NULL, "unknown option \"%s\". Did you mean \"--%s\"?", shown, near);
-    return cli_fail(cli, EXIT_USAGE, help, "unknown option \"%s\"%s%s", shown, cli->verb ? " of " : "",
-                    cli->verb ? cli->verb->name : "");
+        return cli_fail(cli, EXIT_USAGE, NULL, "unknown option \"%s\". Did you mean \"--%s\"?",
+                        shown, near);
+    return cli_fail(cli, EXIT_USAGE, help, "unknown option \"%s\"%s%s", shown,
+                    cli->verb ? " of " : "", cli->verb ? cli->verb->name : "");
 }
 
 static int unknown_verb(const struct cli *cli, const char *word)
@@ -68,7 +69,8 @@ static int unknown_verb(const struct cli *cli, const char *word)
         names[count++] = verb->name;
     const char *near = nearest_name(str_of(word), names);
     if (near)
-        return cli_fail(cli, EXIT_USAGE, NULL, "unknown verb \"%s\". Did you mean \"%s\"?", word, near);
+        return cli_fail(cli, EXIT_USAGE, NULL, "unknown verb \"%s\". Did you mean \"%s\"?", word,
+                        near);
     return cli_fail(cli, EXIT_USAGE, "`weir help` shows the verbs.", "unknown verb \"%s\"", word);
 }
 
@@ -94,10 +96,11 @@ static int set_number(const struct cli *cli, const struct cli_option *option, co
     errno = 0;
     long long number = strtoll(value, &end, 10);
     if (*value == '\0' || *end != '\0')
-        return cli_fail(cli, EXIT_USAGE, NULL, "%s wants a whole number, not \"%s\"", origin, value);
+        return cli_fail(cli, EXIT_USAGE, NULL, "%s wants a whole number, not \"%s\"", origin,
+                        value);
     if (errno || number < option->min || number > option->max)
-        return cli_fail(cli, EXIT_USAGE, NULL, "%s must be %lld to %lld", origin, (long long)option->min,
-                        (long long)option->max);
+        return cli_fail(cli, EXIT_USAGE, NULL, "%s must be %lld to %lld", origin,
+                        (long long)option->min, (long long)option->max);
     *out = number;
     return 0;
 }
@@ -129,7 +132,8 @@ static int set_flag(const struct cli *cli, const char *value, const char *origin
 }
 
 /* `origin` is what the person wrote: "--count" or "WEIR_COUNT". */
-static int set_option(struct cli *cli, const struct cli_option *option, const char *value, const char *origin)
+static int set_option(struct cli *cli, const struct cli_option *option, const char *value,
+                      const char *origin)
 {
     char *field = (char *)cli + option->offset;
     switch (option->kind) {
@@ -141,7 +145,8 @@ static int set_option(struct cli *cli, const struct cli_option *option, const ch
         return add_to_list(cli, option, value);
     case OPTION_CHOICE:
         if (!in_choices(option->value, value))
-            return cli_fail(cli, EXIT_USAGE, NULL, "%s is one of %s, not \"%s\"", origin, option->value, value);
+            return cli_fail(cli, EXIT_USAGE, NULL, "%s is one of %s, not \"%s\"", origin,
+                            option->value, value);
         break;
     case OPTION_TEXT:
         if (!*value)
@@ -163,7 +168,8 @@ static int take_value(struct parse *parse, const struct cli_option *option, cons
     if (!value && parse->at + 1 < parse->count)
         value = parse->words[++parse->at];
     if (!value)
-        return cli_fail(parse->cli, EXIT_USAGE, NULL, "%s wants a value: %s", origin, option->value);
+        return cli_fail(parse->cli, EXIT_USAGE, NULL, "%s wants a value: %s", origin,
+                        option->value);
     return set_option(parse->cli, option, value, origin);
 }
 
@@ -218,7 +224,8 @@ static int find_verb(struct cli *cli, char **words, int count, int *used)
         return 0;
     if (second)
         return unknown_verb(cli, name);
-    return cli_fail(cli, EXIT_USAGE, "`weir help` shows the verbs.", "\"%s\" wants one more word", words[0]);
+    return cli_fail(cli, EXIT_USAGE, "`weir help` shows the verbs.", "\"%s\" wants one more word",
+                    words[0]);
 }
 
 /* WEIR_LOG_LEVEL for --log-level; read before the flags, which come over it. */
@@ -249,7 +256,8 @@ static int check_count(const struct cli *cli)
     if (cli->arg_count < verb->min_args)
         return cli_fail(cli, EXIT_USAGE, NULL, "%s wants %s", verb->name, verb->positional);
     if (cli->arg_count > verb->max_args)
-        return cli_fail(cli, EXIT_USAGE, NULL, "%s does not take \"%s\"", verb->name, cli->args[verb->max_args]);
+        return cli_fail(cli, EXIT_USAGE, NULL, "%s does not take \"%s\"", verb->name,
+                        cli->args[verb->max_args]);
     return 0;
 }
 
@@ -257,7 +265,8 @@ static int check_count(const struct cli *cli)
 static int take_all(struct parse *parse)
 {
     struct cli *cli = parse->cli;
-    const char **args = arena_alloc(&cli->arena, ((size_t)parse->count + 1) * sizeof(char *), _Alignof(char *));
+    const char **args =
+        arena_alloc(&cli->arena, ((size_t)parse->count + 1) * sizeof(char *), _Alignof(char *));
     if (!args)
         return cli_fail(cli, EXIT_SOFTWARE, NULL, "out of memory");
     cli->args = args;

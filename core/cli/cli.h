@@ -9,7 +9,7 @@
 /* Exit codes, as documented in UX; 128 + n is a signal's. */
 enum {
     EXIT_DONE = 0,
-    EXIT_NO = 1,           /* ran, and the answer is no */
+    EXIT_NO = 1, /* ran, and the answer is no */
     EXIT_USAGE = 2,
     EXIT_GAP = 65,
     EXIT_UNAVAILABLE = 69,
@@ -25,19 +25,19 @@ enum { COLOR_AUTO = -1, COLOR_NEVER, COLOR_ALWAYS };
 struct verb;
 struct cli {
     FILE *out, *err;
-    char **environ_block;      /* never NULL */
+    char **environ_block; /* never NULL */
     const struct verb *verb;
-    struct arena arena;        /* of the lists below */
-    bool lambda;               /* AWS_LAMBDA_RUNTIME_API is set */
+    struct arena arena; /* of the lists below */
+    bool lambda;        /* AWS_LAMBDA_RUNTIME_API is set */
 
     /* every verb */
-    const char *config_path;   /* -c; NULL = search (WEIR_CONFIG is part of the search) */
-    const char *const *sets;   /* --set, in order */
+    const char *config_path; /* -c; NULL = search (WEIR_CONFIG is part of the search) */
+    const char *const *sets; /* --set, in order */
     size_t set_count;
-    const char *plugin;        /* --plugin, as given */
-    const char *log_level;     /* NULL = the config's */
-    const char *log_format;    /* "auto", "text", "json", NULL = the config's */
-    const char *color;         /* "auto", "always", "never" */
+    const char *plugin;     /* --plugin, as given */
+    const char *log_level;  /* NULL = the config's */
+    const char *log_format; /* "auto", "text", "json", NULL = the config's */
+    const char *color;      /* "auto", "always", "never" */
     bool quiet, verbose, json, help, version;
 
     /* run */
@@ -49,12 +49,12 @@ struct cli {
     int64_t count, seed;
     bool price_walk;
 
-    const char *const *args;   /* positional, NULL-terminated */
+    const char *const *args; /* positional, NULL-terminated */
     size_t arg_count;
 };
 
-/* Parses argv[1..] and the environment twins into *cli. 0, or an exit code after a message of at most
- * three lines on cli->err. */
+/* Parses argv[1..] and the environment twins into *cli. 0, or an exit code after a message of at
+ * most three lines on cli->err. */
 int cli_parse(struct cli *cli, int argc, char **argv);
 void cli_init(struct cli *cli, FILE *out, FILE *err, char **environ_block);
 void cli_done(struct cli *cli);

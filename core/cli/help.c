@@ -38,8 +38,9 @@ int help_front(const struct cli *cli)
 static void put_option(struct buf *text, const struct cli_option *option)
 {
     char left[64];
-    snprintf(left, sizeof left, "%s%c%s--%s%s%s", option->letter ? "-" : " ", option->letter ? option->letter : ' ',
-             option->letter ? ", " : "  ", option->name, option->value ? " " : "", option->value ? option->value : "");
+    snprintf(left, sizeof left, "%s%c%s--%s%s%s", option->letter ? "-" : " ",
+             option->letter ? option->letter : ' ', option->letter ? ", " : "  ", option->name,
+             option->value ? " " : "", option->value ? option->value : "");
     if (strlen(left) > 28)
         buf_printf(text, "  %s\n  %28s  %s\n", left, "", option->help);
     else
@@ -58,11 +59,13 @@ static void put_options(struct buf *text, const char *title, const struct cli_op
 int help_verb(const struct cli *cli, const struct verb *verb)
 {
     struct buf text = page();
-    buf_printf(&text, "weir %s%s%s [OPTION...]\n\n%s\n", verb->name, *verb->positional ? " " : "", verb->positional,
-               verb->details);
+    buf_printf(&text, "weir %s%s%s [OPTION...]\n\n%s\n", verb->name, *verb->positional ? " " : "",
+               verb->positional, verb->details);
     put_options(&text, "Options:", verb->options);
     put_options(&text, "Everywhere:", global_options);
-    buf_puts(&text, "\nEach option but -c, --set, --help and --version can also be given as WEIR_<NAME>.\n");
+    buf_puts(
+        &text,
+        "\nEach option but -c, --set, --help and --version can also be given as WEIR_<NAME>.\n");
     return done(cli, &text);
 }
 
@@ -102,7 +105,8 @@ int verb_help(struct cli *cli)
         names[i] = verbs[i].name;
     const char *near = nearest_name(str_of(name), names);
     if (near)
-        return cli_fail(cli, EXIT_USAGE, NULL, "no help for \"%s\". Did you mean \"%s\"?", name, near);
+        return cli_fail(cli, EXIT_USAGE, NULL, "no help for \"%s\". Did you mean \"%s\"?", name,
+                        near);
     return cli_fail(cli, EXIT_USAGE, "`weir help` shows the verbs.", "no help for \"%s\"", name);
 }
 
@@ -111,7 +115,8 @@ int verb_version(struct cli *cli)
     struct buf text = page();
     unsigned major = WEIR_ABI_CURRENT >> 16, minor = WEIR_ABI_CURRENT & 0xffff;
     if (cli->json)
-        buf_printf(&text, "{\"version\":\"" WEIR_VERSION "\",\"plugin_abi\":\"%u.%u\"}\n", major, minor);
+        buf_printf(&text, "{\"version\":\"" WEIR_VERSION "\",\"plugin_abi\":\"%u.%u\"}\n", major,
+                   minor);
     else
         buf_printf(&text, "weir " WEIR_VERSION " (plugin ABI %u.%u)\n", major, minor);
     return done(cli, &text);

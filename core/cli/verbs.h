@@ -6,24 +6,24 @@
 enum option_kind { OPTION_FLAG, OPTION_TEXT, OPTION_LIST, OPTION_NUMBER, OPTION_CHOICE };
 
 struct cli_option {
-    const char *name;        /* without "--"; NULL ends a list */
-    char letter;             /* 0 = none */
+    const char *name; /* without "--"; NULL ends a list */
+    char letter;      /* 0 = none */
     enum option_kind kind;
-    const char *value;       /* what stands for its value in help: "FILE"; choices "a|b|c" for CHOICE */
+    const char *value; /* what stands for its value in help: "FILE"; choices "a|b|c" for CHOICE */
     const char *help;
-    size_t offset;           /* in struct cli; a LIST's count follows it */
-    int64_t min, max;        /* of a NUMBER */
-    bool no_twin;            /* has no WEIR_<NAME> */
+    size_t offset;    /* in struct cli; a LIST's count follows it */
+    int64_t min, max; /* of a NUMBER */
+    bool no_twin;     /* has no WEIR_<NAME> */
 };
 
 struct verb {
-    const char *name;        /* "plugin list": two words are one verb; NULL ends the table */
-    const char *positional;  /* "[FILE...]", or "" for none */
+    const char *name;       /* "plugin list": two words are one verb; NULL ends the table */
+    const char *positional; /* "[FILE...]", or "" for none */
     size_t min_args, max_args;
-    const char *summary;     /* one line */
-    const char *details;     /* some lines for `weir help VERB` */
+    const char *summary;              /* one line */
+    const char *details;              /* some lines for `weir help VERB` */
     const struct cli_option *options; /* its own, beside the global ones; may be NULL */
-    int (*run)(struct cli *cli); /* the exit code */
+    int (*run)(struct cli *cli);      /* the exit code */
 };
 
 extern const struct verb verbs[];
@@ -38,6 +38,6 @@ int verb_plugin_info(struct cli *cli);
 int verb_version(struct cli *cli);
 int verb_help(struct cli *cli);
 
-int help_front(const struct cli *cli);                          /* `weir` alone */
-int help_verb(const struct cli *cli, const struct verb *verb);  /* `weir VERB --help` */
+int help_front(const struct cli *cli);                         /* `weir` alone */
+int help_verb(const struct cli *cli, const struct verb *verb); /* `weir VERB --help` */
 #endif

@@ -5,6 +5,7 @@
 #include "config/interpolate.h"
 #include "config/tree.h"
 #include "config/units.h"
+#include "plugin/options.h"
 #include "util/text.h"
 
 #include <errno.h>
@@ -244,31 +245,31 @@ static void wrong_quantity(struct apply *apply, const struct key *key,
         apply_wrong_type(apply, value, "a time", "write it as \"2026-01-15T10:00:00Z\".");
     else if (key->kind == KEY_DURATION)
         apply_wrong_type(apply, value, "a duration",
-                         number
-                             ? apply_format(apply, "write \"%.*ss\" or \"%.*sms\".",
-                                            STR_ARG(value->raw), STR_ARG(value->raw))
-                             : "write a whole number and one of ms, s, m, h, d, as in \"250ms\".");
+                         number ? apply_format(apply, "write \"%.*ss\" or \"%.*sms\".",
+                                               STR_ARG(value->raw), STR_ARG(value->raw))
+                                : "write a whole number and one of ms, s, m, h, as in \"250ms\".");
     else
         apply_wrong_type(apply, value, "a size",
                          "write a whole number and one of B, KiB, MiB, GiB, as in \"8MiB\".");
+}
+
+static bool read_quantity(enum key_kind kind, const struct json_value *value, int64_t *out)
+{
+    if (kind == KEY_INT)
+        return value->kind == JSON_NUMBER && json_i64(value, out) == 0;
+    if (value->kind != JSON_STRING)
+        return false;
+    if (kind == KEY_TIME)
+        return timestamp_parse(value->text, out) == 0;
+    return kind == KEY_DURATION ? duration_parse(value->text, out) : size_parse(value->text, out);
 }
 
 static void set_quantity(struct apply *apply, const struct key *key, const struct json_value *value,
                          int64_t *out)
 {
     int64_t number = 0;
-    int rc = -EINVAL;
-    if (key->kind == KEY_INT)
-        rc = value->kind == JSON_NUMBER ? json_i64(value, &number) : -EINVAL;
-    else if (value->kind == JSON_STRING)
-        rc = key->kind == KEY_DURATION ? duration_parse(value->text, &number)
-             : key->kind == KEY_SIZE   ? size_parse(value->text, &number)
-                                       : timestamp_parse(value->text, &number);
-    if (rc == -EINVAL)
+    if (!read_quantity(key->kind, value, &number))
         wrong_quantity(apply, key, value);
-    else if (rc == -ERANGE)
-        diag_error(apply->diags, "W0105", diag_value_of(value), "\"%s\" is out of range",
-                   key->name);
     else if (in_range(apply, key, value, number) && out)
         *out = number;
 }

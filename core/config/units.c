@@ -10,8 +10,7 @@ struct unit {
 };
 
 /* Largest first: showing takes the first that divides. */
-static const struct unit durations[] = {{"d", 86400000}, {"h", 3600000}, {"m", 60000},
-                                        {"s", 1000},     {"ms", 1},      {0}};
+static const struct unit durations[] = {{"h", 3600000}, {"m", 60000}, {"s", 1000}, {"ms", 1}, {0}};
 static const struct unit sizes[] = {
     {"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}, {"B", 1}, {0}};
 
@@ -20,43 +19,11 @@ static bool is_digit(char c)
     return c >= '0' && c <= '9';
 }
 
-static int quantity_parse(weir_str text, const struct unit *units, int64_t *out)
-{
-    int64_t value = 0;
-    size_t i = 0;
-    bool over = false;
-    for (; i < text.len && is_digit(text.ptr[i]); i++)
-        over = over || __builtin_mul_overflow(value, 10, &value) ||
-               __builtin_add_overflow(value, text.ptr[i] - '0', &value);
-    if (i == 0)
-        return -EINVAL;
-    weir_str name = {text.ptr + i, text.len - i};
-    for (; units->name; units++) {
-        if (!str_is(name, units->name))
-            continue;
-        if (over || __builtin_mul_overflow(value, units->factor, &value))
-            return -ERANGE;
-        *out = value;
-        return 0;
-    }
-    return -EINVAL;
-}
-
 static void quantity_show(int64_t value, const struct unit *units, char out[24])
 {
     while (units[1].name && (value == 0 || value % units->factor != 0))
         units++;
     snprintf(out, 24, "%" PRId64 "%s", value / units->factor, units->name);
-}
-
-int duration_parse(weir_str text, int64_t *out_ms)
-{
-    return quantity_parse(text, durations, out_ms);
-}
-
-int size_parse(weir_str text, int64_t *out_bytes)
-{
-    return quantity_parse(text, sizes, out_bytes);
 }
 
 void duration_show(int64_t ms, char out[24])

@@ -141,15 +141,16 @@ static int64_t wall_us(const struct log *log)
     return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
-static void put_text(struct log *log, int level, const char *component, const char *code, weir_str msg)
+static void put_text(struct log *log, int level, const char *component, const char *code,
+                     weir_str msg)
 {
     struct buf *line = &log->line;
     if (log->journal) {
         buf_printf(line, "<%d>%s: ", levels[level].priority, component);
     } else {
         buf_put_iso_time(line, wall_us(log), 3);
-        buf_printf(line, " %s%s%s %-8s  ", log->color ? levels[level].color : "", levels[level].padded,
-                   log->color ? "\033[0m" : "", component);
+        buf_printf(line, " %s%s%s %-8s  ", log->color ? levels[level].color : "",
+                   levels[level].padded, log->color ? "\033[0m" : "", component);
     }
     buf_put_visible(line, msg, MESSAGE_SHOWN_MAX);
     if (code)
@@ -169,7 +170,8 @@ static bool is_literal(const char *value)
            (digits > 0 && digits < 16 && value[digits] == '\0' && (value[0] != '0' || digits == 1));
 }
 
-/* Powertools' names first, so that its queries work on our lines; two of its values are not strings. */
+/* Powertools' names first, so that its queries work on our lines; two of its values are not
+ * strings. */
 static void put_context(struct log *log, struct buf *line)
 {
     for (size_t i = 0; i < CONTEXT_MAX && log->context[i].key; i++) {
@@ -182,7 +184,8 @@ static void put_context(struct log *log, struct buf *line)
     }
 }
 
-static void put_json(struct log *log, int level, const char *component, const char *code, weir_str msg)
+static void put_json(struct log *log, int level, const char *component, const char *code,
+                     weir_str msg)
 {
     struct buf *line = &log->line;
     weir_str shown = {msg.ptr, msg.len > MESSAGE_SHOWN_MAX ? MESSAGE_SHOWN_MAX : msg.len};
@@ -229,7 +232,8 @@ void log_text(struct log *log, int level, const char *component, const char *cod
     pthread_mutex_unlock(&log->lock);
 }
 
-void log_line(struct log *log, int level, const char *component, const char *code, const char *format, ...)
+void log_line(struct log *log, int level, const char *component, const char *code,
+              const char *format, ...)
 {
     char text[MESSAGE_SHOWN_MAX];
     va_list args;
