@@ -13,6 +13,10 @@ bool utf8_valid(const char *bytes, size_t len); /* no overlongs, no surrogates, 
 size_t utf8_decode(const char *bytes, size_t len, uint32_t *code);
 size_t utf8_encode(uint32_t code, char out[4]); /* up to U+1FFFFF; returns the bytes written */
 
+/* The letter's other case where that is one character of the BMP, else the code itself. */
+uint32_t case_lower(uint32_t code);
+uint32_t case_upper(uint32_t code);
+
 /* Standard alphabet with padding, strict. Decoded length, or -1. `out` needs len / 4 * 3 bytes and
  * may be the same memory as `text`. */
 long base64_decode(weir_str text, char *out);
