@@ -55,4 +55,25 @@ const struct json_value *json_of(struct arena *arena, const char *text);
 /* An instance named "test"; fails the test when it can't be had. */
 weir_instance *open_instance(struct plugin *plugin, const struct json_value *options,
                              const struct instance_services *services);
+
+/* One sink of a test plugin and the board that its completions come to. on_completion writes
+ * "INDEX OUTCOME REASON" lines to `notes`, with " last" behind the delivery's last. */
+struct rig {
+    struct still_world still;
+    struct delivery_board board;
+    struct notes notes;
+    struct plugin *plugin;
+    weir_instance *instance;
+    struct arena arena;
+    struct dead_info dead;   /* given to every record when dead.sink.ptr is set */
+    weir_delivery *delivery; /* the latest; dangling once it has ended */
+    size_t ended;
+};
+void rig_init(struct rig *rig, const char *plugin, const char *options);
+void rig_done(struct rig *rig); /* closes; every delivery must have ended */
+/* Decodes a Lambda event and delivers its records (record() or deliver()). Returns the token. */
+uint64_t rig_deliver(struct rig *rig, const char *event);
+void rig_drain(struct rig *rig); /* hands completions over */
+/* A Lambda event of `count` MODIFY records e1, e2, ... */
+const char *rig_event(unsigned count, struct buf *out);
 #endif
