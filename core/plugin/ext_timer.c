@@ -66,7 +66,7 @@ static struct ext_timer *new_slot(struct ext_timers *timers)
     if (timers->count == timers->room) {
         uint32_t room = timers->room ? timers->room * 2 : 8;
         struct ext_timer **grown =
-            room > TIMERS_MAX ? NULL : mem_realloc(timers->slots, room * sizeof *grown);
+            room > TIMERS_MAX ? NULL : mem_realloc(timers->slots, room * sizeof(void *));
         if (!grown)
             return NULL;
         timers->slots = grown;

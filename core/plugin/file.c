@@ -136,7 +136,7 @@ static int hash_hex(const void *bytes, size_t len, char out[65])
     unsigned hash_len = 0;
     if (EVP_Digest(bytes, len, hash, &hash_len, EVP_sha256(), NULL) != 1 || hash_len != 32)
         return -ENOMEM;
-    for (unsigned i = 0; i < hash_len; i++) {
+    for (size_t i = 0; i < hash_len; i++) {
         out[2 * i] = digits[hash[i] >> 4];
         out[2 * i + 1] = digits[hash[i] & 15];
     }

@@ -36,7 +36,7 @@ static void host_log(weir_instance *instance, int32_t level, weir_str msg)
         msg.len = 0;
     if (msg.len > LOG_BYTES_MAX)
         msg.len = LOG_BYTES_MAX;
-    buf_init(&text, 4 * LOG_BYTES_MAX);
+    buf_init(&text, (size_t)4 * LOG_BYTES_MAX);
     if (option_redact(instance->options, msg, &text) == 0)
         instance->services.log(instance->services.ctx, instance->name, level, buf_str(&text));
     buf_done(&text);

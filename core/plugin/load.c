@@ -31,7 +31,7 @@ static void spell_name(const struct plugin_file *file, struct buf *out)
 }
 
 /* What dlerror() says, without our spelling of the name and with a word on where to look. */
-static int link_failed(const struct plugin_file *file, const char *spelt, struct err *err)
+static int link_failed(const char *path, const char *spelt, struct err *err)
 {
     const char *said = dlerror();
     size_t len = strlen(spelt);
@@ -40,32 +40,36 @@ static int link_failed(const struct plugin_file *file, const char *spelt, struct
     if (strncmp(said, spelt, len) == 0 && strncmp(said + len, ": ", 2) == 0)
         said += len + 2;
     return err_set(err, -ENOEXEC,
-                   "%s: the dynamic linker refuses it: %.200s; help: `ldd %s` shows "
-                   "libraries that are missing",
-                   file->path, said, file->path);
+                   "%s: the dynamic linker refuses it: %.200s; help: `ldd %s` shows libraries that "
+                   "are missing",
+                   path, said, path);
 }
 
-static int link_file(const struct plugin_file *file, entry_fn *out, struct err *err)
+static int find_entry(const char *path, const char *spelt, entry_fn *out, struct err *err)
+{
+    void *handle = dlopen(spelt, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
+    if (!handle)
+        return link_failed(path, spelt, err);
+    void *symbol = dlsym(handle, "weir_plugin_entry");
+    if (!symbol)
+        return err_set(
+            err, -ENOEXEC,
+            "%s: no symbol weir_plugin_entry; help: it is not a weir plugin, or the function was "
+            "not exported (WEIR_EXPORT)",
+            path);
+    memcpy(out, &symbol, sizeof *out); /* ISO C has no cast from an object to a function pointer */
+    return 0;
+}
+
+static int link_file(const struct plugin_file *file, const char *path, entry_fn *out,
+                     struct err *err)
 {
     struct buf name;
-    int rc = 0;
-    buf_init(&name, 4 * IDENTITY_BITS);
+    buf_init(&name, (size_t)4 * IDENTITY_BITS);
     spell_name(file, &name);
     const char *spelt = buf_cstr(&name);
-    void *handle = name.failed ? NULL : dlopen(spelt, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
-    void *symbol = handle ? dlsym(handle, "weir_plugin_entry") : NULL;
-    if (name.failed)
-        rc = err_set(err, -ENOMEM, "%s: out of memory", file->path);
-    else if (!handle)
-        rc = link_failed(file, spelt, err);
-    else if (!symbol)
-        rc = err_set(err, -ENOEXEC,
-                     "%s: no symbol weir_plugin_entry; help: it is not a weir plugin, or "
-                     "the function was not exported (WEIR_EXPORT)",
-                     file->path);
-    else
-        memcpy(out, &symbol,
-               sizeof *out); /* ISO C has no cast from an object to a function pointer */
+    int rc = name.failed ? err_set(err, -ENOMEM, "%s: out of memory", path)
+                         : find_entry(path, spelt, out, err);
     buf_done(&name);
     return rc;
 }
@@ -184,36 +188,39 @@ static int check_name(const struct plugin *plugin, const char *name, struct err 
                    plugin->path, plugin->desc.name, plugin->desc.name);
 }
 
+/* Takes `file`'s path. */
+static int load_checked(struct plugin *plugin, struct plugin_file *file, const char *name,
+                        struct err *err)
+{
+    entry_fn entry = NULL;
+    plugin->path = file->path;
+    file->path = NULL;
+    plugin->owner_uid = file->owner_uid;
+    memcpy(plugin->sha256, file->sha256, sizeof plugin->sha256);
+    int rc = link_file(file, plugin->path, &entry, err);
+    if (rc == 0 && entry)
+        rc = describe(plugin, entry, err);
+    return rc < 0 ? rc : check_name(plugin, name, err);
+}
+
 int plugin_load(const char *name, const struct plugin_search *search, struct plugin **out,
                 struct err *err)
 {
     struct plugin_file file;
-    entry_fn entry = NULL;
     int rc = plugin_file_open(name, search, &file, err);
     if (rc < 0)
         return rc;
     struct plugin *plugin = mem_zalloc(1, sizeof *plugin);
-    if (plugin) {
-        plugin->path = file.path;
-        plugin->owner_uid = file.owner_uid;
-        memcpy(plugin->sha256, file.sha256, sizeof plugin->sha256);
-        rc = link_file(&file, &entry, err);
-    } else {
-        rc = err_set(err, -ENOMEM, "%s: out of memory", file.path);
-    }
-    if (rc == 0)
-        rc = describe(plugin, entry, err);
-    if (rc == 0)
-        rc = check_name(plugin, name, err);
     if (plugin)
-        file.path = NULL; /* the plugin's now */
+        rc = load_checked(plugin, &file, name, err);
+    else
+        rc = err_set(err, -ENOMEM, "%s: out of memory", file.path);
     plugin_file_done(&file);
-    if (rc < 0) {
+    if (rc < 0)
         plugin_free(plugin);
-        return rc;
-    }
-    *out = plugin;
-    return 0;
+    else
+        *out = plugin;
+    return rc;
 }
 
 void plugin_free(struct plugin *plugin)

@@ -84,8 +84,9 @@ static int report_unknown(struct reading *reading, const struct option_set *set,
     if (!names)
         return -ENOMEM;
     buf_init(&all, sizeof problem.help - 24);
-    for (size_t i = 0; i < set->count; i++) {
-        names[i] = set->table[i].name;
+    size_t i = 0;
+    for (const weir_option *option = set->table; option && option->name; option++, i++) {
+        names[i] = option->name;
         buf_printf(&all, "%s%s", i ? ", " : "", names[i]);
     }
     int len = member->name.len > 60 ? 60 : (int)member->name.len;

@@ -121,7 +121,9 @@ typedef struct weir_host { /* append only; valid until close() returns */
     void (*option_error)(weir_instance *, const char *name, weir_str msg);
     int32_t (*subscribe)(weir_instance *, const weir_subscription *); /* [open] copies; 0 or -errno */
     void (*declare)(weir_instance *, int32_t what, weir_str value);   /* [open] WEIR_D_*, copies */
-    const void *(*extension)(weir_instance *, const char *id);        /* [any] optional */
+    /* A table from weir/ext/, or NULL where this host has none. weir.aws/1 has to be asked for in
+     * open(), so that checks see who calls AWS; later asking gives what open() was given. [any] */
+    const void *(*extension)(weir_instance *, const char *id);
 
     /* Records and values: from here on [any]. */
     size_t (*count)(const weir_delivery *);
