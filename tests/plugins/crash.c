@@ -38,4 +38,5 @@ static const weir_option options[] = {
     {"at", NULL, WEIR_O_STRING, 0, NULL, "The event id; unset: the first record."},
     {"how", "\"segv\"", WEIR_O_ENUM, 0, "segv|abort|fpe|overflow|exit", "The way to end."},
     {NULL, NULL, 0, 0, NULL, NULL}};
-PLUGIN("crash", .options = options, .open = plain_open, .record = crash_record)
+PLUGIN("crash", .options = options, .open = plain_open, .close = plain_close,
+       .record = crash_record)

@@ -13,4 +13,4 @@ static int32_t exit_record(void *self, const weir_record *record)
     return WEIR_OK;
 }
 
-PLUGIN("ctor_exit", .open = plain_open, .record = exit_record)
+PLUGIN("ctor_exit", .open = plain_open, .close = plain_close, .record = exit_record)

@@ -18,4 +18,5 @@ static void double_deliver(void *self, weir_delivery *delivery)
 static const weir_option options[] = {
     {"first", "\"ok\"", WEIR_O_ENUM, 0, "ok|fail", "The outcome given first."},
     {NULL, NULL, 0, 0, NULL, NULL}};
-PLUGIN("double", .options = options, .open = plain_open, .deliver = double_deliver)
+PLUGIN("double", .options = options, .open = plain_open, .close = plain_close,
+       .deliver = double_deliver)

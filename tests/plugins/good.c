@@ -7,4 +7,4 @@ static int32_t good_record(void *self, const weir_record *record)
     return sink->host->field(record, WEIR_F_EVENT_ID).len > 0 ? WEIR_OK : WEIR_FAIL;
 }
 
-PLUGIN("good", .open = plain_open, .record = good_record)
+PLUGIN("good", .open = plain_open, .close = plain_close, .record = good_record)

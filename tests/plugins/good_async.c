@@ -66,8 +66,16 @@ static void async_cancel(void *self, uint64_t token)
     }
 }
 
+static void async_close(void *self)
+{
+    struct async *sink = self;
+    while (sink->open) /* revoked, and not even cancelled */
+        finish(sink->open, WEIR_RETRY);
+    free(sink);
+}
+
 static const weir_option options[] = {
     {"delay", "\"5ms\"", WEIR_O_DURATION_MS, 0, NULL, "How long a delivery takes."},
     {NULL, NULL, 0, 0, NULL, NULL}};
-PLUGIN("good_async", .options = options, .open = async_open, .deliver = async_deliver,
-       .cancel = async_cancel)
+PLUGIN("good_async", .options = options, .open = async_open, .close = async_close,
+       .deliver = async_deliver, .cancel = async_cancel)

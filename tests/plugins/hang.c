@@ -31,4 +31,4 @@ static const weir_option options[] = {
     {"spin", "false", WEIR_O_BOOL, 0, NULL, "Busy instead of asleep."},
     {"at", NULL, WEIR_O_STRING, 0, NULL, "The event id; unset: every record."},
     {NULL, NULL, 0, 0, NULL, NULL}};
-PLUGIN("hang", .options = options, .open = plain_open, .record = hang_record)
+PLUGIN("hang", .options = options, .open = plain_open, .close = plain_close, .record = hang_record)

@@ -75,4 +75,4 @@ static int32_t liar_open(const weir_host *host, weir_instance *instance, void **
 
 static const weir_option options[] = {{"seed", "1", WEIR_O_INT, 0, NULL, "Which lies."},
                                       {NULL, NULL, 0, 0, NULL, NULL}};
-PLUGIN("liar", .options = options, .open = liar_open, .deliver = liar_deliver)
+PLUGIN("liar", .options = options, .open = liar_open, .close = plain_close, .deliver = liar_deliver)

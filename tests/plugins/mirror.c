@@ -117,4 +117,5 @@ static int32_t mirror_open(const weir_host *host, weir_instance *instance, void 
 static const weir_option options[] = {
     {"path", NULL, WEIR_O_STRING, 0, NULL, "The attribute to show."},
     {NULL, NULL, 0, 0, NULL, NULL}};
-PLUGIN("mirror", .options = options, .open = mirror_open, .record = mirror_record)
+PLUGIN("mirror", .options = options, .open = mirror_open, .close = plain_close,
+       .record = mirror_record)

@@ -13,4 +13,5 @@ static void never_cancel(void *self, uint64_t token)
     (void)token;
 }
 
-PLUGIN("never", .open = plain_open, .deliver = never_deliver, .cancel = never_cancel)
+PLUGIN("never", .open = plain_open, .close = plain_close, .deliver = never_deliver,
+       .cancel = never_cancel)

@@ -27,4 +27,5 @@ static int32_t fails_record(void *self, const weir_record *record)
 static const weir_option options[] = {{"code", "0", WEIR_O_INT, 0, NULL, "What open() returns."},
                                       {"target", NULL, WEIR_O_STRING, 0, NULL, "bad or liar."},
                                       {NULL, NULL, 0, 0, NULL, NULL}};
-PLUGIN("openfails", .options = options, .open = fails_open, .record = fails_record)
+PLUGIN("openfails", .options = options, .open = fails_open, .close = plain_close,
+       .record = fails_record)

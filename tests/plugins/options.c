@@ -61,4 +61,5 @@ static const weir_option options[] = {
     {"mode", "\"sequence\"", WEIR_O_ENUM, 0, "sequence|seconds|text", "One of three."},
     {"shape", NULL, WEIR_O_JSON, 0, NULL, "Any JSON."},
     {NULL, NULL, 0, 0, NULL, NULL}};
-PLUGIN("options", .options = options, .open = options_open, .record = options_record)
+PLUGIN("options", .options = options, .open = options_open, .close = plain_close,
+       .record = options_record)

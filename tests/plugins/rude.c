@@ -16,4 +16,4 @@ static int32_t rude_record(void *self, const weir_record *record)
     return chdir("/") == 0 ? WEIR_OK : WEIR_FAIL;
 }
 
-PLUGIN("rude", .open = plain_open, .record = rude_record)
+PLUGIN("rude", .open = plain_open, .close = plain_close, .record = rude_record)

@@ -49,7 +49,6 @@ static inline void plain_close(void *self)
                                        .name = plugin_name,                                        \
                                        .version = "1.0.0",                                         \
                                        .summary = "For tests.",                                    \
-                                       .close = plain_close,                                       \
                                        __VA_ARGS__};                                               \
     const weir_plugin *weir_plugin_entry(uint32_t host_abi)                                        \
     {                                                                                              \

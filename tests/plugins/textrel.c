@@ -10,4 +10,4 @@ static int32_t textrel_record(void *self, const weir_record *record)
     return WEIR_OK;
 }
 
-PLUGIN("textrel", .open = plain_open, .record = textrel_record)
+PLUGIN("textrel", .open = plain_open, .close = plain_close, .record = textrel_record)

@@ -20,4 +20,4 @@ static int32_t twin_record(void *self, const weir_record *record)
     return WEIR_OK;
 }
 
-PLUGIN(TWIN_NAME, .open = twin_open, .record = twin_record)
+PLUGIN(TWIN_NAME, .open = twin_open, .close = plain_close, .record = twin_record)
