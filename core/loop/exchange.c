@@ -346,7 +346,7 @@ void exchange_abort(struct exchange *exchange)
 
 static void explain(struct http_call *call, const char *text)
 {
-    snprintf(call->reason, sizeof call->reason, "%s", text);
+    snprintf(call->reason, sizeof call->reason, "%.*s", (int)sizeof call->reason - 1, text);
 }
 
 /* libcurl calls an answer whole that was cut inside its headers, or that had no length and was cut
