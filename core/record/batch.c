@@ -177,7 +177,7 @@ static int copy_into(struct decoder *d, const struct record *record)
 {
     struct batch *batch = d->batch;
     d->pipes = record->pipes;
-    head_begin(d, batch->bytes);
+    head_begin(d);
     if (!record->poison && !record_parse(d, scan_space(batch->bytes), record->kinesis))
         return d->out_of_memory ? -ENOMEM : -EBADMSG;
     head_finish(d, (weir_str){batch->bytes, batch->bytes_len});

@@ -26,7 +26,7 @@ struct decoder {
     size_t foreign_count; /* records that are no stream records at all */
     struct scan scan;
     const char *end;          /* of the body */
-    const char *record_start; /* of the record at work, for poison */
+    const char *done_to;      /* end of the last record that was decoded, sound or not */
     uint32_t seen;            /* members that the record at work had so far */
     uint32_t wanted;          /* images to build for it, WEIR_* bits */
     uint32_t image_at[3]; /* index + 1 of the nodes of its keys, old and new image; 0 = not built */
@@ -34,7 +34,7 @@ struct decoder {
     int status;           /* why the body can't go on: -EBADMSG (see scan), -EMSGSIZE, -ENOMEM */
     bool out_of_memory;
     bool pipes;        /* the records stand in a bare array */
-    bool cut_at_lines; /* an unbalanced document was seen: resume at line ends from here on */
+    bool unbalanced;   /* the brackets of the rest of the body were found not to balance */
     weir_str data;     /* raw base64 of the Kinesis envelope at work */
     uint32_t data_escaped;
     uint64_t hash_seed;
@@ -86,7 +86,7 @@ weir_str plain_text(struct decoder *d, weir_str raw, uint32_t escaped);
 
 /* ---- head.c ---- the record at work */
 int head_reserve(struct decoder *d, uint32_t nodes); /* room for so many nodes; -ENOMEM, -E2BIG */
-void head_begin(struct decoder *d, const char *start);
+void head_begin(struct decoder *d);
 /* All members were read: what follows from them. */
 void head_finish(struct decoder *d, weir_str raw);
 /* Matches, then keeps or drops. 0, or d->status. */
@@ -101,7 +101,10 @@ void poison_fill(struct decoder *d, const char *start, const char *end);
 /* ---- one.c ---- one record of a body: sound, poison, kept or not. Returns behind it; NULL with
  * d->status when the body can't go on. `line`: it is a document of its own in a body of lines. */
 const char *record_one(struct decoder *d, const char *p, bool line);
-const char *line_end(const struct decoder *d, const char *p);
+/* Behind what is not valid JSON and began at `start`, the fault being in d->scan. In a body of lines the
+ * line's end is the surest place to go on from, unless the fault is on a later line and the brackets
+ * balance. Otherwise NULL when they don't. */
+const char *decode_resume(struct decoder *d, const char *start, bool line);
 const char *decode_bad(struct decoder *d, const char *at,
                        const char *reason); /* NULL, status -EBADMSG */
 

@@ -30,7 +30,7 @@ int head_reserve(struct decoder *d, uint32_t nodes)
     return 0;
 }
 
-void head_begin(struct decoder *d, const char *start)
+void head_begin(struct decoder *d)
 {
     memset(d->head, 0, sizeof *d->head);
     d->head->batch = d->batch;
@@ -41,7 +41,6 @@ void head_begin(struct decoder *d, const char *start)
     d->data = STR_NONE;
     d->data_escaped = 0;
     memset(d->image_at, 0, sizeof d->image_at);
-    d->record_start = start;
 }
 
 /* arn:aws:dynamodb:REGION:ACCOUNT:table/NAME/stream/LABEL */

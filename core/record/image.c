@@ -219,11 +219,16 @@ static const char *enter(struct build *b, const char *p, const struct name *name
     return *opened ? p : leave(b, p + 1);
 }
 
-static uint32_t type_named(const char *p, size_t len)
+static uint32_t type_named(weir_str name, uint32_t escaped)
 {
     static const char names[][5] = {"", "S", "N", "B", "BOOL", "NULL", "M", "L", "SS", "NS", "BS"};
+    char clean[4 * 6]; /* the longest name, all of it written as \uXXXX */
+    if (name.len > (escaped ? sizeof clean : 4))
+        return WEIR_T_NONE;
+    if (escaped)
+        name = (weir_str){clean, json_unescape(name, clean)};
     for (uint32_t type = WEIR_T_S; type <= WEIR_T_BS; type++)
-        if (strlen(names[type]) == len && memcmp(names[type], p, len) == 0)
+        if (strlen(names[type]) == name.len && memcmp(names[type], name.ptr, name.len) == 0)
             return type;
     return WEIR_T_NONE;
 }
@@ -238,7 +243,7 @@ static const char *wrapper(struct decoder *d, const char *p, uint32_t *type)
     const char *end = *p == '"' ? scan_text(&d->scan, p + 1, &escaped) : NULL;
     if (!end)
         return scan_fail(&d->scan, p, "an attribute value has no type");
-    *type = type_named(p + 1, (size_t)(end - p - 1));
+    *type = type_named((weir_str){p + 1, (size_t)(end - p - 1)}, escaped);
     if (*type == WEIR_T_NONE)
         return scan_fail(&d->scan, p, "unknown attribute type");
     return scan_colon(&d->scan, end + 1);

@@ -11,26 +11,22 @@ const char *decode_bad(struct decoder *d, const char *at, const char *reason)
     return scan_fail(&d->scan, at, reason);
 }
 
-const char *line_end(const struct decoder *d, const char *p)
+static const char *line_end(const struct decoder *d, const char *p)
 {
     const char *newline = memchr(p, '\n', (size_t)(d->end - p));
     return newline ? newline : d->end;
 }
 
-/* Behind a record that is not valid JSON. In a body of lines the line's end is the surest place to
- * go on from; a record over several lines is taken by its brackets. NULL: there is no telling. */
-static const char *resume(struct decoder *d, const char *start, bool line)
+const char *decode_resume(struct decoder *d, const char *start, bool line)
 {
     if (!line)
         return scan_lenient(start, d->end);
-    const char *end = line_end(d, start);
-    if (d->scan.at <= end || d->cut_at_lines)
-        return end > d->scan.at ? end : line_end(d, d->scan.at);
-    end = scan_lenient(start, d->end);
-    if (end)
-        return end;
-    d->cut_at_lines = true; /* never look for the end of the body again: linear time */
-    return line_end(d, d->scan.at);
+    const char *end = line_end(d, start), *balanced = NULL;
+    if (d->scan.at > end && !d->unbalanced)
+        balanced = scan_lenient(start, d->end);
+    /* Never look at the whole rest of the body again: linear time. */
+    d->unbalanced |= d->scan.at > end && !balanced;
+    return balanced ? balanced : end;
 }
 
 /* What the envelope says of the record inside. */
@@ -76,7 +72,7 @@ static char *decode_data(struct decoder *d, size_t *len)
 }
 
 /* The record inside a Kinesis envelope. False: poison, d->scan says why. */
-static bool inner_record(struct decoder *d, const char *outer_start, weir_str *raw)
+static bool inner_record(struct decoder *d, weir_str *raw)
 {
     struct envelope outer = envelope_of(d);
     size_t len;
@@ -84,7 +80,7 @@ static bool inner_record(struct decoder *d, const char *outer_start, weir_str *r
     if (!text)
         return false;
     *raw = (weir_str){text, len};
-    head_begin(d, outer_start);
+    head_begin(d);
     const char *end = record_parse(d, scan_space(text), true);
     bool sound = end && (d->seen & M_DYNAMODB);
     if (end && !sound) {
@@ -100,18 +96,18 @@ static bool inner_record(struct decoder *d, const char *outer_start, weir_str *r
 
 const char *record_one(struct decoder *d, const char *p, bool line)
 {
-    head_begin(d, p);
+    head_begin(d);
     const char *end = record_parse(d, p, false);
     bool sound = end && (d->seen & M_DYNAMODB);
     weir_str raw = {p, end ? (size_t)(end - p) : 0};
     if (end && !sound && d->data.ptr) {
-        sound = inner_record(d, p, &raw);
+        sound = inner_record(d, &raw);
     } else if (end && !sound) {
         d->foreign_count++;
         scan_fail(&d->scan, p, "no dynamodb object");
     } else if (!end) {
         d->foreign_count += *p != '{';
-        end = resume(d, p, line);
+        end = decode_resume(d, p, line);
         if (!end)
             return decode_bad(d, d->scan.at, d->scan.reason);
         raw.len = (size_t)(end - p);
@@ -120,5 +116,6 @@ const char *record_one(struct decoder *d, const char *p, bool line)
         head_finish(d, raw);
     else
         poison_fill(d, raw.ptr, raw.ptr + raw.len);
+    d->done_to = end;
     return head_keep(d) < 0 ? NULL : end;
 }

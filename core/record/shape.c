@@ -89,14 +89,13 @@ static const char *object_document(struct decoder *d, const char *p, bool lines)
     }
     if (!name)
         return bad_here(d);
-    return seen & M_RECORDS ? name
-                            : decode_bad(d, start, "neither a stream event nor a stream record");
+    return seen & M_RECORDS ? name : decode_bad(d, name, "neither a stream event nor a stream record");
 }
 
 static const char *document(struct decoder *d, const char *p, bool lines)
 {
     d->pipes = *p == '[';
-    d->record_start = p;
+    d->done_to = p;
     if (d->pipes) {
         d->batch->shape = SHAPE_ARRAY;
         return records_array(d, p);
@@ -106,18 +105,19 @@ static const char *document(struct decoder *d, const char *p, bool lines)
     return decode_bad(d, p, "not a JSON object or array");
 }
 
-/* A document that fell apart: what is left of its line is one poison record. */
-static const char *poison_line(struct decoder *d)
+/* A document that fell apart is one poison record; what it delivered before stays delivered. */
+static const char *poison_document(struct decoder *d, const char *start)
 {
-    const char *start = d->record_start;
-    const char *end = line_end(d, d->scan.at > start ? d->scan.at : start);
+    const char *end = decode_resume(d, start, true);
     struct scan fault = d->scan;
-    head_begin(d, start);
+    head_begin(d);
     d->scan = fault;
     d->status = 0;
     d->foreign_count++;
     poison_fill(d, start, end);
-    return head_keep(d) < 0 ? NULL : end;
+    if (head_keep(d) < 0)
+        return NULL;
+    return end > d->done_to ? end : d->done_to;
 }
 
 static int lines_decode(struct decoder *d, const char *p)
@@ -125,7 +125,7 @@ static int lines_decode(struct decoder *d, const char *p)
     for (p = scan_space(p); p != d->end; p = scan_space(p)) {
         const char *next = document(d, p, true);
         if (!next && d->status == -EBADMSG)
-            next = poison_line(d);
+            next = poison_document(d, p);
         if (!next)
             return d->status;
         p = next;
