@@ -15,7 +15,7 @@ struct instance_services { /* what the host offers; all optional but log; lives 
                             start anything */
     struct delivery_board *board; /* NULL in check: completions are ignored */
     const void *aws_table;        /* weir.aws/1's table, or NULL: the extension is absent */
-    /* called once per instance that asks for weir.aws/1; the result is instance_aws() */
+    /* called once per instance that asks for weir.aws/1; the result is instance->aws */
     void *(*aws_attach)(void *ctx, weir_instance *instance);
     void (*aws_detach)(void *ctx, void *attached); /* before the instance is freed */
 };
@@ -25,7 +25,7 @@ struct instance_services { /* what the host offers; all optional but log; lives 
 struct option_problem {
     const struct json_value *at;
     bool whole_name;
-    const char *code; /* W0101 unknown key, W0102 missing, W0105 bad value, W0107 wrong type */
+    const char *code; /* W0101 unknown key, 2 missing, 5 bad value, 7 wrong type, 8 secret */
     char msg[200], help[200];
 };
 typedef void (*option_problem_cb)(void *arg, const struct option_problem *problem);

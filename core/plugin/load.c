@@ -223,6 +223,13 @@ int plugin_load(const char *name, const struct plugin_search *search, struct plu
     return rc;
 }
 
+void plugin_describe(const struct plugin *plugin, struct buf *out)
+{
+    buf_printf(out, "%s: %s %s, plugin ABI %u.%u, owner %u, sha256 %s", plugin->path,
+               plugin->desc.name, plugin->desc.version, (unsigned)(plugin->desc.abi >> 16),
+               (unsigned)(plugin->desc.abi & 0xffff), (unsigned)plugin->owner_uid, plugin->sha256);
+}
+
 void plugin_free(struct plugin *plugin)
 {
     if (!plugin)

@@ -2,6 +2,7 @@
 #ifndef WEIR_PLUGIN_LOAD_H
 #define WEIR_PLUGIN_LOAD_H
 #include <weir/plugin.h>
+#include "util/buf.h"
 #include "util/err.h"
 #include "util/str.h"
 
@@ -24,9 +25,13 @@ struct plugin_search {
  * no executable stack, no text relocation, pin; then dlopen of that very descriptor, RTLD_NOW | RTLD_LOCAL |
  * RTLD_NODELETE; then ABI and descriptor. 0 and *out (free with plugin_free, which does not unload);
  * -ENOENT not found (err names the folders), -EACCES refused by a check, -ENOEXEC not a plugin of this
- * ABI (err: built for, host speaks, file), -EINVAL bad name, -ENOMEM. [before run] */
+ * ABI (err: built for, host speaks, file), -EINVAL bad name, -ENOMEM. err->msg is "WHAT; help: REMEDY".
+ * [before run] */
 int plugin_load(const char *name, const struct plugin_search *search, struct plugin **out, struct err *err);
 void plugin_free(struct plugin *plugin);
+
+/* Appends what a list of loaded plugins shows of one: file, name, version, ABI, owner, SHA-256. */
+void plugin_describe(const struct plugin *plugin, struct buf *out);
 
 /* Calls `found` for every NAME.so in the folders (first hit of a name wins), in order of name.
  * Loads nothing. 0, -ENOMEM, or what `found` returned when not 0. */

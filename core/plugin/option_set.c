@@ -107,6 +107,26 @@ static int report_unknown(struct reading *reading, const struct option_set *set,
     return 0;
 }
 
+/* A secret comes from the environment or a file, never out of the config itself. */
+static bool written_out(const weir_option *option, const struct json_value *value)
+{
+    bool scalar =
+        value->kind != JSON_ARRAY && value->kind != JSON_OBJECT && value->kind != JSON_NULL;
+    return (option->flags & WEIR_O_SECRET) && scalar && value->text.len > 0 &&
+           !memmem(value->raw.ptr, value->raw.len, "${", 2);
+}
+
+static void report_written_out(struct reading *reading, const weir_option *option,
+                               const struct json_value *value)
+{
+    struct option_problem problem = {.at = value, .code = "W0108"};
+    snprintf(problem.msg, sizeof problem.msg,
+             "the secret \"%.64s\" of sink \"%.60s\" is written in the config", option->name,
+             reading->sink);
+    snprintf(problem.help, sizeof problem.help, "write \"${NAME}\" or \"${file:PATH}\"");
+    report(reading, &problem);
+}
+
 static int read_members(struct reading *reading, struct option_set *set)
 {
     const struct json_value *member = reading->options ? reading->options->first : NULL;
@@ -124,6 +144,8 @@ static int read_members(struct reading *reading, struct option_set *set)
             rc = option_convert(option, member, value, &problem);
             if (rc == -EINVAL)
                 report(reading, &problem);
+            else if (rc == 0 && written_out(option, member))
+                report_written_out(reading, option, member);
         } else if (!str_starts(member->name, STR("x-"))) {
             rc = report_unknown(reading, set, member);
         }

@@ -35,7 +35,10 @@ void notes_problem(void *arg, const struct option_problem *problem)
 const struct json_value *json_of(struct arena *arena, const char *text)
 {
     struct json_error error;
-    const struct json_value *value = json_parse(arena, str_of(text), 0, 0, &error);
+    struct json_value *value = json_parse(arena, str_of(text), 0, 0, &error);
     CHECK_FATAL(value != NULL);
+    for (struct json_value *member = value->first; member; member = member->next)
+        if (member->kind == JSON_STRING && str_starts(member->text, STR("${")))
+            member->text = (weir_str){member->text.ptr + 2, member->text.len - 3};
     return value;
 }

@@ -50,7 +50,8 @@ void notes_problem(void *arg, const struct option_problem *problem);
 
 /* Loads PLUGINS/NAME.so; fails the test when it can't. */
 struct plugin *load_plugin(const char *name);
-/* JSON text to a tree in `arena`; fails the test when it is none. */
+/* JSON text to a tree in `arena`; fails the test when it is none. A member "${x}" is interpolated,
+ * to "x", as the config does it: the text changes, the raw bytes do not. */
 const struct json_value *json_of(struct arena *arena, const char *text);
 /* An instance named "test"; fails the test when it can't be had. */
 weir_instance *open_instance(struct plugin *plugin, const struct json_value *options,

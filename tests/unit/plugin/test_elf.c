@@ -50,7 +50,7 @@ static void S3_a_sound_file_passes(void)
     mem_free(bytes);
 }
 
-static void S3_heads(void)
+static void S3_F58_heads(void)
 {
     static const struct {
         size_t at;
@@ -165,7 +165,7 @@ int main(int argc, char **argv)
 {
     static const struct unit_test tests[] = {
         {"S3_a_sound_file_passes", S3_a_sound_file_passes},
-        {"S3_heads", S3_heads},
+        {"S3_F58_heads", S3_F58_heads},
         {"S3_segments", S3_segments},
         {"S3_text_relocations_in_either_form", S3_text_relocations_in_either_form},
         {"F59_any_prefix_is_refused_within_its_bytes", F59_any_prefix_is_refused_within_its_bytes},

@@ -53,7 +53,7 @@ static void open_reads_its_options(void)
 
     CHECK_INT(
         try_open("options",
-                 "{\"table\":\"History\",\"key\":\"s3cret\",\"room\":\"2KiB\",\"mode\":\"text\","
+                 "{\"table\":\"History\",\"key\":\"${s3cret}\",\"room\":\"2KiB\",\"mode\":\"text\","
                  "\"shape\":[1, {}]}",
                  &notes, &err),
         0);
@@ -269,7 +269,7 @@ static void F72_memory_that_fails_anywhere_leaks_nothing(void)
     struct instance_services services = {0};
     arena_init(&arena, 512);
     const struct json_value *options =
-        json_of(&arena, "{\"table\":\"t\",\"key\":\"k\",\"shape\":[1,2],\"mode\":\"text\"}");
+        json_of(&arena, "{\"table\":\"t\",\"key\":\"${k}\",\"shape\":[1,2],\"mode\":\"text\"}");
     int rc = -1;
     uint64_t n = 1;
     for (; rc < 0 && n < 1000; n++) {

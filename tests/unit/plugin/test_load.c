@@ -4,10 +4,12 @@
 #include "plugin/file.h"
 #include "util/alloc.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static const struct plugin_search nowhere = {0};
@@ -253,7 +255,7 @@ static void S9_the_code_stays_when_the_plugin_is_freed(void)
     CHECK_INT(record(NULL, NULL), WEIR_OK);
 }
 
-static void F58_other_abi_versions(void)
+static void S6_F58_other_abi_versions(void)
 {
     static const char *const dirs[] = {PLUGINS, NULL};
     struct plugin_search search = {.dirs = dirs, .insecure = true};
@@ -279,7 +281,7 @@ static void F58_other_abi_versions(void)
     CHECK_INT(try_load(PLUGINS "/wrongname.so", &search, &err), 0);
 }
 
-static void F58_malformed_descriptors(void)
+static void S6_F58_malformed_descriptors(void)
 {
     static const struct {
         const char *fault, *says;
@@ -322,6 +324,54 @@ static void F58_malformed_descriptors(void)
     }
     unsetenv("WEIR_TEST_FAULT");
     CHECK_INT(try_load(PLUGINS "/malformed.so", &search, &err), 0);
+}
+
+static void S5_S7_program_and_plugins_see_nothing_of_each_other(void)
+{
+    void *program = dlopen(NULL, RTLD_NOW);
+    struct plugin *plugin = load_plugin("twin_a");
+
+    CHECK_FATAL(program != NULL);
+    CHECK(dlsym(program, "weir_plugin_entry") == NULL);
+    CHECK(dlsym(program, "twin_says") == NULL);
+    CHECK(dlsym(program, "plugin_load") == NULL);
+    CHECK(dlsym(program, "host_table") == NULL);
+    plugin_free(plugin);
+    dlclose(program);
+}
+
+static void S10_a_plugin_is_described_in_one_line(void)
+{
+    struct plugin *plugin = load_plugin("bigstruct");
+    struct buf line;
+    char wanted[800];
+    buf_init(&line, 1000);
+    plugin_describe(plugin, &line);
+
+    snprintf(wanted, sizeof wanted,
+             "%s/bigstruct.so: bigstruct 1.0.0, plugin ABI 1.9, owner %u, sha256 %s", PLUGINS,
+             (unsigned)plugin->owner_uid, plugin->sha256);
+    CHECK_STR(buf_cstr(&line), wanted);
+    buf_done(&line);
+    plugin_free(plugin);
+}
+
+/* What a constructor does can't be prevented; the process that loads it to try it must be another.
+ */
+static void F60_a_constructor_that_exits_never_comes_back(void)
+{
+    struct err err;
+    struct plugin_search search = {.insecure = true};
+    int status = -1;
+    pid_t child = fork();
+    CHECK_FATAL(child >= 0);
+    if (child == 0) {
+        try_load(PLUGINS "/ctor_exit.so", &search, &err);
+        _exit(99);
+    }
+
+    CHECK(waitpid(child, &status, 0) == child);
+    CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
 static int count_names(void *arg, const char *name, const char *path)
@@ -393,8 +443,13 @@ int main(int argc, char **argv)
          S4_a_file_replaced_by_rename_is_a_new_plugin},
         {"S8_a_pin_holds", S8_a_pin_holds},
         {"S9_the_code_stays_when_the_plugin_is_freed", S9_the_code_stays_when_the_plugin_is_freed},
-        {"F58_other_abi_versions", F58_other_abi_versions},
-        {"F58_malformed_descriptors", F58_malformed_descriptors},
+        {"S6_F58_other_abi_versions", S6_F58_other_abi_versions},
+        {"S6_F58_malformed_descriptors", S6_F58_malformed_descriptors},
+        {"S5_S7_program_and_plugins_see_nothing_of_each_other",
+         S5_S7_program_and_plugins_see_nothing_of_each_other},
+        {"S10_a_plugin_is_described_in_one_line", S10_a_plugin_is_described_in_one_line},
+        {"F60_a_constructor_that_exits_never_comes_back",
+         F60_a_constructor_that_exits_never_comes_back},
         {"each_lists_in_order_and_the_first_folder_wins",
          each_lists_in_order_and_the_first_folder_wins},
         {"F72_memory_that_fails_anywhere_leaks_nothing",

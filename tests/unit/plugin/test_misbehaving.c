@@ -124,6 +124,12 @@ static void good_ones_at_once_and_later(void)
     CHECK_STR(notes_text(&rig.notes), "0 3 - last\n0 1 -\n1 1 - last\n");
     rig_done(&rig);
 
+    rig_init(&rig, "cpp", NULL);
+    one_delivery(&rig, 2);
+    CHECK_STR(notes_text(&rig.notes),
+              "test 3 e1 from C++\ntest 3 e2 from C++\n0 1 -\n1 2 - last\n");
+    rig_done(&rig);
+
     rig_init(&rig, "noop", NULL);
     one_delivery(&rig, 3);
     CHECK_STR(notes_text(&rig.notes), "0 1 -\n1 1 -\n2 1 - last\n");

@@ -230,6 +230,31 @@ static void S17_no_problem_shows_a_secret(void)
     }
 }
 
+static void S16_a_secret_is_never_written_out(void)
+{
+    static const char *const rows[] = {
+        "{\"table\":\"t\",\"key\":\"hunter2\"}", "{\"table\":\"t\",\"pin\":7531}",
+        "{\"table\":\"t\",\"pin\":\"7531\"}", "{\"table\":\"t\",\"level\":\"high\"}"};
+    struct arena arena;
+    struct notes notes;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        CHECK(read_options(rows[i], &arena, &notes) == NULL);
+        CHECK(notes.problems == 1 && strcmp(notes.last.code, "W0108") == 0);
+        CHECK(!strstr(notes_text(&notes), "hunter2") && !strstr(notes_text(&notes), "7531"));
+        CHECK_STR(notes.last.help, "write \"${NAME}\" or \"${file:PATH}\"");
+        notes_done(&notes);
+        arena_done(&arena);
+    }
+    struct option_set *set = read_options(
+        "{\"table\":\"t\",\"key\":\"${hunter2}\",\"pin\":\"${7531}\"}", &arena, &notes);
+    CHECK_FATAL(set != NULL);
+    CHECK_STR(option_find(set, "key", NULL)->text, "hunter2");
+    CHECK_INT(option_find(set, "pin", NULL)->number, 7531);
+    option_set_free(set);
+    notes_done(&notes);
+    arena_done(&arena);
+}
+
 static void S17_text_is_redacted(void)
 {
     static const struct {
@@ -242,8 +267,8 @@ static void S17_text_is_redacted(void)
                 {"t and high", "t and ***"}};
     struct arena arena;
     struct notes notes;
-    struct option_set *set =
-        read_options("{\"table\":\"t\",\"key\":\"s3cret\",\"level\":\"high\"}", &arena, &notes);
+    struct option_set *set = read_options(
+        "{\"table\":\"t\",\"key\":\"${s3cret}\",\"level\":\"${high}\"}", &arena, &notes);
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct buf out;
         buf_init(&out, 1000);
@@ -281,7 +306,7 @@ static void F72_memory_that_fails_anywhere_leaks_nothing(void)
     struct arena arena;
     arena_init(&arena, 1024);
     const struct json_value *json = json_of(
-        &arena, "{\"table\":\"t\",\"mode\":\"text\",\"shape\":{\"a\":[1,2]},\"key\":\"k\"}");
+        &arena, "{\"table\":\"t\",\"mode\":\"text\",\"shape\":{\"a\":[1,2]},\"key\":\"${k}\"}");
     int rc = -1;
     uint64_t n = 1;
     for (; rc < 0 && n < 1000; n++) {
@@ -305,6 +330,7 @@ int main(int argc, char **argv)
         {"every_problem_says_what_and_how", every_problem_says_what_and_how},
         {"problems_point_at_what_they_concern", problems_point_at_what_they_concern},
         {"S17_no_problem_shows_a_secret", S17_no_problem_shows_a_secret},
+        {"S16_a_secret_is_never_written_out", S16_a_secret_is_never_written_out},
         {"S17_text_is_redacted", S17_text_is_redacted},
         {"an_unknown_key_where_there_are_no_options", an_unknown_key_where_there_are_no_options},
         {"F72_memory_that_fails_anywhere_leaks_nothing",
