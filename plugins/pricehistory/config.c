@@ -7,7 +7,7 @@
 
 static int refuse(const weir_host *host, weir_instance *instance, const char *name, const char *why)
 {
-    host->option_error(instance, name, str_of0(why));
+    host->option_error(instance, name, weir_cstr(why));
     return -EINVAL;
 }
 
@@ -56,10 +56,10 @@ static void read_options(const weir_host *host, weir_instance *instance, struct 
 
 static uint32_t event_bit(weir_str name)
 {
-    return str_same(name, TEXT("INSERT"))   ? WEIR_INSERT
-           : str_same(name, TEXT("MODIFY")) ? WEIR_MODIFY
-           : str_same(name, TEXT("REMOVE")) ? WEIR_REMOVE
-                                            : 0;
+    return weir_equal(name, WEIR_STR("INSERT"))   ? WEIR_INSERT
+           : weir_equal(name, WEIR_STR("MODIFY")) ? WEIR_MODIFY
+           : weir_equal(name, WEIR_STR("REMOVE")) ? WEIR_REMOVE
+                                                  : 0;
 }
 
 static int read_events(const weir_host *host, weir_instance *instance, uint32_t *out)
@@ -104,7 +104,7 @@ static int check_names(const weir_host *host, weir_instance *instance, const str
         if (names[i].name.len == 0 || names[i].name.len > 255)
             return refuse(host, instance, names[i].option, "must have 1 to 255 bytes");
         for (size_t k = 0; k < i; k++)
-            if (str_same(names[i].name, names[k].name))
+            if (weir_equal(names[i].name, names[k].name))
                 return refuse(host, instance, names[i].option,
                               "two attributes of the row have this name");
     }
@@ -137,23 +137,23 @@ static int check(const weir_host *host, weir_instance *instance, const struct se
 static void declare(const weir_host *host, weir_instance *instance, const struct settings *s)
 {
     bool puts = s->mode == STAMP_SECONDS || s->batch == 1;
-    struct text text = {0};
+    weir_buf text = {0};
     if (s->store != 0) {
-        puts0(&text, "file ");
+        put_text(&text, "file ");
         put_visible(&text, s->path, 512);
-        host->declare(instance, WEIR_D_TARGET, text_str(&text));
+        host->declare(instance, WEIR_D_TARGET, weir_buf_view(&text));
     } else {
         host->declare(instance, WEIR_D_WRITES_TABLE, s->table);
-        puts0(&text, "table ");
+        put_text(&text, "table ");
         put_visible(&text, s->table, 512);
-        host->declare(instance, WEIR_D_TARGET, text_str(&text));
-        text_reset(&text);
-        puts0(&text, puts ? "dynamodb:PutItem " : "dynamodb:BatchWriteItem ");
-        puts0(&text, is_arn(s->table) ? "" : "arn:aws:dynamodb:*:*:table/");
+        host->declare(instance, WEIR_D_TARGET, weir_buf_view(&text));
+        weir_buf_clear(&text);
+        put_text(&text, puts ? "dynamodb:PutItem " : "dynamodb:BatchWriteItem ");
+        put_text(&text, is_arn(s->table) ? "" : "arn:aws:dynamodb:*:*:table/");
         put_visible(&text, s->table, 512);
-        host->declare(instance, WEIR_D_IAM, text_str(&text));
+        host->declare(instance, WEIR_D_IAM, weir_buf_view(&text));
     }
-    text_free(&text);
+    weir_buf_free(&text);
 }
 
 int settings_read(const weir_host *host, weir_instance *instance, struct settings *out)

@@ -30,7 +30,7 @@ static void call_release(struct call *call)
     *at = call->next;
     store->in_flight--;
     if (call->body.cap > 1024 * 1024)
-        text_free(&call->body);
+        weir_buf_free(&call->body);
     call->next = store->spare;
     store->spare = call;
 }
@@ -68,8 +68,8 @@ static enum fit fit(const struct call *call, const struct row *row)
             memcmp(other->stamp, row->stamp, row->stamp_len) != 0 ||
             !host->equal(other->id, row->id))
             continue;
-        bool same = str_same(host->json(other->old_price), host->json(row->old_price)) &&
-                    str_same(host->json(other->new_price), host->json(row->new_price));
+        bool same = weir_equal(host->json(other->old_price), host->json(row->old_price)) &&
+                    weir_equal(host->json(other->new_price), host->json(row->new_price));
         return same && call->row_count < ROWS_MAX ? FIT_SAME : FIT_NOT;
     }
     size_t items_max = call->put ? 1 : (size_t)history->settings.batch;
@@ -127,7 +127,7 @@ static int send(struct call *call)
         .service = "dynamodb",
         .target = call->put ? "DynamoDB_20120810.PutItem" : "DynamoDB_20120810.BatchWriteItem",
         .json = "1.0",
-        .body = text_str(&call->body),
+        .body = weir_buf_view(&call->body),
         .endpoint = s->endpoint,
         .region = s->region,
         .token = one_token(call),
@@ -226,7 +226,7 @@ static void dynamo_close(void *self)
     while (store->spare) {
         struct call *call = store->spare;
         store->spare = call->next;
-        text_free(&call->body);
+        weir_buf_free(&call->body);
         free(call);
     }
     body_done(store);

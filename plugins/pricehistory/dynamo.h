@@ -19,7 +19,7 @@ struct call {
     size_t row_count, item_count;
     bool put;                   /* PutItem */
     struct row *rows[ROWS_MAX]; /* NULL: was cancelled */
-    struct text body;
+    weir_buf body;
 };
 
 struct dynamo {
@@ -30,7 +30,7 @@ struct dynamo {
     struct call *open, *spare;
     int64_t in_flight;
     /* What stands between the values of an item: made once. */
-    struct text request_start, item_start, before_stamp, after_stamp, before_new, item_end;
+    weir_buf request_start, item_start, before_stamp, after_stamp, before_new, item_end;
 };
 
 int body_prepare(struct dynamo *store); /* 0 or -ENOMEM */

@@ -33,7 +33,7 @@ static weir_str typed_text(const weir_json *json, const weir_json_node *item, we
     for (size_t i = 0; i < json->size(item); i++) {
         weir_str member;
         const weir_json_node *value = json->entry(item, i, &member);
-        if (str_same(member, name) && json->size(value) > 0) {
+        if (weir_equal(member, name) && json->size(value) > 0) {
             const weir_json_node *inner = json->entry(value, 0, type);
             return json->text(inner);
         }
@@ -49,12 +49,13 @@ static bool is_row(const struct call *call, const struct row *row, const weir_js
     const weir_json *json = call->store->json;
     weir_str type, stamp = typed_text(json, item, s->stamp_name, &type);
     weir_str ours = {row->stamp, row->stamp_len};
-    bool number = str_same(type, TEXT("N"));
-    if (stamp.len == 0 || !str_same(number ? trimmed(stamp) : stamp, number ? trimmed(ours) : ours))
+    bool number = weir_equal(type, WEIR_STR("N"));
+    if (stamp.len == 0 ||
+        !weir_equal(number ? trimmed(stamp) : stamp, number ? trimmed(ours) : ours))
         return false;
     weir_str id = typed_text(json, item, s->id_name, &type);
     if (history->host->type(row->id) == WEIR_T_S)
-        return str_same(type, TEXT("S")) && str_same(id, history->host->text(row->id));
+        return weir_equal(type, WEIR_STR("S")) && weir_equal(id, history->host->text(row->id));
     return id.len >
            0; /* the same timestamp is the same row but for the rarest chance, and RETRY is safe */
 }
@@ -143,14 +144,14 @@ static bool is_schema_error(const weir_aws_response *response)
 
 static void describe(const weir_aws_response *response, char *out, size_t out_bytes)
 {
-    struct text text = {0};
+    weir_buf text = {0};
     put_visible(&text, response->error_type, 64);
     if (response->error_message.len > 0) {
-        puts0(&text, text.len > 0 ? ": " : "");
+        put_text(&text, text.len > 0 ? ": " : "");
         put_visible(&text, response->error_message, 160);
     }
     snprintf(out, out_bytes, "%.*s", (int)text.len, text.len ? text.ptr : "");
-    text_free(&text);
+    weir_buf_free(&text);
 }
 
 /* Another change of the product in the same second is stored: name both, never overwrite. */
@@ -160,20 +161,20 @@ static void collided(struct call *call, const weir_aws_response *response)
     const weir_json *json = call->store->json;
     char name[256], reason[480];
     weir_str type;
-    struct text other = {0};
+    weir_buf other = {0};
     if (!call->rows[0])
         return;
     weir_json_doc *doc = json->parse(response->body);
     const weir_json_node *item = json->member(doc ? json->root(doc) : NULL, "Item");
     weir_str event = typed_text(json, item, history->settings.event_id_name, &type);
-    put_visible(&other, event.len > 0 ? event : TEXT("another one"), 64);
-    puts0(&other, ", not ");
+    put_visible(&other, event.len > 0 ? event : WEIR_STR("another one"), 64);
+    put_text(&other, ", not ");
     put_visible(&other, call->rows[0]->event_id, 64);
     json->free(doc);
     row_name(history, call->rows[0], name, sizeof name);
     snprintf(reason, sizeof reason, "collision: %.160s is the row of event %.*s", name,
              (int)other.len, other.len ? other.ptr : "");
-    text_free(&other);
+    weir_buf_free(&other);
     call_finish(call, WEIR_FAIL, reason);
 }
 
@@ -189,7 +190,8 @@ void call_answered(struct call *call, const weir_aws_response *response)
         return;
     }
     describe(response, reason, sizeof reason);
-    if (call->put && str_same(response->error_type, TEXT("ConditionalCheckFailedException"))) {
+    if (call->put &&
+        weir_equal(response->error_type, WEIR_STR("ConditionalCheckFailedException"))) {
         collided(call, response);
     } else if (response->outcome != WEIR_FAIL) {
         call_finish(call, response->outcome, reason);

@@ -23,7 +23,7 @@ struct history {
     const struct store *store;
     void *store_self;
     struct row *spare; /* rows for reuse: none is allocated in steady state */
-    struct text line;  /* scratch of announcements */
+    weir_buf line;     /* scratch of announcements */
 };
 
 /* Reads and checks the options; declares target, table and actions; subscribes. 0, -EINVAL (said by

@@ -8,33 +8,33 @@ enum { ID_SHOWN = 128, PRICE_SHOWN = 256 };
 
 void row_name(const struct history *history, const struct row *row, char *out, size_t out_bytes)
 {
-    struct text text = {0};
+    weir_buf text = {0};
     put_visible(&text, value_shown(history->host, row->id), ID_SHOWN);
-    puts0(&text, " at ");
+    put_text(&text, " at ");
     put_visible(&text, (weir_str){row->stamp, row->stamp_len}, STAMP_MAX);
     snprintf(out, out_bytes, "%.*s", (int)text.len, text.len ? text.ptr : "");
-    text_free(&text);
+    weir_buf_free(&text);
 }
 
 static void announce(struct history *history, const struct row *row)
 {
     const weir_host *host = history->host;
-    struct text *line = &history->line;
-    text_reset(line);
-    puts0(line, "Price updated for ");
+    weir_buf *line = &history->line;
+    weir_buf_clear(line);
+    put_text(line, "Price updated for ");
     put_visible(line, value_shown(host, row->id), ID_SHOWN);
-    puts0(line, ": ");
+    put_text(line, ": ");
     put_visible(line, value_shown(host, row->old_price), PRICE_SHOWN);
-    puts0(line, " -> ");
+    put_text(line, " -> ");
     put_visible(line, value_shown(host, row->new_price), PRICE_SHOWN);
-    host->log(history->instance, WEIR_LOG_INFO, text_str(line));
+    host->log(history->instance, WEIR_LOG_INFO, weir_buf_view(line));
 }
 
 void history_finish(struct history *history, struct row *row, int32_t outcome, const char *reason)
 {
     if (outcome == WEIR_OK && history->settings.announce)
         announce(history, row);
-    history->host->complete(history->instance, row->token, row->index, outcome, str_of0(reason));
+    history->host->complete(history->instance, row->token, row->index, outcome, weir_cstr(reason));
     row->next = history->spare;
     history->spare = row;
 }
@@ -55,7 +55,7 @@ static void add_record(struct history *history, uint64_t token, const weir_recor
     char reason[256];
     struct row *row = row_take(history);
     if (!row) {
-        host->complete(history->instance, token, index, WEIR_RETRY, TEXT("out of memory"));
+        host->complete(history->instance, token, index, WEIR_RETRY, WEIR_STR("out of memory"));
         return;
     }
     row->next = NULL;
@@ -94,7 +94,7 @@ static void history_free(struct history *history)
         free(row);
     }
     settings_done(&history->settings);
-    text_free(&history->line);
+    weir_buf_free(&history->line);
     free(history);
 }
 

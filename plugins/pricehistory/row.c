@@ -23,7 +23,7 @@ weir_str value_shown(const weir_host *host, const weir_value *value)
 {
     int32_t type = host->type(value);
     if (type == WEIR_T_NONE)
-        return TEXT("(none)");
+        return WEIR_STR("(none)");
     return type == WEIR_T_S || type == WEIR_T_N ? host->text(value) : host->json(value);
 }
 
@@ -79,7 +79,7 @@ static int32_t take_keys(const weir_host *host, const struct settings *settings,
     for (size_t i = 0; i < host->size(keys); i++) {
         weir_str name;
         const weir_value *key = host->entry(keys, i, &name);
-        if (str_same(name, settings->key_attribute)) {
+        if (weir_equal(name, settings->key_attribute)) {
             row->id = key;
         } else if (settings->other_keys) {
             row->other = key;

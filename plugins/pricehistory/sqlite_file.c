@@ -9,7 +9,7 @@ struct file {
     const struct history *history;
     sqlite3 *db; /* NULL: not open */
     sqlite3_stmt *insert, *find;
-    struct text changed_at;
+    weir_buf changed_at;
 };
 
 /* A row's prices as exact text. `timestamp` sorts as text, since its seconds have ten digits. */
@@ -27,8 +27,8 @@ static const char schema[] =
     " PRIMARY KEY (product_id, timestamp)) WITHOUT ROWID";
 static const char insert_sql[] = "INSERT INTO price_history VALUES (?,?,?,?,?,?,?,?,?,?)"
                                  " ON CONFLICT (product_id, timestamp) DO NOTHING";
-static const char find_sql[] =
-    "SELECT event_id, old_price, new_price FROM price_history WHERE product_id = ? AND timestamp = ?";
+static const char find_sql[] = "SELECT event_id, old_price, new_price FROM price_history WHERE "
+                               "product_id = ? AND timestamp = ?";
 
 static void file_close(struct file *file)
 {
@@ -90,7 +90,7 @@ static weir_str type_name(int32_t type)
         [WEIR_T_NULL] = "NULL", [WEIR_T_M] = "M",  [WEIR_T_L] = "L", [WEIR_T_SS] = "SS",
         [WEIR_T_NS] = "NS",     [WEIR_T_BS] = "BS"};
     bool known = type > WEIR_T_NONE && type <= WEIR_T_BS;
-    return known ? str_of0(names[type]) : (weir_str){NULL, 0};
+    return known ? weir_cstr(names[type]) : (weir_str){NULL, 0};
 }
 
 static weir_str id_text(const weir_host *host, const weir_value *id)
@@ -106,16 +106,16 @@ static weir_str price_text(const weir_host *host, const weir_value *price)
 static int insert_row(struct file *file, const struct row *row)
 {
     const weir_host *host = file->history->host;
-    struct text *text = &file->changed_at;
-    text_reset(text);
+    weir_buf *text = &file->changed_at;
+    weir_buf_clear(text);
     put_iso_time(text, row->seconds * 1000000, 0);
     size_t iso_bytes = text->len;
     if (row->other) {
-        putc0(text, '{');
-        put_json_string(text, row->other_name);
-        putc0(text, ':');
+        put_char(text, '{');
+        weir_buf_json_string(text, row->other_name);
+        put_char(text, ':');
         put(text, host->json(row->other));
-        putc0(text, '}');
+        put_char(text, '}');
     }
     if (text->failed)
         return SQLITE_NOMEM;
@@ -129,7 +129,7 @@ static int insert_row(struct file *file, const struct row *row)
                                type_name(host->type(row->id)),
                                other,
                                {text->ptr, iso_bytes},
-                               row->event_id.len > 0 ? row->event_id : TEXT("")};
+                               row->event_id.len > 0 ? row->event_id : WEIR_STR("")};
     int rc = SQLITE_OK;
     for (int i = 0; i < (int)(sizeof values / sizeof values[0]) && rc == SQLITE_OK; i++)
         rc = bind(file->insert, i + 1, values[i]);
@@ -139,6 +139,35 @@ static int insert_row(struct file *file, const struct row *row)
     return rc;
 }
 
+static weir_str column(sqlite3_stmt *statement, int at)
+{
+    const char *text = (const char *)sqlite3_column_text(statement, at);
+    return weir_view(text, (size_t)sqlite3_column_bytes(statement, at));
+}
+
+/* Whether the row found is this one. A key with whole seconds says little, so there only the event
+ * tells; elsewhere the same prices are proof as well (a replay may carry other event ids). */
+static bool is_same(const struct file *file, const struct row *row)
+{
+    const weir_host *host = file->history->host;
+    if (weir_equal(column(file->find, 0), row->event_id))
+        return true;
+    return file->history->settings.mode != STAMP_SECONDS &&
+           weir_equal(column(file->find, 1), price_text(host, row->old_price)) &&
+           weir_equal(column(file->find, 2), price_text(host, row->new_price));
+}
+
+static void set_result(struct result *result, int32_t outcome, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+static void set_result(struct result *result, int32_t outcome, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    vsnprintf(result->reason, sizeof result->reason, format, args);
+    va_end(args);
+    result->outcome = outcome;
+}
+
 /* A row with this key is there already: the same record again is fine, another one is a collision.
  */
 static int compare_row(struct file *file, const struct row *row, struct result *result)
@@ -146,18 +175,15 @@ static int compare_row(struct file *file, const struct row *row, struct result *
     char name[256];
     int rc = bind(file->find, 1, id_text(file->history->host, row->id));
     if (rc == SQLITE_OK)
-        rc = bind(file->find, 2, (weir_str){row->stamp, row->stamp_len});
-    if (rc == SQLITE_OK && sqlite3_step(file->find) != SQLITE_ROW)
-        rc = sqlite3_errcode(file->db) == SQLITE_DONE ? SQLITE_CORRUPT : sqlite3_errcode(file->db);
+        rc = bind(file->find, 2, weir_view(row->stamp, row->stamp_len));
     if (rc == SQLITE_OK) {
-        const char *event = (const char *)sqlite3_column_text(file->find, 0);
-        weir_str stored = {event, (size_t)sqlite3_column_bytes(file->find, 0)};
-        if (!str_same(stored, row->event_id)) {
-            row_name(file->history, row, name, sizeof name);
-            result->outcome = WEIR_FAIL;
-            snprintf(result->reason, sizeof result->reason,
-                     "collision: %.150s is the row of event %.60s", name, event ? event : "");
-        }
+        int step = sqlite3_step(file->find);
+        rc = step == SQLITE_ROW ? SQLITE_OK : step == SQLITE_DONE ? SQLITE_CORRUPT : step;
+    }
+    if (rc == SQLITE_OK && !is_same(file, row)) {
+        row_name(file->history, row, name, sizeof name);
+        set_result(result, WEIR_FAIL, "collision: %.150s is the row of event %.60s", name,
+                   column(file->find, 0).ptr);
     }
     sqlite3_reset(file->find);
     return rc;
@@ -187,9 +213,7 @@ static int write_rows(struct file *file, struct row *const *rows, struct result 
         results[i] = (struct result){.outcome = WEIR_OK};
         rc = write_row(file, rows[i], &results[i]);
         if (is_row_error(rc & 0xff)) {
-            results[i].outcome = WEIR_FAIL;
-            snprintf(results[i].reason, sizeof results[i].reason, "sqlite: %s",
-                     sqlite3_errmsg(file->db));
+            set_result(&results[i], WEIR_FAIL, "sqlite: %s", sqlite3_errmsg(file->db));
             rc = SQLITE_OK;
         }
     }
@@ -201,10 +225,9 @@ void file_write(struct file *file, struct row *const *rows, struct result *resul
     int rc = write_rows(file, rows, results, count);
     if (rc == SQLITE_OK)
         return;
-    struct result down = {.outcome = WEIR_DOWN};
-    snprintf(down.reason, sizeof down.reason, "can't write %.100s: %.120s",
-             file->history->settings.path.ptr,
-             file->db ? sqlite3_errmsg(file->db) : sqlite3_errstr(rc));
+    struct result down;
+    set_result(&down, WEIR_DOWN, "can't write %.100s: %.120s", file->history->settings.path.ptr,
+               file->db ? sqlite3_errmsg(file->db) : sqlite3_errstr(rc));
     for (size_t i = 0; i < count; i++)
         results[i] = down;
     file_close(file); /* rolls back; after a failed write nothing of this connection is trusted */
@@ -223,6 +246,6 @@ void file_free(struct file *file)
     if (!file)
         return;
     file_close(file);
-    text_free(&file->changed_at);
+    weir_buf_free(&file->changed_at);
     free(file);
 }

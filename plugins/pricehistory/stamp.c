@@ -59,13 +59,13 @@ static const char *stamp_text(int64_t created_us, weir_str sequence, weir_str ev
 {
     weir_str digits = significant(sequence);
     bool numbered = all_digits(sequence);
-    struct text text = {.ptr = out, .cap = 64};
+    weir_buf text = {.ptr = out, .cap = 64};
     if (!numbered && event_id.len == 0)
         return "the record has neither a sequence number nor an eventID";
     if ((numbered ? digits : event_id).len > STAMP_MAX - 64)
         return "the record's identity is too long for a sort key";
     put_iso_time(&text, created_us, numbered ? 0 : 6);
-    putc0(&text, '#');
+    put_char(&text, '#');
     if (numbered) {
         *out_len = text.len + put_padded(out + text.len, digits, TEXT_DIGITS);
     } else {

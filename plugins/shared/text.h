@@ -1,35 +1,9 @@
-/* A growable text buffer and the escaping writers that the bundled sinks share: all of what leaves
- * a sink for a terminal, a log or a queue is printable ASCII. Header only, so that a plugin stays
- * one self-contained file. Appends set `failed` when memory runs out; test it once, at the end. */
+/* What the bundled sinks write beyond <weir/util.h>: all that leaves a sink for a terminal, a log
+ * or a queue is printable ASCII. Header only, so that a plugin stays one self-contained file. */
 #ifndef WEIR_PLUGINS_SHARED_TEXT_H
 #define WEIR_PLUGINS_SHARED_TEXT_H
-#include <weir/plugin.h>
+#include <weir/util.h>
 #include <stdbool.h>
-#include <stdlib.h>
-#include <string.h>
-
-#define TEXT(literal) ((weir_str){("" literal), sizeof(literal) - 1})
-
-struct text {
-    char *ptr;
-    size_t len, cap;
-    bool failed; /* content is incomplete; sticky until text_reset */
-};
-
-static inline weir_str text_str(const struct text *text)
-{
-    return (weir_str){text->ptr, text->len};
-}
-
-static inline weir_str str_of0(const char *s)
-{
-    return (weir_str){s, s ? strlen(s) : 0};
-}
-
-static inline bool str_same(weir_str a, weir_str b)
-{
-    return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
-}
 
 static inline bool str_ends_with(weir_str s, weir_str end)
 {
@@ -45,57 +19,23 @@ static inline bool str_contains(weir_str s, const char *part)
     return false;
 }
 
-static inline void text_reset(struct text *text) /* keeps the memory */
+static inline void put(weir_buf *text, weir_str s)
 {
-    text->len = 0;
-    text->failed = false;
+    weir_buf_put(text, s);
 }
 
-static inline void text_free(struct text *text)
+static inline void put_char(weir_buf *text, char c)
 {
-    free(text->ptr);
-    *text = (struct text){0};
+    weir_buf_put(text, weir_view(&c, 1));
 }
 
-/* Room for `more` bytes behind len, or NULL. */
-static inline char *text_room(struct text *text, size_t more)
+static inline void put_text(weir_buf *text, const char *s)
 {
-    if (text->cap - text->len >= more)
-        return text->ptr + text->len;
-    size_t cap = text->cap ? text->cap : 256;
-    while (cap - text->len < more && cap <= SIZE_MAX / 4)
-        cap *= 2;
-    char *grown = cap - text->len < more ? NULL : realloc(text->ptr, cap);
-    if (!grown) {
-        text->failed = true;
-        return NULL;
-    }
-    text->ptr = grown;
-    text->cap = cap;
-    return text->ptr + text->len;
-}
-
-static inline void put(struct text *text, weir_str s)
-{
-    char *at = s.len ? text_room(text, s.len) : NULL;
-    if (!at)
-        return;
-    memcpy(at, s.ptr, s.len);
-    text->len += s.len;
-}
-
-static inline void putc0(struct text *text, char c)
-{
-    put(text, (weir_str){&c, 1});
-}
-
-static inline void puts0(struct text *text, const char *s)
-{
-    put(text, str_of0(s));
+    weir_buf_puts(text, s);
 }
 
 /* Decimal, at least `width` digits, zero-padded. */
-static inline void put_int(struct text *text, int64_t value, int width)
+static inline void put_int(weir_buf *text, int64_t value, int width)
 {
     char digits[24];
     size_t at = sizeof digits;
@@ -107,85 +47,23 @@ static inline void put_int(struct text *text, int64_t value, int width)
     put(text, (weir_str){digits + at, sizeof digits - at});
 }
 
-static inline void put_hex4(struct text *text, uint32_t unit)
+/* What a JSON string would hold for the character at s.ptr[*at]; *at moves behind it. */
+static inline void put_escaped_char(weir_buf *text, weir_str s, size_t *at)
 {
-    static const char hex[] = "0123456789abcdef";
-    char out[6] = {
-        '\\', 'u', hex[unit >> 12 & 15], hex[unit >> 8 & 15], hex[unit >> 4 & 15], hex[unit & 15]};
-    put(text, (weir_str){out, sizeof out});
-}
-
-static inline void put_code_point(struct text *text, uint32_t code)
-{
-    if (code < 0x10000) {
-        put_hex4(text, code);
-        return;
+    size_t bytes;
+    uint32_t point = weir_utf8_next(weir_view(s.ptr + *at, s.len - *at), &bytes);
+    *at += bytes;
+    if (point > 0xffff) {
+        weir_buf_put_unit(text, 0xd800 + ((point - 0x10000) >> 10));
+        weir_buf_put_unit(text, 0xdc00 + ((point - 0x10000) & 0x3ff));
+    } else {
+        weir_buf_put_unit(text, point);
     }
-    put_hex4(text, 0xd800 + ((code - 0x10000) >> 10));
-    put_hex4(text, 0xdc00 + ((code - 0x10000) & 0x3ff));
-}
-
-/* Reads one code point at *at and moves *at behind it; a byte that is not UTF-8 gives U+FFFD. */
-static inline uint32_t next_code_point(weir_str s, size_t *at)
-{
-    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-    unsigned char lead = (unsigned char)s.ptr[(*at)++];
-    size_t bytes = lead < 0x80 ? 1 : lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : lead >= 0xc0 ? 2 : 0;
-    if (bytes == 1)
-        return lead;
-    if (bytes == 0 || lead >= 0xf8 || s.len - *at < bytes - 1)
-        return 0xfffd;
-    uint32_t code = lead & (0x7fu >> bytes);
-    for (size_t i = 0; i < bytes - 1; i++) {
-        unsigned char next = (unsigned char)s.ptr[*at + i];
-        if ((next & 0xc0) != 0x80)
-            return 0xfffd;
-        code = code << 6 | (next & 0x3f);
-    }
-    if (code < least[bytes] || code > 0x10ffff || (code >= 0xd800 && code < 0xe000))
-        return 0xfffd;
-    *at += bytes - 1;
-    return code;
-}
-
-/* The escaped content of a JSON string, without its quotes. */
-static inline void put_json_escaped(struct text *text, weir_str s)
-{
-    static const char short_escapes[] = "btn\0fr"; /* for bytes 8 to 13 */
-    size_t clean = 0;
-    for (size_t i = 0; i < s.len;) {
-        unsigned char c = (unsigned char)s.ptr[i];
-        if (c >= 0x20 && c < 0x7f && c != '"' && c != '\\') {
-            i++;
-            continue;
-        }
-        put(text, (weir_str){s.ptr + clean, i - clean});
-        uint32_t code = next_code_point(s, &i);
-        clean = i;
-        char escape = code == '"' || code == '\\' ? (char)code
-                      : code >= 8 && code <= 13   ? short_escapes[code - 8]
-                                                  : '\0';
-        if (escape) {
-            char pair[2] = {'\\', escape};
-            put(text, (weir_str){pair, 2});
-        } else {
-            put_code_point(text, code);
-        }
-    }
-    put(text, (weir_str){s.ptr + clean, s.len - clean});
-}
-
-/* A JSON string of printable ASCII only. */
-static inline void put_json_string(struct text *text, weir_str s)
-{
-    putc0(text, '"');
-    put_json_escaped(text, s);
-    putc0(text, '"');
 }
 
 /* Valid JSON text rewritten as one line of printable ASCII: white space between the tokens goes,
  * what is not ASCII in strings becomes \uXXXX, everything else stays as it is. */
-static inline void put_json_ascii(struct text *text, weir_str json)
+static inline void put_json_ascii(weir_buf *text, weir_str json)
 {
     bool in_string = false;
     size_t clean = 0;
@@ -202,14 +80,14 @@ static inline void put_json_ascii(struct text *text, weir_str json)
         if (drop)
             i++;
         else
-            put_code_point(text, next_code_point(json, &i));
+            put_escaped_char(text, json, &i);
         clean = i;
     }
     put(text, (weir_str){json.ptr + clean, json.len - clean});
 }
 
 /* For people: printable ASCII as it is, the rest escaped as in JSON; cut after about max_bytes. */
-static inline void put_visible(struct text *text, weir_str s, size_t max_bytes)
+static inline void put_visible(weir_buf *text, weir_str s, size_t max_bytes)
 {
     bool cut = s.len > max_bytes;
     if (cut) {
@@ -225,14 +103,12 @@ static inline void put_visible(struct text *text, weir_str s, size_t max_bytes)
             continue;
         }
         put(text, (weir_str){s.ptr + clean, i - clean});
-        clean = i;
-        next_code_point(s, &i);
-        put_json_escaped(text, (weir_str){s.ptr + clean, i - clean});
+        put_escaped_char(text, s, &i);
         clean = i;
     }
     put(text, (weir_str){s.ptr + clean, s.len - clean});
     if (cut)
-        puts0(text, "...");
+        put_text(text, "...");
 }
 
 struct civil { /* UTC */
@@ -267,21 +143,21 @@ static inline struct civil civil_of(int64_t seconds)
 }
 
 /* "2026-11-22T22:21:14Z", with `digits` (0, 3, 6) of the fraction. */
-static inline void put_iso_time(struct text *text, int64_t us, int digits)
+static inline void put_iso_time(weir_buf *text, int64_t us, int digits)
 {
     int64_t seconds = floor_seconds(us), fraction = us - seconds * 1000000;
     struct civil at = civil_of(seconds);
     put_int(text, at.year, 4);
     const int parts[] = {at.month, at.day, at.hour, at.minute, at.second};
     for (size_t i = 0; i < 5; i++) {
-        putc0(text, "--T::"[i]);
+        put_char(text, "--T::"[i]);
         put_int(text, parts[i], 2);
     }
     if (digits > 0) {
-        putc0(text, '.');
+        put_char(text, '.');
         put_int(text, digits == 3 ? fraction / 1000 : fraction, digits);
     }
-    putc0(text, 'Z');
+    put_char(text, 'Z');
 }
 
 #endif

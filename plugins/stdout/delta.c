@@ -56,22 +56,22 @@ static bool combine(const struct number *a, const struct number *b, int sign, st
     return carry == 0;
 }
 
-static void put_plainly(struct text *out, const struct number *n)
+static void put_plainly(weir_buf *out, const struct number *n)
 {
     int first = 0, end = DIGITS_MAX, point = DIGITS_MAX + n->exponent;
     while (end > point && n->digits[end - 1] == 0)
         end--;
     while (first < point - 1 && n->digits[first] == 0)
         first++;
-    putc0(out, n->negative ? '-' : '+');
+    put_char(out, n->negative ? '-' : '+');
     for (int i = first; i < end; i++) {
         if (i == point)
-            putc0(out, '.');
-        putc0(out, (char)('0' + n->digits[i]));
+            put_char(out, '.');
+        put_char(out, (char)('0' + n->digits[i]));
     }
 }
 
-void put_delta(struct text *out, weir_str was, weir_str now)
+void put_delta(weir_buf *out, weir_str was, weir_str now)
 {
     struct number a, b, difference;
     if (!parse(now, &a) || !parse(was, &b))

@@ -2,11 +2,11 @@
 
 enum { DEPTH_MAX = 128 }; /* the decoder's cap counts two levels for each of ours */
 
-static void put_base64(struct text *out, weir_str bytes)
+static void put_base64(weir_buf *out, weir_str bytes)
 {
     static const char alphabet[] =
         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    putc0(out, '"');
+    put_char(out, '"');
     for (size_t i = 0; i < bytes.len; i += 3) {
         uint32_t group = 0;
         size_t have = bytes.len - i < 3 ? bytes.len - i : 3;
@@ -17,7 +17,7 @@ static void put_base64(struct text *out, weir_str bytes)
                         have > 2 ? alphabet[group & 63] : '='};
         put(out, (weir_str){four, sizeof four});
     }
-    putc0(out, '"');
+    put_char(out, '"');
 }
 
 static size_t digits_at(weir_str n, size_t at)
@@ -30,7 +30,7 @@ static size_t digits_at(weir_str n, size_t at)
 
 /* The same digits in JSON's spelling: no plus sign or leading zeros, a digit on both sides of the
  * point. Text that is no number at all becomes a string, so that the line stays valid JSON. */
-static void put_number(struct text *out, weir_str n)
+static void put_number(weir_buf *out, weir_str n)
 {
     size_t at = n.len > 0 && (n.ptr[0] == '-' || n.ptr[0] == '+');
     size_t before = out->len, whole = digits_at(n, at), fraction = 0;
@@ -49,29 +49,28 @@ static void put_number(struct text *out, weir_str n)
     }
     if (at != n.len || whole + fraction == 0) {
         out->len = before;
-        put_json_string(out, n);
+        weir_buf_json_string(out, n);
         return;
     }
     for (; integer.len > 1 && integer.ptr[0] == '0'; integer.ptr++)
         integer.len--;
-    puts0(out, n.ptr[0] == '-' ? "-" : "");
-    put(out, integer.len ? integer : TEXT("0"));
+    put_text(out, n.ptr[0] == '-' ? "-" : "");
+    put(out, integer.len ? integer : WEIR_STR("0"));
     put(out, point);
     put(out, exponent);
 }
 
-static void put_scalar(const weir_host *host, const weir_value *value, int32_t type,
-                       struct text *out)
+static void put_scalar(const weir_host *host, const weir_value *value, int32_t type, weir_buf *out)
 {
     weir_str text = host->text(value);
     if (type == WEIR_T_S)
-        put_json_string(out, text);
+        weir_buf_json_string(out, text);
     else if (type == WEIR_T_N)
         put_number(out, text);
     else if (type == WEIR_T_B)
         put_base64(out, text);
     else
-        put(out, type == WEIR_T_BOOL ? text : TEXT("null"));
+        put(out, type == WEIR_T_BOOL ? text : WEIR_STR("null"));
 }
 
 struct frame { /* an open map, list or set */
@@ -95,7 +94,7 @@ static int32_t entry_type(const weir_host *host, const struct frame *in, const w
     }
 }
 
-bool plain_value(const weir_host *host, const weir_value *value, struct text *out)
+bool plain_value(const weir_host *host, const weir_value *value, weir_buf *out)
 {
     struct frame stack[DEPTH_MAX];
     size_t depth = 0;
@@ -105,38 +104,38 @@ bool plain_value(const weir_host *host, const weir_value *value, struct text *ou
             if (depth == DEPTH_MAX)
                 return false;
             stack[depth++] = (struct frame){value, 0, host->size(value), type};
-            putc0(out, type == WEIR_T_M ? '{' : '[');
+            put_char(out, type == WEIR_T_M ? '{' : '[');
         } else {
             put_scalar(host, value, type, out);
         }
         while (depth > 0 && stack[depth - 1].at == stack[depth - 1].size)
-            putc0(out, stack[--depth].type == WEIR_T_M ? '}' : ']');
+            put_char(out, stack[--depth].type == WEIR_T_M ? '}' : ']');
         if (depth == 0)
             return true;
         struct frame *in = &stack[depth - 1];
         weir_str name = {NULL, 0};
         if (in->at > 0)
-            putc0(out, ',');
+            put_char(out, ',');
         value = host->entry(in->value, in->at++, in->type == WEIR_T_M ? &name : NULL);
         type = entry_type(host, in, value);
         if (in->type == WEIR_T_M) {
-            put_json_string(out, name);
-            putc0(out, ':');
+            weir_buf_json_string(out, name);
+            put_char(out, ':');
         }
     }
 }
 
-static void put_member(struct text *line, const char *name, weir_str value)
+static void put_member(weir_buf *line, const char *name, weir_str value)
 {
     if (value.len == 0)
         return;
-    putc0(line, ',');
-    put_json_string(line, str_of0(name));
-    putc0(line, ':');
-    put_json_string(line, value);
+    put_char(line, ',');
+    weir_buf_json_string(line, weir_cstr(name));
+    put_char(line, ':');
+    weir_buf_json_string(line, value);
 }
 
-bool render_plain(const weir_host *host, const weir_record *record, struct text *line)
+bool render_plain(const weir_host *host, const weir_record *record, weir_buf *line)
 {
     static const struct {
         int32_t image;
@@ -145,18 +144,18 @@ bool render_plain(const weir_host *host, const weir_record *record, struct text 
     int32_t precision = 0;
     int64_t created_us = host->created_us(record, &precision);
 
-    puts0(line, "{\"event\":");
-    put_json_string(line, str_of0(event_name(host->event(record))));
+    put_text(line, "{\"event\":");
+    weir_buf_json_string(line, weir_cstr(event_name(host->event(record))));
     if (precision > 0) {
-        puts0(line, ",\"time\":\"");
+        put_text(line, ",\"time\":\"");
         put_iso_time(line, created_us, 3 * (precision - 1));
-        putc0(line, '"');
+        put_char(line, '"');
     }
     put_member(line, "event_id", host->field(record, WEIR_F_EVENT_ID));
     put_member(line, "table", host->field(record, WEIR_F_TABLE));
     put_member(line, "sequence", host->field(record, WEIR_F_SEQUENCE));
     if (host->field(record, WEIR_F_TTL_DELETE).len > 0)
-        puts0(line, ",\"ttl_delete\":true");
+        put_text(line, ",\"ttl_delete\":true");
     put_member(line, "dead_sink", host->field(record, WEIR_F_DEAD_SINK));
     put_member(line, "dead_reason", host->field(record, WEIR_F_DEAD_REASON));
     put_member(line, "dead_attempts", host->field(record, WEIR_F_DEAD_ATTEMPTS));
@@ -164,12 +163,12 @@ bool render_plain(const weir_host *host, const weir_record *record, struct text 
         const weir_value *image = host->image(record, images[i].image);
         if (!image)
             continue;
-        putc0(line, ',');
-        put_json_string(line, str_of0(images[i].name));
-        putc0(line, ':');
+        put_char(line, ',');
+        weir_buf_json_string(line, weir_cstr(images[i].name));
+        put_char(line, ':');
         if (!plain_value(host, image, line))
             return false;
     }
-    putc0(line, '}');
+    put_char(line, '}');
     return true;
 }

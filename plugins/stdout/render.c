@@ -14,7 +14,7 @@ const char *event_name(int32_t event)
     }
 }
 
-static bool render_json(const struct style *style, const weir_record *record, struct text *line)
+static bool render_json(const struct style *style, const weir_record *record, weir_buf *line)
 {
     weir_str json = style->host->field(record, WEIR_F_DEAD_JSON);
     if (json.len == 0)
@@ -23,7 +23,7 @@ static bool render_json(const struct style *style, const weir_record *record, st
     return json.len > 0;
 }
 
-bool render_line(const struct style *style, const weir_record *record, struct text *line)
+bool render_line(const struct style *style, const weir_record *record, weir_buf *line)
 {
     size_t before = line->len;
     bool rendered = true;
@@ -33,7 +33,7 @@ bool render_line(const struct style *style, const weir_record *record, struct te
         rendered = render_plain(style->host, record, line);
     else
         render_pretty(style, record, line);
-    putc0(line, '\n');
+    put_char(line, '\n');
     if (rendered && !line->failed)
         return true;
     line->len = before;

@@ -14,16 +14,16 @@ struct style {
 
 /* Appends the record's line with its newline. False: the record has no such form (or memory ran
  * out: line->failed); *line is as before then, but for `failed`. [loop] */
-bool render_line(const struct style *style, const weir_record *record, struct text *line);
+bool render_line(const struct style *style, const weir_record *record, weir_buf *line);
 
-void render_pretty(const struct style *style, const weir_record *record, struct text *line);
-bool render_plain(const weir_host *host, const weir_record *record, struct text *line);
+void render_pretty(const struct style *style, const weir_record *record, weir_buf *line);
+bool render_plain(const weir_host *host, const weir_record *record, weir_buf *line);
 
 /* A value as untyped JSON; numbers exact, binary as base64. False: nested too deeply. */
-bool plain_value(const weir_host *host, const weir_value *value, struct text *out);
+bool plain_value(const weir_host *host, const weir_value *value, weir_buf *out);
 
 /* `now - was` with its sign, or nothing when it would not be short and exact. */
-void put_delta(struct text *out, weir_str was, weir_str now);
+void put_delta(weir_buf *out, weir_str was, weir_str now);
 
 const char *event_name(int32_t event);
 #endif

@@ -25,7 +25,7 @@ struct job { /* the lines of one delivery */
     struct sink *sink;
     struct job *next; /* in sink.open or sink.spare */
     uint64_t token;
-    struct text bytes;
+    weir_buf bytes;
     struct line *lines;
     size_t line_count, line_cap;
     atomic_bool cancelled;
@@ -44,7 +44,7 @@ struct sink {
 static void complete(struct sink *sink, uint64_t token, size_t index, int32_t outcome,
                      const char *why)
 {
-    sink->style.host->complete(sink->instance, token, index, outcome, str_of0(why));
+    sink->style.host->complete(sink->instance, token, index, outcome, weir_cstr(why));
 }
 
 /* ---- pool thread ---- */
@@ -104,7 +104,7 @@ static void write_job(void *arg)
 
 static void job_free(struct job *job)
 {
-    text_free(&job->bytes);
+    weir_buf_free(&job->bytes);
     free(job->lines);
     free(job);
 }
@@ -119,7 +119,7 @@ static void release(struct job *job)
         }
     }
     if (job->bytes.cap > 1024 * 1024) /* one huge delivery doesn't pin its memory for ever */
-        text_free(&job->bytes);
+        weir_buf_free(&job->bytes);
     job->next = sink->spare;
     sink->spare = job;
 }
@@ -161,7 +161,7 @@ static struct job *job_new(struct sink *sink, uint64_t token, size_t lines)
     }
     if (!job)
         return NULL;
-    text_reset(&job->bytes);
+    weir_buf_clear(&job->bytes);
     job->sink = sink;
     job->token = token;
     job->line_count = 0;
@@ -200,12 +200,13 @@ static void stdout_deliver(void *self, weir_delivery *delivery)
     uint64_t token = host->token(delivery);
     size_t count = host->count(delivery);
     if (!sink->work) {
-        host->complete_rest(sink->instance, token, WEIR_DOWN, TEXT("this host has no weir.work/1"));
+        host->complete_rest(sink->instance, token, WEIR_DOWN,
+                            WEIR_STR("this host has no weir.work/1"));
         return;
     }
     struct job *job = job_new(sink, token, count);
     if (!job) {
-        host->complete_rest(sink->instance, token, WEIR_RETRY, TEXT("out of memory"));
+        host->complete_rest(sink->instance, token, WEIR_RETRY, WEIR_STR("out of memory"));
         return;
     }
     render_all(job, delivery, count);
@@ -213,7 +214,7 @@ static void stdout_deliver(void *self, weir_delivery *delivery)
     if (job->line_count > 0 && sink->work->submit(sink->instance, write_job, written_job, job) == 0)
         return;
     if (job->line_count > 0)
-        host->complete_rest(sink->instance, token, WEIR_RETRY, TEXT("no thread for the write"));
+        host->complete_rest(sink->instance, token, WEIR_RETRY, WEIR_STR("no thread for the write"));
     release(job);
 }
 
@@ -243,7 +244,7 @@ static int32_t stdout_open(const weir_host *host, weir_instance *instance, void 
     host->option_i64(instance, "raw", &raw);
     if (raw && format != FORMAT_JSON) {
         host->option_error(instance, "raw",
-                           TEXT("only format json can show the bytes as received"));
+                           WEIR_STR("only format json can show the bytes as received"));
         free(sink);
         return -EINVAL;
     }
@@ -255,7 +256,7 @@ static int32_t stdout_open(const weir_host *host, weir_instance *instance, void 
         .raw = raw != 0,
         .colour = colour == ALWAYS || (colour == AUTO && terminal_takes_colour()),
     };
-    host->declare(instance, WEIR_D_TARGET, TEXT("standard output"));
+    host->declare(instance, WEIR_D_TARGET, WEIR_STR("standard output"));
     *self = sink;
     return 0;
 }
