@@ -76,6 +76,7 @@ static int32_t take_keys(const weir_host *host, const struct settings *settings,
 {
     const weir_value *keys = host->image(record, WEIR_KEYS);
     row->id = row->other = NULL;
+    row->other_name = WEIR_NONE;
     for (size_t i = 0; i < host->size(keys); i++) {
         weir_str name;
         const weir_value *key = host->entry(keys, i, &name);

@@ -197,10 +197,12 @@ static int write_row(struct file *file, const struct row *row, struct result *re
     return rc;
 }
 
-/* Errors that are the record's and not the file's. */
-static bool is_row_error(int rc)
+/* Errors that are the record's and not the file's, and that left the transaction open. */
+static bool is_row_error(const struct file *file, int rc)
 {
-    return rc == SQLITE_TOOBIG || rc == SQLITE_MISMATCH || rc == SQLITE_CONSTRAINT;
+    int base = rc & 0xff;
+    return (base == SQLITE_TOOBIG || base == SQLITE_MISMATCH || base == SQLITE_CONSTRAINT) &&
+           !sqlite3_get_autocommit(file->db);
 }
 
 static int write_rows(struct file *file, struct row *const *rows, struct result *results,
@@ -212,7 +214,7 @@ static int write_rows(struct file *file, struct row *const *rows, struct result 
     for (size_t i = 0; i < count && rc == SQLITE_OK; i++) {
         results[i] = (struct result){.outcome = WEIR_OK};
         rc = write_row(file, rows[i], &results[i]);
-        if (is_row_error(rc & 0xff)) {
+        if (rc != SQLITE_OK && is_row_error(file, rc)) {
             set_result(&results[i], WEIR_FAIL, "sqlite: %s", sqlite3_errmsg(file->db));
             rc = SQLITE_OK;
         }

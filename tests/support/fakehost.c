@@ -192,7 +192,7 @@ static void host_complete(weir_instance *instance, uint64_t token, size_t i, int
     delivery->outcomes[i].outcome = outcome;
     snprintf(delivery->outcomes[i].reason, sizeof delivery->outcomes[i].reason, "%.*s",
              (int)reason.len, reason.ptr);
-    if (outcome == WEIR_OK)
+    if (outcome == WEIR_OK && (fake->plugin->flags & WEIR_P_KEEPS_ORDER))
         for (size_t k = 0; k < i; k++)
             fake->lane_breaches += delivery->records[k].lane == delivery->records[i].lane &&
                                    delivery->outcomes[k].outcome != WEIR_OK &&
