@@ -70,7 +70,8 @@ static weir_str secret_at(const struct diags *diags, weir_str rest)
 }
 
 /* Formats into the arena, secrets replaced, control characters shown as '?'. */
-static const char *keep_message(struct diags *diags, const char *format, va_list args)
+__attribute__((format(printf, 2, 0))) static const char *
+keep_message(struct diags *diags, const char *format, va_list args)
 {
     char text[MESSAGE_MAX];
     struct buf clean;
