@@ -1,0 +1,13 @@
+/* What the files of core/aws share. */
+#ifndef WEIR_AWS_INTERNAL_H
+#define WEIR_AWS_INTERNAL_H
+#include "aws/aws.h"
+#include "aws/sigv4.h"
+
+void hex_encode(const unsigned char *bytes, size_t len, char *out); /* 2 * len + 1 bytes */
+
+/* Writes the canonical request to `out`; the list of signed headers as a view into it. -E2BIG,
+ * -ENOMEM. */
+int canonical_request(struct buf *out, struct buf *scratch, const struct sigv4_request *request,
+                      const char *body_hash, weir_str *signed_headers);
+#endif
