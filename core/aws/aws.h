@@ -17,9 +17,11 @@ struct aws_config { /* from the config file; empty strings = not set. Borrowed f
 };
 struct aws_client;
 
-/* Resolves region and endpoint settings; reads no credentials yet. 0, -EINVAL (err), -ENOMEM. */
+/* Resolves region and endpoint settings; reads no credentials yet. `world` and what `config` points at
+ * must outlive the client. 0, -EINVAL (err), -ENOMEM. */
 int aws_client_new(const struct world *world, const struct aws_config *config, struct aws_client **out, struct err *err);
-void aws_client_free(struct aws_client *client); /* no call may be open */
+void aws_client_free(struct aws_client *client); /* no call may be open. Memory goes later when a refresh of
+                                                    credentials is still running on a pool thread */
 
 enum aws_outcome { AWS_OK = 1, AWS_THROTTLED, AWS_UNAVAILABLE /* 5xx, no connection; not carried out or unknown */,
                    AWS_AMBIGUOUS /* sent, no whole valid answer */, AWS_CONFLICT, AWS_INVALID /* validation, too large */,
@@ -46,12 +48,15 @@ struct aws_call { /* owned by the caller until done() returns */
 };
 int aws_call_start(struct aws_client *client, struct aws_call *call); /* 0 or -errno (then no done()) */
 void aws_call_abort(struct aws_client *client, struct aws_call *call); /* done() follows with AWS_ABORTED */
-const char *aws_region(const struct aws_client *client);
+const char *aws_region(const struct aws_client *client); /* "" when none is known: a call then needs its own */
+/* The value of X-Amzn-Trace-Id on every request from now on (Lambda's, per invocation); len 0 = none. 0 or -ENOMEM. */
+int aws_client_set_trace(struct aws_client *client, weir_str trace);
 uint64_t aws_ambiguous_count(const struct aws_client *client);
 
 /* weir.aws/1 for plugins (see instance_services): the table, and what attaches an instance. */
 extern const weir_aws aws_extension;
-void *aws_extension_attach(struct aws_client *client, weir_instance *instance);
-void aws_extension_detach(void *attached);
+void *aws_extension_attach(struct aws_client *client, weir_instance *instance); /* client NULL (check): every call
+                                                                 fails with -ENOTSUP. NULL when out of memory */
+void aws_extension_detach(void *attached); /* open calls are aborted and call nobody back */
 void aws_extension_revoke(void *attached, uint64_t token); /* aborts the open calls made for a delivery */
 #endif

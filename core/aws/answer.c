@@ -1,0 +1,322 @@
+#include "aws/answer.h"
+
+#include "json/json.h"
+
+#include <stdlib.h>
+
+/* ---- checksum: CRC-32 (IEEE), eight bytes at a time ---- */
+
+void crc32_init(struct crc32 *crc)
+{
+    for (uint32_t i = 0; i < 256; i++) {
+        uint32_t value = i;
+        for (int bit = 0; bit < 8; bit++)
+            value = value & 1 ? (value >> 1) ^ 0xedb88320u : value >> 1;
+        crc->table[0][i] = value;
+    }
+    for (int slice = 1; slice < 8; slice++)
+        for (int i = 0; i < 256; i++) {
+            uint32_t value = crc->table[slice - 1][i];
+            crc->table[slice][i] = (value >> 8) ^ crc->table[0][value & 255];
+        }
+}
+
+uint32_t crc32_of(const struct crc32 *crc, const char *text, size_t len)
+{
+    const unsigned char *at = (const unsigned char *)text;
+    uint32_t value = 0xffffffffu;
+    for (; len >= 8; len -= 8, at += 8) {
+        uint32_t low = value ^ ((uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 |
+                                (uint32_t)at[3] << 24);
+        value = crc->table[7][low & 255] ^ crc->table[6][low >> 8 & 255] ^
+                crc->table[5][low >> 16 & 255] ^ crc->table[4][low >> 24] ^ crc->table[3][at[4]] ^
+                crc->table[2][at[5]] ^ crc->table[1][at[6]] ^ crc->table[0][at[7]];
+    }
+    for (; len; len--, at++)
+        value = (value >> 8) ^ crc->table[0][(value ^ *at) & 255];
+    return ~value;
+}
+
+/* ---- errors by name ---- */
+
+static const struct error_name {
+    const char *name; /* without "Exception" */
+    enum aws_outcome outcome;
+} error_names[] = {
+    {"ProvisionedThroughputExceeded", AWS_THROTTLED},
+    {"Throttling", AWS_THROTTLED},
+    {"Throttled", AWS_THROTTLED},
+    {"KMS.Throttling", AWS_THROTTLED},
+    {"RequestThrottled", AWS_THROTTLED},
+    {"RequestLimitExceeded", AWS_THROTTLED},
+    {"BandwidthLimitExceeded", AWS_THROTTLED},
+    {"LimitExceeded", AWS_THROTTLED},
+    {"TooManyRequests", AWS_THROTTLED},
+    {"SlowDown", AWS_THROTTLED},
+    {"KmsThrottled", AWS_THROTTLED},
+    {"KMSThrottling", AWS_THROTTLED},
+    {"OverLimit", AWS_THROTTLED},
+
+    {"InternalServerError", AWS_UNAVAILABLE},
+    {"InternalServer", AWS_UNAVAILABLE},
+    {"InternalFailure", AWS_UNAVAILABLE},
+    {"InternalError", AWS_UNAVAILABLE},
+    {"ServiceUnavailable", AWS_UNAVAILABLE},
+    {"RequestTimeout", AWS_UNAVAILABLE},
+    {"PriorRequestNotComplete", AWS_UNAVAILABLE},
+
+    {"TransactionConflict", AWS_CONFLICT},
+    {"TransactionInProgress", AWS_CONFLICT},
+    {"TransactionCanceled", AWS_CONFLICT},
+    {"ReplicatedWriteConflict", AWS_CONFLICT},
+    {"OperationAborted", AWS_CONFLICT},
+    {"ConcurrentModification", AWS_CONFLICT},
+
+    {"Validation", AWS_INVALID},
+    {"ValidationError", AWS_INVALID},
+    {"Serialization", AWS_INVALID},
+    {"ItemCollectionSizeLimitExceeded", AWS_INVALID},
+    {"IdempotentParameterMismatch", AWS_INVALID},
+    {"InvalidParameterValue", AWS_INVALID},
+    {"InvalidParameterCombination", AWS_INVALID},
+    {"InvalidParameter", AWS_INVALID},
+    {"InvalidArgument", AWS_INVALID},
+    {"InvalidAttributeValue", AWS_INVALID},
+    {"MissingParameter", AWS_INVALID},
+    {"InvalidMessageContents", AWS_INVALID},
+    {"BatchRequestTooLong", AWS_INVALID},
+    {"MessageTooLong", AWS_INVALID},
+    {"RequestEntityTooLarge", AWS_INVALID},
+    {"RequestTooLarge", AWS_INVALID},
+
+    {"AccessDenied", AWS_DENIED},
+    {"UnrecognizedClient", AWS_DENIED},
+    {"InvalidClientTokenId", AWS_DENIED},
+    {"InvalidAccessKeyId", AWS_DENIED},
+    {"MissingAuthenticationToken", AWS_DENIED},
+    {"ExpiredToken", AWS_DENIED},
+    {"IncompleteSignature", AWS_DENIED},
+    {"InvalidSignature", AWS_DENIED},
+    {"SignatureDoesNotMatch", AWS_DENIED},
+    {"RequestExpired", AWS_DENIED},
+    {"RequestTimeTooSkewed", AWS_DENIED},
+    {"RequestInTheFuture", AWS_DENIED},
+    {"NotAuthorized", AWS_DENIED},
+    {"AuthFailure", AWS_DENIED},
+    {"InvalidSecurity", AWS_DENIED},
+    {"OptInRequired", AWS_DENIED},
+    {"SubscriptionRequired", AWS_DENIED},
+    {"KmsAccessDenied", AWS_DENIED},
+    {"KmsDisabled", AWS_DENIED},
+    {"KmsInvalidKeyUsage", AWS_DENIED},
+    {"KmsInvalidState", AWS_DENIED},
+    {"KmsNotFound", AWS_DENIED},
+    {"KmsOptInRequired", AWS_DENIED},
+    {"KMSAccessDenied", AWS_DENIED},
+    {"KMSDisabled", AWS_DENIED},
+    {"KMSInvalidState", AWS_DENIED},
+    {"KMSNotFound", AWS_DENIED},
+
+    {"ResourceNotFound", AWS_MISSING},
+    {"TableNotFound", AWS_MISSING},
+    {"QueueDoesNotExist", AWS_MISSING},
+    {"AWS.SimpleQueueService.NonExistentQueue", AWS_MISSING},
+    {"NotFound", AWS_MISSING},
+
+    {"ConditionalCheckFailed", AWS_CONDITION},
+};
+
+static weir_str without_exception(weir_str type)
+{
+    if (str_ends(type, STR("Exception")))
+        type.len -= strlen("Exception");
+    return type;
+}
+
+static bool is_one_of(weir_str type, const char *const *names)
+{
+    type = without_exception(type);
+    for (; *names; names++)
+        if (str_is(type, *names))
+            return true;
+    return false;
+}
+
+enum aws_outcome error_outcome(int status, weir_str type)
+{
+    weir_str name = without_exception(type);
+    for (size_t i = 0; i < sizeof error_names / sizeof *error_names; i++)
+        if (str_is(name, error_names[i].name))
+            return error_names[i].outcome;
+    if (status == 429)
+        return AWS_THROTTLED;
+    if (status == 413)
+        return AWS_INVALID;
+    if (status >= 500)
+        return AWS_UNAVAILABLE;
+    if (type.len)
+        return AWS_ERROR;
+    /* An answer that names no error is not from the service: a redirect, a proxy, a wrong address.
+     */
+    return status == 401 || status == 403 ? AWS_DENIED : AWS_UNAVAILABLE;
+}
+
+/* ---- reading ---- */
+
+static void fail(struct aws_call *call, enum aws_outcome outcome, const char *type, const char *why)
+{
+    call->outcome = outcome;
+    call->error_type = str_of(type);
+    call->error_message = str_of(why);
+}
+
+static bool checksum_ok(const struct http_call *http, const struct crc32 *crc)
+{
+    weir_str text = http_answer_header(http, "x-amz-crc32");
+    uint64_t expected = 0;
+    if (text.len == 0)
+        return true;
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.ptr[i] < '0' || text.ptr[i] > '9' || i == 10)
+            return false;
+        expected = expected * 10 + (uint64_t)(text.ptr[i] - '0');
+    }
+    return expected == crc32_of(crc, http->answer.ptr, http->answer.len);
+}
+
+static bool looks_whole(weir_str body)
+{
+    while (body.len && strchr(" \t\r\n", body.ptr[body.len - 1]))
+        body.len--;
+    while (body.len && strchr(" \t\r\n", *body.ptr))
+        body = (weir_str){body.ptr + 1, body.len - 1};
+    return body.len >= 2 && body.ptr[0] == '{' && body.ptr[body.len - 1] == '}';
+}
+
+static const struct json_value *parse_object(struct arena *arena, weir_str body)
+{
+    struct json_error error;
+    arena_reset(arena);
+    if (!looks_whole(body))
+        return NULL;
+    const struct json_value *root = json_parse(arena, body, JSON_KEEP_DUPLICATES, 0, &error);
+    return root && root->kind == JSON_OBJECT ? root : NULL;
+}
+
+/* "com.amazonaws.dynamodb.v20120810#ValidationException:http://..." -> "ValidationException" */
+static weir_str last_part(weir_str type)
+{
+    const char *colon = type.len ? memchr(type.ptr, ':', type.len) : NULL;
+    if (colon)
+        type.len = (size_t)(colon - type.ptr);
+    for (size_t i = type.len; i > 0; i--)
+        if (type.ptr[i - 1] == '#')
+            return (weir_str){type.ptr + i, type.len - i};
+    return type;
+}
+
+static weir_str first_text(const struct json_value *root, const char *a, const char *b)
+{
+    weir_str text = json_text(root, a);
+    return text.len ? text : json_text(root, b);
+}
+
+static void read_error(const struct http_call *http, struct arena *arena, struct aws_call *call)
+{
+    const struct json_value *root = parse_object(arena, call->answer);
+    weir_str type = first_text(root, "__type", "code");
+    if (!type.len)
+        type = http_answer_header(http, "x-amzn-errortype");
+    call->error_type = last_part(type);
+    call->error_message = first_text(root, "message", "Message");
+    call->outcome = error_outcome(http->status, call->error_type);
+    if (call->error_type.len == 0)
+        call->error_type = http->status >= 300 && http->status < 400 ? STR("Redirect")
+                           : http->status >= 500                     ? STR("ServerError")
+                                                                     : STR("NotFromService");
+    if (call->error_message.len == 0)
+        call->error_message = STR("the answer holds no message");
+}
+
+static void read_answer(const struct http_call *http, const struct crc32 *crc, struct arena *arena,
+                        struct aws_call *call)
+{
+    call->sent = true;
+    call->request_id = http_answer_header(http, "x-amzn-requestid");
+    if (!checksum_ok(http, crc))
+        fail(call, AWS_AMBIGUOUS, "ChecksumMismatch", "the answer does not match its x-amz-crc32");
+    else if (http->status != 200)
+        read_error(http, arena, call);
+    else if (call->raw_answer ? !looks_whole(call->answer) : !parse_object(arena, call->answer))
+        fail(call, AWS_AMBIGUOUS, "InvalidAnswer", "status 200, but not one whole JSON object");
+    else
+        call->outcome = AWS_OK;
+}
+
+void answer_read(const struct http_call *http, const struct crc32 *crc, struct arena *arena,
+                 struct aws_call *call)
+{
+    call->status = http->status;
+    call->answer = buf_str(&http->answer);
+    call->error_type = call->error_message = call->request_id = STR_NONE;
+    call->sent = http->result == HTTP_AMBIGUOUS || http->result == HTTP_TIMEOUT ||
+                 http->result == HTTP_TOO_LARGE || http->result == HTTP_ABORTED;
+    switch (http->result) {
+    case HTTP_DONE:
+        read_answer(http, crc, arena, call);
+        return;
+    case HTTP_UNREACHABLE:
+        fail(call, AWS_UNAVAILABLE, "NoConnection", http->reason);
+        break;
+    case HTTP_AMBIGUOUS:
+        fail(call, AWS_AMBIGUOUS, "AnswerLost", http->reason);
+        break;
+    case HTTP_TIMEOUT:
+        fail(call, AWS_AMBIGUOUS, "Timeout", http->reason);
+        break;
+    case HTTP_TOO_LARGE:
+        fail(call, AWS_AMBIGUOUS, "AnswerTooLarge", http->reason);
+        break;
+    case HTTP_ABORTED:
+        fail(call, AWS_ABORTED, "Aborted", "aborted");
+        break;
+    case HTTP_INVALID:
+        /* Not the record's doing: the endpoint or the CA bundle. */
+        fail(call, AWS_UNAVAILABLE, "NotSendable", http->reason);
+        break;
+    }
+    call->answer = STR_NONE; /* what came of it is no answer */
+}
+
+/* ---- what may follow ---- */
+
+bool answer_retryable(const struct aws_call *call)
+{
+    static const char *const never[] = {"NotSendable", "AnswerTooLarge", "Redirect",
+                                        "NotFromService", NULL};
+    if (is_one_of(call->error_type, never))
+        return false;
+    if (str_is(without_exception(call->error_type), "TransactionInProgress"))
+        return true;
+    return call->outcome == AWS_THROTTLED || call->outcome == AWS_UNAVAILABLE ||
+           call->outcome == AWS_AMBIGUOUS;
+}
+
+bool answer_blames_clock(const struct aws_call *call)
+{
+    static const char *const names[] = {"RequestTimeTooSkewed",
+                                        "RequestExpired",
+                                        "RequestInTheFuture",
+                                        "InvalidSignature",
+                                        "SignatureDoesNotMatch",
+                                        "AuthFailure",
+                                        NULL};
+    return call->outcome == AWS_DENIED && is_one_of(call->error_type, names);
+}
+
+bool answer_blames_keys(const struct aws_call *call)
+{
+    static const char *const names[] = {"ExpiredToken", "InvalidClientTokenId",
+                                        "UnrecognizedClient", NULL};
+    return call->outcome == AWS_DENIED && is_one_of(call->error_type, names);
+}

@@ -1,0 +1,27 @@
+/* What an answer of a service means. */
+#ifndef WEIR_AWS_ANSWER_H
+#define WEIR_AWS_ANSWER_H
+#include "aws/aws.h"
+#include "util/arena.h"
+
+struct crc32 {
+    uint32_t table[8][256];
+};
+void crc32_init(struct crc32 *crc);
+uint32_t crc32_of(const struct crc32 *crc, const char *bytes, size_t len);
+
+/* Reads the HTTP exchange into `call`: outcome, status, answer, error_type, error_message,
+ * request_id, sent. The views point into the exchange, into the arena (which is reset) or to
+ * constants. */
+void answer_read(const struct http_call *http, const struct crc32 *crc, struct arena *arena,
+                 struct aws_call *call);
+/* By the error's type, which is compared without a namespace and without "Exception"; then by
+ * status. */
+enum aws_outcome error_outcome(int status, weir_str type);
+
+/* May the standard retry mode try again? */
+bool answer_retryable(const struct aws_call *call);
+/* Could it be the clock that was refused, or old keys? */
+bool answer_blames_clock(const struct aws_call *call);
+bool answer_blames_keys(const struct aws_call *call);
+#endif
