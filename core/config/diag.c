@@ -220,7 +220,8 @@ void diag_replace(struct diags *diags, struct diag *diag, const char *replacemen
     diag->replacement = keep(diags, str_of(replacement));
 }
 
-static const char *keep_format(struct diags *diags, const char *format, ...)
+__attribute__((format(printf, 2, 3))) static const char *
+keep_format(struct diags *diags, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
