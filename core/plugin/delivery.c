@@ -25,6 +25,9 @@ static void on_post(struct post *post)
 {
     struct delivery_board *board =
         (struct delivery_board *)((char *)post - offsetof(struct delivery_board, post));
+    pthread_mutex_lock(&board->lock);
+    board->posted = false; /* only here: until then the clock's queue still holds `post` */
+    pthread_mutex_unlock(&board->lock);
     board_drain(board);
 }
 
@@ -152,7 +155,8 @@ void delivery_free(weir_delivery *delivery)
 {
     struct delivery_board *board = delivery->board;
     pthread_mutex_lock(&board->lock);
-    if (board->slots[delivery->slot] == delivery && delivery->token == token_of(board, delivery->slot))
+    if (board->slots[delivery->slot] == delivery &&
+        delivery->token == token_of(board, delivery->slot))
         give_back_slot(board, delivery);
     pthread_mutex_unlock(&board->lock);
     delivery->next = board->spare;
@@ -163,7 +167,8 @@ static char *reason_copy(weir_str reason)
 {
     if (!reason.ptr || reason.len == 0)
         return NULL;
-    char *copy = mem_dup0(reason.ptr, reason.len < REASON_BYTES_MAX ? reason.len : REASON_BYTES_MAX);
+    char *copy =
+        mem_dup0(reason.ptr, reason.len < REASON_BYTES_MAX ? reason.len : REASON_BYTES_MAX);
     for (char *c = copy; c && *c; c++)
         if ((unsigned char)*c < ' ' || *c == 127)
             *c = '?';
@@ -214,7 +219,8 @@ void delivery_complete(struct delivery_board *board, uint64_t token, size_t inde
         board->clock->post(board->clock->ctx, &board->post);
 }
 
-void delivery_complete_rest(struct delivery_board *board, uint64_t token, int32_t outcome, weir_str reason)
+void delivery_complete_rest(struct delivery_board *board, uint64_t token, int32_t outcome,
+                            weir_str reason)
 {
     bool post = false;
     pthread_mutex_lock(&board->lock);
@@ -235,7 +241,6 @@ void board_drain(struct delivery_board *board)
     pthread_mutex_lock(&board->lock);
     struct weir_record *entry = board->head;
     board->head = board->tail = NULL;
-    board->posted = false;
     pthread_mutex_unlock(&board->lock);
     while (entry) {
         struct weir_record *next = entry->next_completed;

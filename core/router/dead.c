@@ -1,0 +1,267 @@
+/* Giving up on a record: it is stored elsewhere, whole and with the reason, before it counts as
+ * finished. */
+#include "router/parts.h"
+
+#include "util/text.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+
+struct stored_letter { /* in the flow's arena while the store has it */
+    struct store_put put;
+    struct item *item;
+};
+
+static const char *pipeline_of(const struct router *router)
+{
+    return router->config.pipeline ? router->config.pipeline : "";
+}
+
+static void put_member(struct buf *out, const char *name, weir_str value)
+{
+    buf_printf(out, "\"%s\":", name);
+    buf_put_json_string(out, value);
+    buf_putc(out, ',');
+}
+
+/* The dead letter as one line of JSON, the same in the local store and through a sink. */
+static void write_letter(struct buf *out, const struct dead_letter *letter, bool poison)
+{
+    buf_putc(out, '{');
+    put_member(out, "pipeline", letter->pipeline);
+    put_member(out, "sink", letter->sink);
+    put_member(out, "stream", letter->stream_arn);
+    put_member(out, "shard", letter->shard);
+    put_member(out, "sequence", letter->sequence);
+    put_member(out, "eventID", letter->event_id);
+    put_member(out, "reason", letter->reason);
+    put_member(out, "code", letter->code);
+    buf_printf(out, "\"attempts\":%" PRId64 ",\"first\":\"", letter->attempts);
+    buf_put_iso_time(out, letter->first_us, 3);
+    buf_puts(out, "\",\"last\":\"");
+    buf_put_iso_time(out, letter->last_us, 3);
+    buf_puts(out, poison ? "\",\"raw\":" : "\",\"record\":");
+    if (poison)
+        buf_put_json_string(out, letter->record);
+    else
+        buf_put_json_ascii(out, letter->record);
+    buf_putc(out, '}');
+}
+
+static weir_str note_str(const char *note, const char *otherwise)
+{
+    return str_of(note ? note : otherwise);
+}
+
+static struct dead_letter letter_of(const struct item *item, const char *reason)
+{
+    const struct record *record = item->record;
+    const struct router *router = item->flow->router;
+    struct clock *clock = router->clock;
+    int64_t now_us = clock->wall_us(clock->ctx);
+    return (struct dead_letter){
+        .pipeline = str_of(pipeline_of(router)),
+        .sink = str_of(item->sink ? item->sink->route.name : ""),
+        .stream_arn = record->stream_arn,
+        .shard = record->batch->shard,
+        .sequence = record_position(record),
+        .event_id = record_field(record, WEIR_F_EVENT_ID),
+        .record = record->poison ? record->raw : record_field(record, WEIR_F_EVENT_JSON),
+        .reason = note_str(flow_note(item->flow, reason), "the plugin gave no reason"),
+        .code = record->poison ? STR("Poison") : STR("GaveUp"),
+        .attempts = item->attempts,
+        .first_us = item->first_us ? item->first_us : now_us,
+        .last_us = now_us,
+    };
+}
+
+/* ---- the record that was given up on: finished, or stuck ---- */
+
+static void poison_finish(struct item *item, bool dropped)
+{
+    struct router *router = item->flow->router;
+    for (size_t i = 0; i < router->sink_count; i++) {
+        struct sink_counts *counts = &router->sinks[i].counts;
+        *(dropped ? &counts->dropped : &counts->dead) += 1;
+        counts->pending--;
+    }
+    item->state = ITEM_FINISHED;
+    router_kick(router);
+}
+
+static void origin_finished(struct item *item)
+{
+    if (item->sink)
+        item_finish(item, &item->sink->counts.dead);
+    else
+        poison_finish(item, false);
+}
+
+static void origin_stuck(struct item *item, const char *reason)
+{
+    if (item->sink) {
+        item_stick(item, reason);
+        return;
+    }
+    item->state = ITEM_STUCK;
+    item->why = flow_note(item->flow, reason);
+    router_kick(item->flow->router);
+}
+
+void dead_letter_finished(struct item *letter)
+{
+    origin_finished(letter->origin);
+}
+
+void dead_letter_stuck(struct item *letter, const char *reason)
+{
+    origin_stuck(letter->origin, reason);
+}
+
+/* From here on the item waits for its letter, and no longer counts as held by its own sink. */
+static void leave(struct item *item)
+{
+    if (item->sink)
+        item->flow->holds[item->sink->index]--;
+    item->state = ITEM_LEAVING;
+}
+
+/* ---- to the local store ---- */
+
+static void on_stored(struct store_put *put, int status)
+{
+    struct stored_letter *stored = put->arg;
+    struct item *item = stored->item;
+    struct flow *flow = item->flow;
+    if (flow->ended) {
+        flow_orphan_gone(flow);
+        return;
+    }
+    flow->holds[flow->router->sink_count]--;
+    if (status == 0) {
+        origin_finished(item);
+        return;
+    }
+    router_log(flow->router, WEIR_LOG_ERROR, item->sink, "W0508",
+               "the dead letter could not be stored: %s", strerror(-status));
+    origin_stuck(item, "its dead letter could not be stored");
+}
+
+static void to_store(struct item *item, const char *reason)
+{
+    struct flow *flow = item->flow;
+    const struct store *store = &flow->router->config.world->store;
+    struct stored_letter *stored =
+        arena_alloc(&flow->arena, sizeof *stored, _Alignof(struct stored_letter));
+    if (!stored) {
+        origin_stuck(item, "out of memory");
+        return;
+    }
+    *stored = (struct stored_letter){.item = item,
+                                     .put = {.letter = letter_of(item, reason), .done = on_stored}};
+    stored->put.arg = stored;
+    int rc = store->dead_put ? store->dead_put(store->ctx, &stored->put) : -ENOSYS;
+    if (rc < 0) {
+        origin_stuck(item, "there is no local store for dead letters here");
+        return;
+    }
+    flow->holds[flow->router->sink_count]++;
+    leave(item);
+}
+
+/* ---- to another sink ---- */
+
+static weir_str arena_copy(struct arena *arena, weir_str text)
+{
+    char *copy = arena_alloc(arena, text.len + 1, 1);
+    if (copy && text.len)
+        memcpy(copy, text.ptr, text.len);
+    return (weir_str){copy, copy ? text.len : 0};
+}
+
+static struct dead_info *info_of(const struct item *item, const char *reason)
+{
+    enum { LETTER_BYTES_MAX = 64 << 20 }; /* six times a 6 MiB record, escaped */
+    struct arena *arena = &item->flow->arena;
+    struct dead_letter letter = letter_of(item, reason);
+    char attempts[16];
+    snprintf(attempts, sizeof attempts, "%" PRIu32, item->attempts);
+    struct buf json;
+    buf_init(&json, LETTER_BYTES_MAX);
+    write_letter(&json, &letter, item->record->poison != NULL);
+    struct dead_info *info = arena_alloc(arena, sizeof *info, _Alignof(struct dead_info));
+    if (info)
+        *info = (struct dead_info){.sink = letter.sink,
+                                   .reason = letter.reason,
+                                   .attempts = arena_copy(arena, str_of(attempts)),
+                                   .json = arena_copy(arena, buf_str(&json))};
+    bool whole = info && !json.failed && info->json.ptr && info->attempts.ptr;
+    buf_done(&json);
+    return whole ? info : NULL;
+}
+
+static void to_sink(struct item *item, size_t target, const char *reason)
+{
+    struct flow *flow = item->flow;
+    struct sink *sink = &flow->router->sinks[target];
+    struct item *letter = arena_alloc(&flow->arena, sizeof *letter, _Alignof(struct item));
+    struct dead_info *info = letter ? info_of(item, reason) : NULL;
+    if (!info) {
+        origin_stuck(item, "out of memory");
+        return;
+    }
+    *letter = (struct item){
+        .record = item->record, .flow = flow, .sink = sink, .origin = item, .dead = info};
+    letter->letter_next = flow->letters;
+    flow->letters = letter;
+    flow->holds[target]++;
+    sink->counts.read++;
+    sink->counts.pending++;
+    leave(item);
+    sink_accept(sink, letter);
+    router_kick(flow->router);
+}
+
+void dead_begin(struct item *item, const char *reason)
+{
+    struct sink *sink = item->sink;
+    switch (sink->route.on_exhausted) {
+    case ROUTE_DROP:
+        item_finish(item, &sink->counts.dropped);
+        return;
+    case ROUTE_DEAD:
+        to_store(item, reason);
+        return;
+    case ROUTE_SINK:
+        to_sink(item, sink->route.exhausted_sink, reason);
+        return;
+    case ROUTE_BLOCK:
+        item_stick(item, reason ? reason : "the plugin gave no reason");
+    }
+}
+
+void poison_begin(struct item *item)
+{
+    struct router *router = item->flow->router;
+    char reason[200];
+    snprintf(reason, sizeof reason, "poison: %s at byte %" PRIu32, item->record->poison,
+             item->record->poison_offset);
+    router_log(router, WEIR_LOG_ERROR, NULL, "W0507",
+               "record %" PRIu32 " of the batch can't be decoded: %s at byte %" PRIu32,
+               item->record->index, item->record->poison, item->record->poison_offset);
+    router->poison_count++;
+    switch (router->config.on_poison) {
+    case ROUTE_DROP:
+        poison_finish(item, true);
+        return;
+    case ROUTE_DEAD:
+        to_store(item, reason);
+        return;
+    case ROUTE_SINK:
+        to_sink(item, router->config.poison_sink, reason);
+        return;
+    case ROUTE_BLOCK:
+        origin_stuck(item, reason);
+    }
+}

@@ -1,0 +1,195 @@
+/* What an outcome does to a record: finished, tried again, given up, or its sink is held. */
+#include "router/parts.h"
+
+#include <inttypes.h>
+
+static void unhold(struct item *item)
+{
+    item->flow->holds[item->sink->index]--;
+}
+
+void item_finish(struct item *item, uint64_t *counter)
+{
+    struct sink *sink = item->sink;
+    (*counter)++;
+    sink->counts.pending--;
+    if (item->state != ITEM_LEAVING)
+        unhold(item);
+    sink_detach(item);
+    item->state = ITEM_FINISHED;
+    if (item->origin)
+        dead_letter_finished(item);
+    router_kick(sink->router);
+}
+
+/* Behind a stuck record nothing of the same lane may pass in this batch. */
+static void stick_lane(struct lane *lane, const struct item *cause)
+{
+    lane->blocked = true;
+    for (struct item *item = lane->items.first; item; item = item->next)
+        if (item != cause && item->state == ITEM_QUEUED) {
+            item->state = ITEM_STUCK;
+            item->why = "an earlier record of the same item is stuck";
+            unhold(item);
+        }
+    lane_settle(lane);
+}
+
+void item_stick(struct item *item, const char *reason)
+{
+    if (item->state == ITEM_QUEUED && !item->lane && item->sink->route.order == ROUTE_NONE)
+        list_remove(&item->sink->queue, item);
+    if (item->state != ITEM_LEAVING)
+        unhold(item);
+    item->state = ITEM_STUCK;
+    item->why = flow_note(item->flow, reason);
+    if (item->lane && !item->lane->blocked && !item->lane->single)
+        stick_lane(item->lane, item);
+    else if (item->lane)
+        lane_settle(item->lane);
+    if (item->origin)
+        dead_letter_stuck(item, reason);
+    router_kick(item->sink->router);
+}
+
+void item_exhaust(struct item *item, const char *reason)
+{
+    struct sink *sink = item->sink;
+    weir_str position = record_position(item->record);
+    router_log(sink->router, WEIR_LOG_ERROR, sink, "W0503",
+               "gave up on record %.*s after %" PRIu32 " attempts: %s",
+               (int)(position.len > SEQUENCE_SHOWN ? SEQUENCE_SHOWN : position.len), position.ptr,
+               item->attempts, reason ? reason : "the plugin gave no reason");
+    dead_begin(item, reason);
+}
+
+/* Exponential back-off with full jitter. */
+static int64_t retry_delay_ms(const struct sink *sink, uint32_t attempts)
+{
+    const struct random *random = &sink->router->config.world->random;
+    int64_t most = sink->route.base_ms;
+    for (uint32_t n = 1; n < attempts && most < sink->route.cap_ms; n++)
+        most *= 2;
+    if (most > sink->route.cap_ms)
+        most = sink->route.cap_ms;
+    return most <= 0 ? 0 : (int64_t)(random->next(random->ctx) % (uint64_t)(most + 1));
+}
+
+static void retry(struct item *item, const char *reason)
+{
+    struct sink *sink = item->sink;
+    struct clock *clock = sink->router->clock;
+    /* held back behind an earlier record of its lane: it was not attempted itself */
+    bool held_back = item->lane && item->prev;
+    if (!held_back) {
+        item->attempts++;
+        sink->counts.retries++;
+        item->why = flow_note(item->flow, reason);
+        if (item->attempts >= (uint64_t)sink->route.max_attempts) {
+            item_exhaust(item, reason ? reason : "no attempts left");
+            return;
+        }
+    }
+    int64_t delay_ms = held_back ? -1 : retry_delay_ms(sink, item->attempts);
+    int64_t deadline_ms = item->flow->deadline_ms;
+    if (deadline_ms && delay_ms >= 0 && clock->now_ms(clock->ctx) + delay_ms >= deadline_ms)
+        item_stick(item, reason ? reason : "no time left to try again");
+    else
+        sink_requeue(item, delay_ms);
+}
+
+/* The sink itself is down; but if it answered for another record since this one last got `down`,
+ * then it is this record that the sink can't stand, and it must not hold the sink for ever. */
+static void down(struct item *item, const char *reason)
+{
+    struct sink *sink = item->sink;
+    if (item->down_epoch && item->down_epoch != sink->up_epoch + 1) {
+        retry(item, reason);
+        return;
+    }
+    item->down_epoch = sink->up_epoch + 1;
+    item->why = flow_note(item->flow, reason);
+    sink_down(sink, reason);
+    sink_requeue(item, -1);
+}
+
+static void check_order_kept(struct item *item)
+{
+    struct sink *sink = item->sink;
+    if (!item->lane || !item->prev || item->prev->state == ITEM_OPEN)
+        return;
+    sink->counts.order_breaches++;
+    router_log(
+        sink->router, WEIR_LOG_ERROR, sink, "W0506",
+        "the plugin promised to keep order, then stored a record behind one that it did not store");
+    sink_down(sink, "the plugin broke its promise to keep order");
+}
+
+void outcome_apply(struct item *item, int32_t outcome, const char *reason)
+{
+    struct sink *sink = item->sink;
+    if (item->lane)
+        item->lane->open--;
+    /* a dead letter counts as stored only when its sink says `ok` */
+    if (item->origin && outcome == WEIR_SKIP) {
+        outcome = WEIR_FAIL;
+        reason = reason ? reason : "the dead-letter sink skipped it";
+    }
+    if (outcome == WEIR_OK || outcome == WEIR_SKIP)
+        check_order_kept(item);
+    if (outcome != WEIR_DOWN && sink->counts.order_breaches == 0)
+        sink_alive(sink);
+    if (outcome == WEIR_OK)
+        item_finish(item, &sink->counts.delivered);
+    else if (outcome == WEIR_SKIP)
+        item_finish(item, &sink->counts.skipped);
+    else if (outcome == WEIR_FAIL)
+        item_exhaust(item, reason);
+    else if (outcome == WEIR_DOWN)
+        down(item, reason);
+    else
+        retry(item, reason);
+}
+
+/* The batch that the record came with has been answered: what the plugin says now is true, but only
+ * for a later redelivery of the record. */
+static void late_outcome(struct item *item, int32_t outcome, const char *reason)
+{
+    struct sink *sink = item->sink;
+    struct item *waiter = item->waiter;
+    bool finished = outcome == WEIR_OK || (outcome == WEIR_SKIP && !item->origin);
+    for (struct item **at = &sink->revoked; *at; at = &(*at)->revoked_next)
+        if (*at == item) {
+            *at = item->revoked_next;
+            break;
+        }
+    if (finished && !item->origin)
+        memory_put(&sink->memory, item->record->stream_arn, record_position(item->record), true,
+                   item->attempts);
+    if (waiter) {
+        waiter->behind = item->waiter = NULL;
+        if (waiter->lane)
+            waiter->lane->open++;
+        waiter->state = ITEM_OPEN;
+        outcome_apply(waiter, finished || outcome == WEIR_DOWN ? outcome : WEIR_RETRY, reason);
+    }
+    item->state = ITEM_FINISHED;
+    flow_orphan_gone(item->flow);
+}
+
+void outcome_on_completion(void *ctx, struct weir_record *entry, int32_t outcome,
+                           const char *reason, bool last)
+{
+    struct router *router = ctx;
+    struct item *item = entry->item;
+    weir_delivery *delivery = entry->delivery;
+    if (delivery->revoked)
+        item->sink->counts.late++;
+    if (item->orphan)
+        late_outcome(item, outcome, reason);
+    else
+        outcome_apply(item, outcome, reason);
+    if (last)
+        sink_delivery_ended(delivery);
+    router_kick(router);
+}

@@ -1,0 +1,161 @@
+#include "router/parts.h"
+
+#include "util/alloc.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+void router_log(const struct router *router, int level, const struct sink *sink, const char *code,
+                const char *format, ...)
+{
+    char component[128] = "router";
+    struct err line; /* err_set's escaping serves here too */
+    char text[400];
+    va_list args;
+    if (!router->config.log)
+        return;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    err_set(&line, 0, "%s", text);
+    if (sink)
+        snprintf(component, sizeof component, "sink.%s", sink->route.name);
+    router->config.log(router->config.log_ctx, level, component, code, line.msg);
+}
+
+static int check_routes(const struct router_config *config, struct err *err)
+{
+    for (size_t i = 0; i < config->route_count; i++) {
+        const struct route *route = &config->routes[i];
+        if (route->on_exhausted == ROUTE_SINK &&
+            (route->exhausted_sink >= config->route_count || route->exhausted_sink == i))
+            return err_set(err, -EINVAL, "sink %s: its dead-letter sink is not there", route->name);
+    }
+    if (config->on_poison == ROUTE_SINK && config->poison_sink >= config->route_count)
+        return err_set(err, -EINVAL, "on_poison: its sink is not there");
+    return 0;
+}
+
+int router_new(const struct router_config *config, struct delivery_board *board,
+               struct router **out, struct err *err)
+{
+    int rc = check_routes(config, err);
+    if (rc < 0)
+        return rc;
+    struct router *router = mem_zalloc(1, sizeof *router);
+    if (!router)
+        return err_set(err, -ENOMEM, "out of memory");
+    router->config = *config;
+    router->clock = &config->world->clock;
+    router->board = board;
+    router->sinks = mem_zalloc(config->route_count, sizeof *router->sinks);
+    for (size_t i = 0; router->sinks && i < config->route_count && rc == 0; i++) {
+        rc = sink_init(&router->sinks[i], router, &config->routes[i], i);
+        router->sink_count = i + 1;
+    }
+    if (!router->sinks || rc < 0) {
+        router_free(router);
+        return err_set(err, rc < 0 ? rc : -ENOMEM,
+                       rc < 0 ? "a sink's settings are out of range" : "out of memory");
+    }
+    board->on_completion = outcome_on_completion;
+    board->ctx = router;
+    *out = router;
+    return 0;
+}
+
+static void check_identity(const struct sink_counts *counts)
+{
+    assert(counts->read == counts->delivered + counts->skipped + counts->duplicate +
+                               counts->filtered + counts->dead + counts->dropped +
+                               counts->returned + counts->pending);
+    (void)counts;
+}
+
+static void forget_open(struct sink *sink)
+{
+    while (sink->open_first)
+        sink_delivery_ended(sink->open_first);
+}
+
+static void free_flows(struct flow *flow)
+{
+    while (flow) {
+        struct flow *next = flow->next;
+        batch_unref(flow->batch);
+        arena_done(&flow->arena);
+        mem_free(flow);
+        flow = next;
+    }
+}
+
+void router_free(struct router *router)
+{
+    if (!router)
+        return;
+    assert(!router->first && !router->kicked);
+    for (size_t i = 0; i < router->sink_count; i++) {
+        check_identity(&router->sinks[i].counts);
+        forget_open(&router->sinks[i]);
+        sink_done(&router->sinks[i]);
+    }
+    free_flows(router->orphaned);
+    for (struct flow *flow = router->spare; flow; flow = flow->next)
+        flow->batch = NULL;
+    free_flows(router->spare);
+    mem_free(router->sinks);
+    mem_free(router);
+}
+
+void router_stop(struct router *router)
+{
+    router->stopping = true;
+    router_kick(router);
+}
+
+bool router_idle(const struct router *router)
+{
+    return !router->first && !router->kicked;
+}
+
+size_t router_pinned_bytes(const struct router *router)
+{
+    return router->pinned_bytes;
+}
+
+size_t router_queued(const struct router *router)
+{
+    size_t most = 0;
+    for (size_t i = 0; i < router->sink_count; i++)
+        if (router->sinks[i].route.required && router->sinks[i].queued > most)
+            most = router->sinks[i].queued;
+    return most;
+}
+
+size_t router_sink_count(const struct router *router)
+{
+    return router->sink_count;
+}
+
+const char *router_sink_name(const struct router *router, size_t sink)
+{
+    return router->sinks[sink].route.name;
+}
+
+struct sink_counts router_counts(const struct router *router, size_t sink)
+{
+    check_identity(&router->sinks[sink].counts);
+    return router->sinks[sink].counts;
+}
+
+uint64_t router_poison_count(const struct router *router)
+{
+    return router->poison_count;
+}
+
+const struct router_call *router_current_call(const struct router *router)
+{
+    return &router->call;
+}

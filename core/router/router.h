@@ -1,0 +1,100 @@
+/* The router: gives each record to the sinks that matched it, keeps each sink's order, retries,
+ * gives up as configured, and says when a batch is finished. It touches the world through the seams
+ * only and runs on one thread; plugins complete from any thread through the delivery board. */
+#ifndef WEIR_ROUTER_ROUTER_H
+#define WEIR_ROUTER_ROUTER_H
+#include "plugin/instance.h"
+#include "record/record.h"
+#include "util/seam.h"
+
+struct router;
+
+enum route_order { ROUTE_ITEM, ROUTE_SHARD, ROUTE_NONE };
+enum route_exhausted { ROUTE_BLOCK, ROUTE_DROP, ROUTE_DEAD, ROUTE_SINK };
+
+struct route {               /* one enabled sink; bit i of record->matched is routes[i]. Copied */
+    const char *name;        /* borrowed for the router's life */
+    weir_instance *instance; /* borrowed */
+    bool required;
+    enum route_order order;
+    enum route_exhausted on_exhausted;
+    size_t exhausted_sink; /* ROUTE_SINK: index */
+    int64_t max_attempts, base_ms, cap_ms;
+    int64_t max_record_age_ms; /* 0 = none */
+    int64_t timeout_ms;
+    size_t concurrency, batch_records;
+    size_t queue_records; /* a sink that is not required drops what would exceed this */
+    void (*revoke)(void *arg,
+                   uint64_t token); /* optional: aborts what the host does for this delivery */
+    void *revoke_arg;
+};
+
+struct router_config {
+    const char *pipeline;
+    struct world *world;
+    const struct route *routes;
+    size_t route_count;
+    enum route_exhausted on_poison;
+    size_t poison_sink;
+    /* Lambda: a batch ends with an error once only sinks that are down hold it; outcomes of batches
+     * that did not fully succeed are remembered for the redelivery; no timer stays armed between
+     * batches. */
+    bool invocations;
+    void (*log)(void *ctx, int level, const char *component, const char *code, const char *msg);
+    void *log_ctx;
+};
+
+/* Per sink; at all times read = delivered + skipped + duplicate + filtered + dead + dropped +
+ * returned + pending. */
+struct sink_counts {
+    uint64_t read, delivered, skipped, duplicate, filtered, dead, dropped;
+    uint64_t returned; /* given back to the source unfinished: it will deliver them again */
+    uint64_t pending;
+    uint64_t retries, late, order_breaches;
+    bool up;
+};
+
+struct batch_result {            /* valid inside the callback */
+    bool complete;               /* every record is finished for every required sink */
+    size_t unfinished;           /* records that are not */
+    const struct record *lowest; /* the unfinished record that comes first; NULL when complete */
+    bool lowest_unreadable;      /* an unfinished poison record has no readable position: no fold
+                                    possible */
+    const char *sink, *reason;   /* who holds the lowest one and why; may be NULL */
+};
+typedef void (*batch_done_cb)(void *arg, const struct batch_result *result);
+
+/* -EINVAL or -ENOMEM with *err. Installs itself on `board` (see instance_services). */
+int router_new(const struct router_config *config, struct delivery_board *board,
+               struct router **out, struct err *err);
+/* Nothing may be in it (router_idle), but deliveries that plugins never completed are forgotten:
+ * call instance_close first, so that no completion can come any more. */
+void router_free(struct router *router);
+
+/* Hands a batch over: takes a reference of its own. `done` is called exactly once, later, never
+ * from inside: when all is finished; or, as far as it got, at `deadline_ms` (on the clock, 0 =
+ * none), on router_stop, or when nothing more can be done for the rest (on_exhausted: block;
+ * Lambda: sink down). 0 or -ENOMEM. */
+int router_submit(struct router *router, struct batch *batch, int64_t deadline_ms,
+                  batch_done_cb done, void *arg);
+/* Revokes everything open and ends every batch as it stands. Callbacks come later. */
+void router_stop(struct router *router);
+bool router_idle(const struct router *router); /* no batch is in it */
+size_t router_pinned_bytes(const struct router *router);
+/* Records queued at the fullest required sink: what a source paces itself by. */
+size_t router_queued(const struct router *router);
+
+size_t router_sink_count(const struct router *router);
+const char *router_sink_name(const struct router *router, size_t sink);
+struct sink_counts router_counts(const struct router *router, size_t sink);
+uint64_t router_poison_count(const struct router *router);
+/* What a plugin is being called for right now; for crash and watchdog messages. NULL sink = none.
+ * The fields are plain and may be read from a signal handler or another thread. */
+struct router_call {
+    const char *_Atomic sink;
+    const char *_Atomic sequence;
+    _Atomic size_t sequence_len;
+    _Atomic int64_t since_ms;
+};
+const struct router_call *router_current_call(const struct router *router);
+#endif

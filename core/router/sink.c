@@ -1,0 +1,386 @@
+/* One sink: what waits for it, what is with its plugin, and whether it is up. */
+#include "router/parts.h"
+
+#include "util/alloc.h"
+#include "util/text.h"
+
+#include <errno.h>
+
+static void on_probe_timer(struct timer *timer)
+{
+    struct sink *sink = (struct sink *)((char *)timer - offsetof(struct sink, probe_timer));
+    sink_pump(sink);
+}
+
+int sink_init(struct sink *sink, struct router *router, const struct route *route, size_t index)
+{
+    const weir_plugin *plugin = &route->instance->plugin->desc;
+    *sink = (struct sink){.router = router,
+                          .route = *route,
+                          .index = index,
+                          .keeps_order = (plugin->flags & WEIR_P_KEEPS_ORDER) && !plugin->record,
+                          .probe_delay_ms = PROBE_FIRST_MS,
+                          .probe_timer = {.fire = on_probe_timer},
+                          .counts = {.up = true}};
+    if (route->concurrency == 0 || route->batch_records == 0 || route->max_attempts < 1)
+        return -EINVAL;
+    return 0;
+}
+
+void sink_done(struct sink *sink)
+{
+    struct clock *clock = sink->router->clock;
+    clock->disarm(clock->ctx, &sink->probe_timer);
+    lanes_done(sink);
+    memory_done(&sink->memory);
+}
+
+/* ---- what waits ---- */
+
+static uint64_t lane_key(const struct sink *sink, const struct record *record)
+{
+    if (sink->route.order == ROUTE_ITEM)
+        return record->item_hash;
+    uint64_t hash = hash_bytes(HASH_SEED, record->stream_arn.ptr, record->stream_arn.len);
+    return hash_bytes(hash, record->batch->shard.ptr, record->batch->shard.len);
+}
+
+/* The item of an ended flow with which a plugin still holds this very record. */
+static struct item *revoked_item(const struct sink *sink, const struct record *record)
+{
+    weir_str position = record_position(record);
+    for (struct item *item = sink->revoked; item; item = item->revoked_next)
+        if (!item->waiter && str_eq(record_position(item->record), position) &&
+            str_eq(item->record->stream_arn, record->stream_arn))
+            return item;
+    return NULL;
+}
+
+static void wait_behind(struct item *item, struct item *holder)
+{
+    item->state = ITEM_BEHIND;
+    item->behind = holder;
+    holder->waiter = item;
+}
+
+void sink_accept(struct sink *sink, struct item *item)
+{
+    struct item *holder = sink->revoked ? revoked_item(sink, item->record) : NULL;
+    item->state = ITEM_QUEUED;
+    sink->queued++;
+    if (holder)
+        wait_behind(item, holder);
+    if (sink->route.order == ROUTE_NONE) {
+        if (!holder)
+            list_append(&sink->queue, item);
+        return;
+    }
+    struct lane *lane = lane_get(sink, lane_key(sink, item->record));
+    if (!lane) {
+        item_stick(item, "out of memory");
+        return;
+    }
+    item->lane = lane;
+    list_append(&lane->items, item);
+    if (lane->blocked)
+        item_stick(item, "an earlier record of the same item is stuck");
+    else
+        lane_settle(lane);
+}
+
+void sink_requeue(struct item *item, int64_t delay_ms)
+{
+    struct sink *sink = item->sink;
+    item->state = ITEM_QUEUED;
+    if (!item->lane && delay_ms < 0) {
+        list_append(&sink->queue, item);
+        return;
+    }
+    if (!item->lane) {
+        item->lane = lane_single(sink);
+        if (!item->lane) {
+            list_append(&sink->queue, item); /* too early a retry is better than none */
+            return;
+        }
+        list_append(&item->lane->items, item);
+    }
+    if (delay_ms >= 0)
+        lane_wait(item->lane, delay_ms);
+    lane_settle(item->lane);
+}
+
+void sink_detach(struct item *item)
+{
+    struct lane *lane = item->lane;
+    item->sink->queued--;
+    if (lane) {
+        list_remove(&lane->items, item);
+        item->lane = NULL;
+        lane_settle(lane);
+    } else if (item->state == ITEM_QUEUED) {
+        list_remove(&item->sink->queue, item);
+    }
+    if (item->behind) {
+        item->behind->waiter = NULL;
+        item->behind = NULL;
+    }
+}
+
+/* ---- deliveries ---- */
+
+static bool too_old(const struct sink *sink, const struct item *item)
+{
+    struct clock *clock = sink->router->clock;
+    int64_t limit_ms = sink->route.max_record_age_ms;
+    if (limit_ms == 0 || item->record->precision == 0)
+        return false;
+    return (clock->wall_us(clock->ctx) - item->record->created_us) / 1000 > limit_ms;
+}
+
+/* Hands out the next item that may go to the plugin, already ITEM_OPEN, or NULL. `run`: go on in
+ * this lane (a plugin that keeps order gets whole runs). */
+static struct item *next_item(struct sink *sink, struct lane **run)
+{
+    struct item *item = NULL;
+    if (*run) {
+        for (item = (*run)->items.first; item && item->state == ITEM_OPEN;)
+            item = item->next;
+        if (!item || item->state != ITEM_QUEUED)
+            item = NULL;
+    }
+    if (!item) {
+        *run = lane_pop_ready(sink);
+        item = *run ? (*run)->items.first : sink->queue.first;
+    }
+    if (!item)
+        return NULL;
+    if (item->lane)
+        item->lane->open++;
+    else
+        list_remove(&sink->queue, item);
+    item->state = ITEM_OPEN;
+    if (!sink->keeps_order)
+        *run = NULL;
+    return item;
+}
+
+static struct item *next_deliverable(struct sink *sink, struct lane **run)
+{
+    struct item *item;
+    struct clock *clock = sink->router->clock;
+    while ((item = next_item(sink, run)) && too_old(sink, item)) {
+        if (item->lane)
+            item->lane->open--;
+        *run = NULL;
+        item_exhaust(item, "the record is older than max_record_age");
+    }
+    if (item && item->first_us == 0)
+        item->first_us = clock->wall_us(clock->ctx);
+    return item;
+}
+
+static void enter_plugin(struct sink *sink, const struct item *item)
+{
+    struct router_call *call = &sink->router->call;
+    weir_str position = record_position(item->record);
+    atomic_store_explicit(&call->sequence, position.ptr, memory_order_relaxed);
+    atomic_store_explicit(&call->sequence_len, position.len, memory_order_relaxed);
+    atomic_store_explicit(&call->sink, sink->route.name, memory_order_release);
+}
+
+static void leave_plugin(struct sink *sink)
+{
+    atomic_store_explicit(&sink->router->call.sink, NULL, memory_order_release);
+}
+
+static void fill_entry(struct weir_record *entry, struct item *item)
+{
+    *entry = (struct weir_record){.rec = item->record,
+                                  .lane = item->lane ? item->lane->key : (uint64_t)(uintptr_t)item,
+                                  .dead = item->dead,
+                                  .item = item};
+}
+
+/* A plugin with record(): one after the other, each outcome at once. */
+static bool deliver_sync(struct sink *sink)
+{
+    struct lane *run = NULL;
+    struct item *item = next_deliverable(sink, &run);
+    if (!item)
+        return false;
+    struct clock *clock = sink->router->clock;
+    struct weir_record entry;
+    fill_entry(&entry, item);
+    enter_plugin(sink, item);
+    atomic_store_explicit(&sink->router->call.since_ms, clock->now_ms(clock->ctx),
+                          memory_order_relaxed);
+    int32_t outcome = sink->route.instance->plugin->desc.record(sink->route.instance->self, &entry);
+    leave_plugin(sink);
+    outcome_apply(item, outcome < WEIR_OK || outcome > WEIR_DOWN ? WEIR_RETRY : outcome, NULL);
+    return true;
+}
+
+static void on_hung(struct timer *timer)
+{
+    weir_delivery *delivery = (weir_delivery *)((char *)timer - offsetof(weir_delivery, timer));
+    struct sink *sink = delivery->sink;
+    sink->hung++;
+    delivery->hung = true;
+    router_log(sink->router, WEIR_LOG_ERROR, sink, "W0505",
+               "the plugin still holds %zu records after cancel; the sink gets nothing more until "
+               "they are completed",
+               delivery->open);
+    sink_down(sink, "the plugin hangs");
+    router_kick(sink->router);
+}
+
+void sink_revoke(weir_delivery *delivery)
+{
+    struct sink *sink = delivery->sink;
+    struct clock *clock = sink->router->clock;
+    const weir_plugin *plugin = &sink->route.instance->plugin->desc;
+    if (delivery->revoked)
+        return;
+    delivery->revoked = true;
+    uint64_t token = delivery->token;
+    clock->disarm(clock->ctx, &delivery->timer);
+    delivery->timer.fire = on_hung;
+    clock->arm(clock->ctx, &delivery->timer, CANCEL_GRACE_MS);
+    if (plugin->cancel)
+        plugin->cancel(sink->route.instance->self, token);
+    if (sink->route.revoke)
+        sink->route.revoke(sink->route.revoke_arg, token);
+}
+
+static void on_timeout(struct timer *timer)
+{
+    weir_delivery *delivery = (weir_delivery *)((char *)timer - offsetof(weir_delivery, timer));
+    struct sink *sink = delivery->sink;
+    router_log(sink->router, WEIR_LOG_WARN, sink, "W0504",
+               "no answer for %zu records in %lld ms; cancelled", delivery->count,
+               (long long)sink->route.timeout_ms);
+    sink_revoke(delivery);
+}
+
+void sink_delivery_ended(weir_delivery *delivery)
+{
+    struct sink *sink = delivery->sink;
+    struct clock *clock = sink->router->clock;
+    clock->disarm(clock->ctx, &delivery->timer);
+    if (delivery->prev)
+        delivery->prev->next = delivery->next;
+    else
+        sink->open_first = delivery->next;
+    if (delivery->next)
+        delivery->next->prev = delivery->prev;
+    sink->open_count--;
+    if (delivery->hung)
+        sink->hung--;
+    delivery_free(delivery);
+}
+
+static void open_delivery(struct sink *sink, weir_delivery *delivery, int64_t deadline_ms)
+{
+    struct clock *clock = sink->router->clock;
+    delivery->sink = sink;
+    delivery->deadline_ms = deadline_ms;
+    delivery->timer.fire = on_timeout;
+    clock->arm(clock->ctx, &delivery->timer, sink->route.timeout_ms);
+    delivery->next = sink->open_first;
+    if (sink->open_first)
+        sink->open_first->prev = delivery;
+    sink->open_first = delivery;
+    sink->open_count++;
+    delivery_open(delivery);
+}
+
+/* A plugin with deliver(): a batch, completed later. */
+static bool deliver_async(struct sink *sink)
+{
+    struct router *router = sink->router;
+    struct clock *clock = router->clock;
+    size_t most = sink->down ? 1 : sink->route.batch_records;
+    weir_delivery *delivery = delivery_new(router->board, sink->route.instance, most);
+    if (!delivery)
+        return false; /* out of memory: the next completion or batch tries again */
+    int64_t now_ms = clock->now_ms(clock->ctx);
+    int64_t deadline_ms = now_ms + sink->route.timeout_ms;
+    struct lane *run = NULL;
+    struct item *item;
+    while (delivery->count < most && (item = next_deliverable(sink, &run))) {
+        fill_entry(&delivery->entries[delivery->count++], item);
+        if (item->flow->deadline_ms && item->flow->deadline_ms < deadline_ms)
+            deadline_ms = item->flow->deadline_ms;
+    }
+    if (delivery->count == 0) {
+        delivery_free(delivery);
+        return false;
+    }
+    open_delivery(sink, delivery, deadline_ms);
+    enter_plugin(sink, delivery->entries[0].item);
+    atomic_store_explicit(&router->call.since_ms, now_ms, memory_order_relaxed);
+    sink->route.instance->plugin->desc.deliver(sink->route.instance->self, delivery);
+    leave_plugin(sink);
+    return true;
+}
+
+static bool may_start(const struct sink *sink)
+{
+    if (sink->router->stopping || sink->hung > 0 || (!sink->ready_first && !sink->queue.first))
+        return false;
+    if (sink->down && (sink->open_count > 0 || sink->probe_timer.heap_slot != 0))
+        return false;
+    return sink->open_count < sink->route.concurrency;
+}
+
+void sink_pump(struct sink *sink)
+{
+    const weir_plugin *plugin = &sink->route.instance->plugin->desc;
+    bool started = false;
+    while (may_start(sink) && (plugin->record ? deliver_sync(sink) : deliver_async(sink)))
+        started = true;
+    if (started && plugin->flush && !sink->ready_first && !sink->queue.first)
+        plugin->flush(sink->route.instance->self, sink->route.timeout_ms);
+    if (started)
+        router_kick(sink->router);
+}
+
+/* ---- up and down ---- */
+
+void sink_down(struct sink *sink, const char *reason)
+{
+    struct router *router = sink->router;
+    struct clock *clock = router->clock;
+    if (!sink->down)
+        router_log(router, WEIR_LOG_ERROR, sink, "W0501", "down, held and probed: %s",
+                   reason ? reason : "the plugin gave no reason");
+    sink->down = true;
+    sink->counts.up = false;
+    if (sink->probe_timer.heap_slot == 0) {
+        clock->arm(clock->ctx, &sink->probe_timer, sink->probe_delay_ms);
+        sink->probe_delay_ms =
+            sink->probe_delay_ms * 2 > PROBE_LAST_MS ? PROBE_LAST_MS : sink->probe_delay_ms * 2;
+    }
+}
+
+void sink_alive(struct sink *sink)
+{
+    struct clock *clock = sink->router->clock;
+    sink->up_epoch++;
+    if (!sink->down || sink->hung > 0)
+        return;
+    sink->down = false;
+    sink->counts.up = true;
+    sink->probe_delay_ms = PROBE_FIRST_MS;
+    clock->disarm(clock->ctx, &sink->probe_timer);
+    router_log(sink->router, WEIR_LOG_INFO, sink, "W0502", "up again");
+}
+
+void sink_rest(struct sink *sink)
+{
+    struct clock *clock = sink->router->clock;
+    clock->disarm(clock->ctx, &sink->probe_timer);
+    sink->probe_delay_ms = PROBE_FIRST_MS;
+    for (weir_delivery *delivery = sink->open_first; delivery; delivery = delivery->next)
+        clock->disarm(clock->ctx, &delivery->timer);
+}
