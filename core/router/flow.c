@@ -220,6 +220,8 @@ static void fold_item(struct batch_result *result, const struct item *item,
     result->complete = false;
     if (record_identifier(item->record).len == 0 || position.len == 0)
         result->lowest_unreadable = true;
+    if (item->sink && item->sink->down)
+        result->sink_down = true;
     if (!result->lowest || sequence_cmp(position, record_position(result->lowest)) < 0) {
         result->lowest = item->record;
         result->sink = item->sink ? item->sink->route.name : NULL;

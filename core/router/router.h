@@ -58,6 +58,7 @@ struct batch_result {            /* valid inside the callback */
     bool complete;               /* every record is finished for every required sink */
     size_t unfinished;           /* records that are not */
     const struct record *lowest; /* the unfinished record that comes first; NULL when complete */
+    bool sink_down;              /* some are unfinished because their sink is down */
     bool lowest_unreadable;      /* an unfinished poison record has no readable position: no fold
                                     possible */
     const char *sink, *reason;   /* who holds the lowest one and why; may be NULL */
