@@ -60,14 +60,8 @@ static void decide(struct splitter *s, const char *text, size_t len)
         if (!is_space(c))
             s->last_solid = c;
     }
-    *s = (struct splitter){.mode = s->mode,
-                           .started = s->mode == SPLIT_UNDECIDED ? s->started : false,
-                           .in_string = s->mode == SPLIT_UNDECIDED && s->in_string,
-                           .escaped = s->mode == SPLIT_UNDECIDED && s->escaped,
-                           .depth = s->mode == SPLIT_UNDECIDED ? s->depth : 0,
-                           .at = s->mode == SPLIT_UNDECIDED ? s->at : 0,
-                           .line_first = s->line_first,
-                           .last_solid = s->last_solid};
+    if (s->mode != SPLIT_UNDECIDED)
+        *s = (struct splitter){.mode = s->mode}; /* cut from the start, now that it is known how */
 }
 
 static size_t whole_lines(const char *text, size_t len, size_t most)
