@@ -326,6 +326,17 @@ static void S6_F58_malformed_descriptors(void)
     CHECK_INT(try_load(PLUGINS "/malformed.so", &search, &err), 0);
 }
 
+static void S5_every_symbol_is_bound_at_once(void)
+{
+    struct plugin_search search = {.insecure = true};
+    struct err err;
+
+    CHECK_INT(try_load(PLUGINS "/unresolved.so", &search, &err), -ENOEXEC);
+    CHECK_STR(err.msg, PLUGINS
+              "/unresolved.so: the dynamic linker refuses it: undefined symbol: not_anywhere; "
+              "help: `ldd " PLUGINS "/unresolved.so` shows libraries that are missing");
+}
+
 static void S5_S7_program_and_plugins_see_nothing_of_each_other(void)
 {
     void *program = dlopen(NULL, RTLD_NOW);
@@ -445,6 +456,7 @@ int main(int argc, char **argv)
         {"S9_the_code_stays_when_the_plugin_is_freed", S9_the_code_stays_when_the_plugin_is_freed},
         {"S6_F58_other_abi_versions", S6_F58_other_abi_versions},
         {"S6_F58_malformed_descriptors", S6_F58_malformed_descriptors},
+        {"S5_every_symbol_is_bound_at_once", S5_every_symbol_is_bound_at_once},
         {"S5_S7_program_and_plugins_see_nothing_of_each_other",
          S5_S7_program_and_plugins_see_nothing_of_each_other},
         {"S10_a_plugin_is_described_in_one_line", S10_a_plugin_is_described_in_one_line},
