@@ -20,12 +20,12 @@ enum {
 static void environment_start(struct credential_fetch *fetch)
 {
     char *const *env = fetch->chain->config->environ_block;
-    const char *access_key = env_get(env, "AWS_ACCESS_KEY_ID");
-    const char *secret_key = env_get(env, "AWS_SECRET_ACCESS_KEY");
+    const char *access_key = env_text(env, "AWS_ACCESS_KEY_ID");
+    const char *secret_key = env_text(env, "AWS_SECRET_ACCESS_KEY");
     int rc = -ENOENT;
     if (access_key && secret_key) {
         rc = credentials_set(&fetch->got, str_of(access_key), str_of(secret_key),
-                             str_of(env_get(env, "AWS_SESSION_TOKEN")));
+                             str_of(env_text(env, "AWS_SESSION_TOKEN")));
         if (rc == -EINVAL)
             err_set(
                 &fetch->err, rc,

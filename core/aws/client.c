@@ -109,17 +109,17 @@ static int load_profiles(struct aws_client *client, bool chosen, struct err *err
 static int resolve(struct aws_client *client, struct err *err)
 {
     char *const *env = client->config.environ_block;
-    const char *profile = text_or(client->config.profile, env_get(env, "AWS_PROFILE"));
-    const char *attempts = env_get(env, "AWS_MAX_ATTEMPTS");
+    const char *profile = text_or(client->config.profile, env_text(env, "AWS_PROFILE"));
+    const char *attempts = env_text(env, "AWS_MAX_ATTEMPTS");
     client->profile = dup_text(str_of(text_or(profile, "default")));
     if (!client->profile)
         return err_set(err, -ENOMEM, "out of memory");
     int rc = load_profiles(client, profile != NULL, err);
     if (rc < 0)
         return rc;
-    weir_str region = str_of(text_or(client->config.region, env_get(env, "AWS_REGION")));
+    weir_str region = str_of(text_or(client->config.region, env_text(env, "AWS_REGION")));
     if (!region.len)
-        region = str_of(env_get(env, "AWS_DEFAULT_REGION"));
+        region = str_of(env_text(env, "AWS_DEFAULT_REGION"));
     if (!region.len && client->profiles)
         region = profiles_get(client->profiles, client->profile, "region");
     client->region = dup_text(region);
@@ -156,7 +156,7 @@ int aws_client_new(const struct world *world, const struct aws_config *config,
     if (rc == 0)
         rc = check_endpoints(client, err);
     chain_init(&client->chain, world, &client->config, client->profile,
-               text_or(config->profile, env_get(config->environ_block, "AWS_PROFILE")) != NULL,
+               text_or(config->profile, env_text(config->environ_block, "AWS_PROFILE")) != NULL,
                credentials_changed, client);
     if (rc < 0) {
         aws_client_free(client);

@@ -183,7 +183,7 @@ static weir_str from_profile(const struct endpoint_settings *settings, const cha
 static bool flag(const struct endpoint_settings *settings, const char *variable, const char *key)
 {
     weir_str value = from_profile(settings, key);
-    if (env_get(settings->config->environ_block, variable))
+    if (env_text(settings->config->environ_block, variable))
         return env_true(settings->config->environ_block, variable);
     return value.len == 4 && strncasecmp(value.ptr, "true", 4) == 0;
 }
@@ -219,8 +219,8 @@ static weir_str configured_url(const struct endpoint_settings *settings, const c
         flag(settings, "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "ignore_configured_endpoint_urls"))
         return url;
     if (service)
-        url = str_of(env_get(config->environ_block, service->variable));
-    url = first_of(url, str_of(env_get(config->environ_block, "AWS_ENDPOINT_URL")));
+        url = str_of(env_text(config->environ_block, service->variable));
+    url = first_of(url, str_of(env_text(config->environ_block, "AWS_ENDPOINT_URL")));
     url = first_of(url, service_from_profile(settings, name));
     return first_of(url, from_profile(settings, "endpoint_url"));
 }

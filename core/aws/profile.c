@@ -27,7 +27,7 @@ struct profiles {
 
 extern char **environ;
 
-const char *env_get(char *const *block, const char *name)
+const char *env_text(char *const *block, const char *name)
 {
     size_t len = strlen(name);
     for (char *const *at = block ? block : environ; at && *at; at++)
@@ -38,7 +38,7 @@ const char *env_get(char *const *block, const char *name)
 
 bool env_true(char *const *block, const char *name)
 {
-    const char *value = env_get(block, name);
+    const char *value = env_text(block, name);
     return value && strcasecmp(value, "true") == 0;
 }
 
@@ -303,7 +303,7 @@ static int read_file(const char *path, char **out, size_t *out_len, struct err *
 static void file_path(char *const *env, const char *variable, const char *name, char *out,
                       size_t out_bytes)
 {
-    const char *set = env_get(env, variable), *home = env_get(env, "HOME");
+    const char *set = env_text(env, variable), *home = env_text(env, "HOME");
     if (set && strncmp(set, "~/", 2) == 0 && home)
         snprintf(out, out_bytes, "%s%s", home, set + 1);
     else if (set)

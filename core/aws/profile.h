@@ -6,7 +6,7 @@
 
 /* A variable of `block` ("NAME=value", NULL-terminated; NULL = the process's), or NULL when it is
  * not set or empty. */
-const char *env_get(char *const *block, const char *name);
+const char *env_text(char *const *block, const char *name);
 bool env_true(char *const *block, const char *name); /* "true" in any case */
 
 struct profiles;
