@@ -162,6 +162,7 @@ static void place(struct diags *diags, struct diag *diag, weir_str at)
     diag->file = text->name;
     diag->rank = text->rank;
     diag->offset = offset;
+    diag->length = at.len;
     diag->line = where.line;
     diag->column = where.column;
     diag->end_column = where.column + (unsigned)(mark_end > at.ptr ? mark_end - at.ptr : 1);
@@ -186,9 +187,31 @@ static struct diag *new_entry(struct diags *diags)
     return diag;
 }
 
+static bool about_interpolation(const char *code)
+{
+    return strncmp(code, "W011", 4) == 0 && code[4] <= '2';
+}
+
+/* What an interpolation that failed would have made is not known: its value is not judged again. */
+static bool already_broken(const struct diags *diags, const char *code, weir_str at)
+{
+    const struct diag_text *text = text_of(diags, at.ptr);
+    size_t from = text ? (size_t)(at.ptr - text->text.ptr) : 0;
+    for (size_t i = 0; text && i < diags->count && !about_interpolation(code); i++) {
+        const struct diag *other = diags->items[i];
+        if (about_interpolation(other->code) && other->rank == text->rank &&
+            other->offset < from + at.len && from < other->offset + other->length)
+            return true;
+    }
+    return false;
+}
+
 struct diag *diag_add(struct diags *diags, bool warning, const char *code, weir_str at,
                       const char *format, ...)
 {
+    diags->spare = (struct diag){0};
+    if (already_broken(diags, code, at))
+        return &diags->spare;
     struct diag *diag = new_entry(diags);
     if (!diag)
         diag = &diags->spare;

@@ -17,7 +17,7 @@ struct diag {
     const char *line_text;        /* cut around the mark; printable */
     unsigned mark_at, mark_width; /* where the carets stand in line_text, in characters */
     const char *message, *help, *note, *replacement; /* the last three may be NULL */
-    size_t rank, offset;                             /* order: of its text, and in it */
+    size_t rank, offset, length;                     /* order: of its text, and in it */
 };
 
 /* A text in which problems may be placed: the file, or one --set argument. */
@@ -51,6 +51,7 @@ void diags_forget_texts(struct diags *diags);
 /* Copies; texts shorter than 4 bytes are not hidden. */
 void diags_add_secret(struct diags *diags, weir_str text);
 
+/* Nothing is added where an interpolation went wrong (W0110 to W0112): its value is nobody's. */
 /* Adds a problem at `at`, a view into one of the texts (STR_NONE, or any other memory: the subject
  * as a whole). Never NULL; the result lives as long as the diags. */
 struct diag *diag_add(struct diags *diags, bool warning, const char *code, weir_str at,

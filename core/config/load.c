@@ -3,6 +3,7 @@
 #include "config/file.h"
 #include "config/interpolate.h"
 #include "config/keys.h"
+#include "config/sinks.h"
 #include "config/tree.h"
 #include "util/alloc.h"
 #include "util/text.h"
@@ -170,6 +171,8 @@ static int fill(struct loading *loading)
         config->in_lambda = true;
     }
     config_rules(&apply);
+    if (loading->diags->errors && !apply.no_memory && !loading->request->no_plugins)
+        sink_set_probe(config, loading->diags);
     return apply.no_memory ? -ENOMEM : loading->diags->errors ? -EINVAL : 0;
 }
 

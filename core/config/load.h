@@ -17,10 +17,13 @@ struct config_request {
     char **environ_block; /* NULL = the process's; read for interpolation and the search */
     const char *cwd;      /* relative paths of the command line; NULL = the process's */
     bool lambda;          /* search as the Lambda runtime does, source is lambda */
+    bool no_plugins;      /* report only what the file itself does wrong, load no plugin */
 };
 
-/* 0 and *out (config_free), warnings in diags; -EINVAL with errors in diags; -ENOENT: no
- * configuration file was found (an error in diags names the paths); -ENOMEM. [before run] */
+/* When the keys are wrong, the sinks are opened and closed all the same (see sink_set_open), so
+ * that their problems are shown in the same run. 0 and *out (config_free), warnings in diags;
+ * -EINVAL with errors in diags; -ENOENT: no configuration file was found (an error in diags names
+ * the paths); -ENOMEM. [before run] */
 int config_load(const struct config_request *request, struct config **out, struct diags *diags);
 void config_free(struct config *config); /* NULL is fine */
 

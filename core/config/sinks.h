@@ -24,6 +24,8 @@ struct sink_set {
  * The set borrows `config` and what `services` points at. [before run] */
 int sink_set_open(struct config *config, const struct instance_services *services,
                   struct diags *diags, struct sink_set **out);
+/* Only reports what opening would find; nothing stays open. */
+void sink_set_probe(struct config *config, struct diags *diags);
 void sink_set_close(struct sink_set *set); /* closes the instances; NULL is fine */
 
 /* What a repeat does to this sink: one short sentence for people. */

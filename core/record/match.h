@@ -15,6 +15,7 @@ struct match_rule {
     const char *const *present;  /* NULL-terminated paths: at least one is in the new or old image */
     int ttl;                     /* 0 any, 1 only TTL deletes, -1 no TTL deletes */
     const struct filter *filter; /* over the record's EVENT_JSON; NULL = none */
+    uint32_t optional_images;    /* WEIR_OLD|WEIR_NEW to build where the record has them; not needed */
 };
 
 /* A sink wants what ALL its rules want. `rule_count` 0: nothing (a dead-letter sink with only_from). */

@@ -117,7 +117,7 @@ static int add_rule(struct match_plan *plan, size_t sink, const struct match_rul
     head->needed |= rule->images & (WEIR_OLD | WEIR_NEW);
     if (rule->changed)
         head->needed |= WEIR_OLD | WEIR_NEW;
-    head->images |= head->needed;
+    head->images |= head->needed | (rule->optional_images & (WEIR_OLD | WEIR_NEW));
     if (rule->present)
         head->images |= WEIR_OLD | WEIR_NEW;
     int rc = add_attributes(plan, sink, TEST_CHANGED, rule->changed, err);

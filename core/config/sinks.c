@@ -1,0 +1,338 @@
+#include "config/sinks.h"
+
+#include "util/alloc.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+enum { EVENTS_ALL = WEIR_INSERT | WEIR_MODIFY | WEIR_REMOVE };
+
+struct opening {
+    struct config *config;
+    const struct instance_services *services;
+    struct diags *diags;
+    const char *const *folders;
+    struct arena arena;             /* of the folders' names */
+    const struct sink_config *sink; /* the one being opened */
+};
+
+/* ---- places ---- */
+
+static weir_str name_of_sink(const struct sink_config *sink)
+{
+    return sink->at && sink->at->name_at ? diag_name_of(sink->at) : STR_NONE;
+}
+
+static weir_str place_of(const struct sink_config *sink, const char *section, const char *key)
+{
+    const struct json_value *at = section ? json_member0(sink->at, section) : sink->at;
+    const struct json_value *value = json_member0(at, key);
+    if (value)
+        return diag_value_of(value);
+    return name_of_sink(sink);
+}
+
+/* Messages of lower layers are "what; help: what to do". */
+static void report(struct diags *diags, const char *code, weir_str at, const char *text)
+{
+    const char *help = strstr(text, "; help: ");
+    int len = help ? (int)(help - text) : (int)strlen(text);
+    struct diag *diag = diag_error(diags, code, at, "%.*s", len, text);
+    if (help)
+        diag_help(diags, diag, "%s", help + 8);
+}
+
+/* ---- loading ---- */
+
+static void plugin_problem(struct opening *opening, int rc, const struct err *err)
+{
+    weir_str at =
+        place_of(opening->sink, NULL, rc == -EACCES && opening->sink->sha256 ? "sha256" : "plugin");
+    const char *code = rc == -ENOENT   ? "W0201"
+                       : rc == -EACCES ? "W0202"
+                       : rc == -EINVAL ? "W0105"
+                                       : "W0203";
+    report(opening->diags, code, at, err->msg);
+}
+
+static int load_plugin(struct opening *opening, struct built_sink *built)
+{
+    struct err err = {0};
+    const struct sink_config *sink = opening->sink;
+    struct plugin_search search = {.dirs = opening->folders,
+                                   .sha256 = sink->sha256,
+                                   .insecure = sink->insecure,
+                                   .allow_any_owner = opening->config->in_lambda};
+    int rc = plugin_load(sink->plugin, &search, &built->plugin, &err);
+    if (rc < 0 && rc != -ENOMEM)
+        plugin_problem(opening, rc, &err);
+    return rc;
+}
+
+static void on_option_problem(void *arg, const struct option_problem *problem)
+{
+    struct opening *opening = arg;
+    const struct json_value *at = problem->at;
+    weir_str place = name_of_sink(opening->sink);
+    if (at && problem->whole_name && at->name_at)
+        place = diag_name_of(at);
+    else if (at && at->raw.ptr)
+        place = diag_value_of(at);
+    struct diag *diag = diag_error(opening->diags, problem->code, place, "%s", problem->msg);
+    if (problem->help[0])
+        diag_help(opening->diags, diag, "%s", problem->help);
+}
+
+/* FAULTS S16: a secret may be named in the file, never stand in it. */
+static void check_secrets(struct opening *opening, const struct plugin *plugin)
+{
+    for (const weir_option *option = plugin->desc.options; option && option->name; option++) {
+        const struct json_value *value = json_member0(opening->sink->options, option->name);
+        bool named =
+            value && value->kind == JSON_STRING && memchr(value->raw.ptr, '$', value->raw.len);
+        if (!(option->flags & WEIR_O_SECRET) || !value || named)
+            continue;
+        struct diag *diag = diag_error(opening->diags, "W0108", diag_name_of(value),
+                                       "the secret \"%s\" stands in the file", option->name);
+        diag_help(opening->diags, diag, "write \"${file:PATH}\" or \"${NAME}\".");
+    }
+}
+
+static int open_instance(struct opening *opening, struct built_sink *built)
+{
+    struct err err = {0};
+    size_t before = opening->diags->errors;
+    check_secrets(opening, built->plugin);
+    int rc = instance_new(built->plugin, opening->sink->name, opening->sink->options,
+                          opening->services, on_option_problem, opening, &built->instance, &err);
+    if (rc < 0 && rc != -ENOMEM && opening->diags->errors == before)
+        report(opening->diags, "W0204", place_of(opening->sink, NULL, "plugin"), err.msg);
+    return rc;
+}
+
+/* ---- what the sink matches ---- */
+
+static void make_rules(struct built_sink *built)
+{
+    const weir_subscription *wants = &built->instance->subscription;
+    const struct sink_config *sink = built->config;
+    struct match_rule *plugin = &built->rules[0], *config = &built->rules[1];
+    built->rule_count = sink->dead_letters_only ? 0 : 2;
+    plugin->events = wants->events;
+    plugin->images = wants->images;
+    if (wants->struct_size == 0)
+        plugin->optional_images = WEIR_OLD | WEIR_NEW;
+    if (wants->changed_only)
+        plugin->changed = wants->attributes;
+    else
+        plugin->present = wants->attributes;
+    config->events = sink->events;
+    config->changed = sink->changed;
+    config->present = sink->present;
+    config->ttl = sink->ttl;
+    config->filter = sink->filter;
+}
+
+static void events_text(uint32_t events, char out[32])
+{
+    snprintf(out, 32, "%s%s%s%s%s", events & WEIR_INSERT ? "INSERT" : "",
+             events & WEIR_INSERT && events & (WEIR_MODIFY | WEIR_REMOVE) ? ", " : "",
+             events & WEIR_MODIFY ? "MODIFY" : "",
+             events & WEIR_MODIFY && events & WEIR_REMOVE ? ", " : "",
+             events & WEIR_REMOVE ? "REMOVE" : "");
+}
+
+static void check_match(struct opening *opening, const struct built_sink *built)
+{
+    char watched[32], asked[32];
+    const struct sink_config *sink = built->config;
+    uint32_t plugin = built->rules[0].events ? built->rules[0].events : EVENTS_ALL;
+    uint32_t config = sink->events ? sink->events : EVENTS_ALL;
+    struct diag *diag = NULL;
+    events_text(plugin, watched);
+    events_text(config, asked);
+    if (built->rule_count == 0)
+        return;
+    if ((plugin & config) == 0) {
+        diag = diag_error(
+            opening->diags, "W0302", place_of(sink, "match", "events"),
+            "sink \"%s\" can never match: its plugin \"%s\" watches %s, \"events\" asks for %s",
+            sink->name, built->plugin->desc.name, watched, asked);
+        diag_help(opening->diags, diag, "config can only narrow what the plugin watches.");
+    } else if (sink->ttl > 0 && (plugin & config & WEIR_REMOVE) == 0) {
+        diag = diag_error(opening->diags, "W0302", place_of(sink, "match", "ttl"),
+                          "sink \"%s\" can never match: TTL deletes are REMOVE events, it gets %s",
+                          sink->name, (plugin & config) == plugin ? watched : asked);
+    }
+}
+
+/* ---- the loop guard ---- */
+
+/* The table's name in a name, a table's ARN or a stream's:
+ * arn:aws:dynamodb:REGION:ACCOUNT:table/NAME/stream/LABEL. */
+static weir_str table_name(weir_str text)
+{
+    static const char mark[] = ":table/";
+    if (!str_starts(text, STR("arn:")))
+        return text;
+    for (size_t i = 0; i + sizeof mark - 1 <= text.len; i++)
+        if (memcmp(text.ptr + i, mark, sizeof mark - 1) == 0) {
+            weir_str rest = {text.ptr + i + sizeof mark - 1, text.len - i - (sizeof mark - 1)};
+            const char *slash = memchr(rest.ptr, '/', rest.len);
+            return slash ? (weir_str){rest.ptr, (size_t)(slash - rest.ptr)} : rest;
+        }
+    return text;
+}
+
+bool sink_writes_table(const struct built_sink *sink, weir_str table)
+{
+    for (char *const *own = sink->instance->tables; own && *own; own++)
+        if (table.len && str_eq(table_name(str_of(*own)), table_name(table)))
+            return true;
+    return false;
+}
+
+static void check_loop(struct opening *opening, const struct built_sink *built)
+{
+    const char *const *sources[] = {opening->config->poll.tables, opening->config->poll.streams};
+    for (size_t i = 0; i < 2 && !built->config->allow_loop; i++)
+        for (const char *const *source = sources[i]; source && *source; source++) {
+            if (!sink_writes_table(built, str_of(*source)))
+                continue;
+            weir_str table = table_name(str_of(*source));
+            struct diag *diag =
+                diag_error(opening->diags, "W0310", name_of_sink(built->config),
+                           "sink \"%s\" writes to the table %.*s, whose stream it reads",
+                           built->config->name, STR_ARG(table));
+            diag_help(opening->diags, diag,
+                      "every change would make another one; \"allow_loop\": true allows it.");
+            return;
+        }
+}
+
+/* ---- all of them ---- */
+
+static int open_sink(struct opening *opening, struct sink_config *sink, struct built_sink *built)
+{
+    built->config = sink;
+    opening->sink = sink;
+    if (!sink->plugin)
+        return 0; /* probing: reported as missing */
+    int rc = load_plugin(opening, built);
+    if (rc == 0)
+        rc = open_instance(opening, built);
+    if (rc == -ENOMEM)
+        return rc;
+    if (rc < 0)
+        return 0; /* reported; the others may have problems too */
+    make_rules(built);
+    check_match(opening, built);
+    check_loop(opening, built);
+    return 0;
+}
+
+/* Which of two paths is bad is said by compiling one sink at a time. */
+static int compile_one(struct opening *opening, const struct built_sink *built)
+{
+    struct match_sink one = {built->rules, built->rule_count};
+    struct match_plan *plan = NULL;
+    struct err err = {0};
+    int rc = match_plan_new(&one, 1, &plan, &err);
+    match_plan_free(plan);
+    if (rc == -EINVAL) {
+        const struct json_value *match = json_member0(built->config->at, "match");
+        report(opening->diags, "W0313", match ? diag_name_of(match) : name_of_sink(built->config),
+               err.msg);
+    }
+    return rc == -ENOMEM ? rc : 0;
+}
+
+static int compile(struct opening *opening, struct sink_set *set)
+{
+    struct match_sink wants[MATCH_SINKS_MAX];
+    struct err err = {0};
+    for (size_t i = 0; i < set->count; i++) {
+        if (set->sinks[i].instance && compile_one(opening, &set->sinks[i]) < 0)
+            return -ENOMEM;
+        wants[i] = (struct match_sink){set->sinks[i].rules, set->sinks[i].rule_count};
+    }
+    if (opening->diags->errors)
+        return -EINVAL;
+    int rc = match_plan_new(wants, set->count, &set->plan, &err);
+    if (rc == -EINVAL)
+        report(opening->diags, "W0313", STR_NONE, err.msg);
+    return rc;
+}
+
+static int open_all(struct opening *opening, struct sink_set *set)
+{
+    struct config *config = opening->config;
+    int rc = 0;
+    for (size_t i = 0; i < config->sink_count && rc == 0; i++)
+        if (config->sinks[i].enabled && set->count < MATCH_SINKS_MAX)
+            rc = open_sink(opening, &config->sinks[i], &set->sinks[set->count++]);
+    return rc == 0 ? compile(opening, set) : rc;
+}
+
+int sink_set_open(struct config *config, const struct instance_services *services,
+                  struct diags *diags, struct sink_set **out)
+{
+    struct opening opening = {.config = config, .services = services, .diags = diags};
+    arena_init(&opening.arena, 2048);
+    opening.folders = plugin_folders(&opening.arena, config, NULL, config->in_lambda);
+    struct sink_set *set = opening.folders ? mem_zalloc(1, sizeof *set) : NULL;
+    int rc = -ENOMEM;
+    if (set)
+        set->sinks = mem_zalloc(config->sink_count, sizeof *set->sinks);
+    if (set && set->sinks)
+        rc = open_all(&opening, set);
+    arena_done(&opening.arena);
+    if (rc == 0)
+        *out = set;
+    else
+        sink_set_close(set);
+    return rc;
+}
+
+static void no_log(void *ctx, const char *sink, int32_t level, weir_str msg)
+{
+    (void)ctx;
+    (void)sink;
+    (void)level;
+    (void)msg;
+}
+
+void sink_set_probe(struct config *config, struct diags *diags)
+{
+    struct instance_services services = {.log = no_log};
+    struct sink_set *set = NULL;
+    if (sink_set_open(config, &services, diags, &set) == 0)
+        sink_set_close(set);
+}
+
+void sink_set_close(struct sink_set *set)
+{
+    if (!set)
+        return;
+    match_plan_free(set->plan);
+    for (size_t i = 0; set->sinks && i < set->count; i++) {
+        instance_close(set->sinks[i].instance);
+        plugin_free(set->sinks[i].plugin);
+    }
+    mem_free(set->sinks);
+    mem_free(set);
+}
+
+const char *sink_guarantee(const struct built_sink *sink)
+{
+    if (!sink->config->required)
+        return "best effort: records are dropped, counted, when its queue is full";
+    switch (sink->plugin->desc.repeats) {
+    case WEIR_R_NATIVE:
+        return "effectively once: a repeated record changes nothing";
+    case WEIR_R_KEYED:
+        return "at least once: a repeat carries the key to drop it by";
+    default:
+        return "at least once: a repeat is a second copy";
+    }
+}
