@@ -98,8 +98,8 @@ static int start(void *ctx, struct http_call *call)
     fake->answers[i].fire = answer;
     fake->answer_of[i] = &fake->script[fake->script_at];
     if (fake->answer_of[i]->takes_ms >= 0 &&
-        timers_arm(&fake->timers, &fake->answers[i],
-                   fake->now_ms + fake->answer_of[i]->takes_ms) < 0)
+        timers_arm(&fake->timers, &fake->answers[i], fake->now_ms + fake->answer_of[i]->takes_ms) <
+            0)
         return -ENOMEM;
     fake->started++;
     fake->open[i] = call;
