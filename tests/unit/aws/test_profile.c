@@ -152,9 +152,9 @@ static void files_are_found_by_variable_or_home(void)
 static void an_empty_variable_is_none(void)
 {
     char *env[] = {(char *)"AB=2", (char *)"A=", (char *)"FLAG=True", NULL};
-    CHECK(!env_get(env, "A"));
-    CHECK(!env_get(env, "MISSING"));
-    CHECK_STR(env_get(env, "AB"), "2");
+    CHECK(!env_text(env, "A"));
+    CHECK(!env_text(env, "MISSING"));
+    CHECK_STR(env_text(env, "AB"), "2");
     CHECK(env_true(env, "FLAG"));
     CHECK(!env_true(env, "AB"));
 }
