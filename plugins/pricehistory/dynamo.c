@@ -163,11 +163,6 @@ static void fail_queue(struct dynamo *store, int32_t outcome, const char *reason
 static void dynamo_start(void *self)
 {
     struct dynamo *store = self;
-    struct history *history = store->history;
-    if (!store->aws) {
-        store->aws = history->host->extension(history->instance, WEIR_EXT_AWS);
-        store->json = history->host->extension(history->instance, WEIR_EXT_JSON);
-    }
     if (!store->aws || !store->json) {
         fail_queue(store, WEIR_DOWN, "this host has no weir.aws/1 or weir.json/1");
         return;
@@ -240,6 +235,8 @@ static int dynamo_open(struct history *history, void **self)
         return -ENOMEM;
     store->history = history;
     store->tail = &store->head;
+    store->aws = history->host->extension(history->instance, WEIR_EXT_AWS);
+    store->json = history->host->extension(history->instance, WEIR_EXT_JSON);
     if (body_prepare(store) < 0) {
         body_done(store);
         free(store);

@@ -24,7 +24,7 @@ struct call {
 
 struct dynamo {
     struct history *history;
-    const weir_aws *aws; /* both asked for at the first delivery */
+    const weir_aws *aws; /* NULL in a check */
     const weir_json *json;
     struct row *head, **tail; /* rows waiting */
     struct call *open, *spare;

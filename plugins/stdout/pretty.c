@@ -66,7 +66,7 @@ static void put_value(const weir_host *host, const weir_value *value, weir_buf *
         put_text(line, "(absent)");
     else if (type == WEIR_T_S && is_word(host->text(value)))
         put(line, host->text(value));
-    else if (!plain_value(host, value, line))
+    else if (!put_plain_value(host, value, line))
         put_text(line, "...");
     if (line->len - before > VALUE_SHOWN) {
         line->len = before + VALUE_SHOWN - 3;

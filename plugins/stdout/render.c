@@ -1,19 +1,5 @@
 #include "render.h"
 
-const char *event_name(int32_t event)
-{
-    switch (event) {
-    case WEIR_INSERT:
-        return "INSERT";
-    case WEIR_MODIFY:
-        return "MODIFY";
-    case WEIR_REMOVE:
-        return "REMOVE";
-    default:
-        return "OTHER";
-    }
-}
-
 static bool render_json(const struct style *style, const weir_record *record, weir_buf *line)
 {
     weir_str json = style->host->field(record, WEIR_F_DEAD_JSON);
@@ -30,7 +16,7 @@ bool render_line(const struct style *style, const weir_record *record, weir_buf 
     if (style->format == FORMAT_JSON)
         rendered = render_json(style, record, line);
     else if (style->format == FORMAT_PLAIN)
-        rendered = render_plain(style->host, record, line);
+        rendered = put_plain_record(style->host, record, line);
     else
         render_pretty(style, record, line);
     put_char(line, '\n');

@@ -1,7 +1,7 @@
 /* One record as one line of printable ASCII, in one of three formats. */
 #ifndef WEIR_STDOUT_RENDER_H
 #define WEIR_STDOUT_RENDER_H
-#include "shared/text.h"
+#include "shared/plain.h"
 
 enum format { FORMAT_PRETTY, FORMAT_JSON, FORMAT_PLAIN }; /* as in the option's choices */
 
@@ -17,13 +17,6 @@ struct style {
 bool render_line(const struct style *style, const weir_record *record, weir_buf *line);
 
 void render_pretty(const struct style *style, const weir_record *record, weir_buf *line);
-bool render_plain(const weir_host *host, const weir_record *record, weir_buf *line);
-
-/* A value as untyped JSON; numbers exact, binary as base64. False: nested too deeply. */
-bool plain_value(const weir_host *host, const weir_value *value, weir_buf *out);
-
 /* `now - was` with its sign, or nothing when it would not be short and exact. */
 void put_delta(weir_buf *out, weir_str was, weir_str now);
-
-const char *event_name(int32_t event);
 #endif

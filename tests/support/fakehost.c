@@ -99,6 +99,16 @@ static int64_t choice_index(const char *choices, weir_str word)
     return -1;
 }
 
+static int64_t size_bytes(weir_str text)
+{
+    int64_t number = 0;
+    size_t i = 0;
+    while (i < text.len && text.ptr[i] >= '0' && text.ptr[i] <= '9')
+        number = number * 10 + (text.ptr[i++] - '0');
+    weir_str unit = {text.ptr + i, text.len - i};
+    return number * (str_is(unit, "KiB") ? 1024 : str_is(unit, "MiB") ? 1024 * 1024 : 1);
+}
+
 static int32_t host_option_i64(weir_instance *instance, const char *name, int64_t *out)
 {
     struct fake *fake = fake_of(instance);
@@ -110,6 +120,8 @@ static int32_t host_option_i64(weir_instance *instance, const char *name, int64_
         *out = choice_index(option->choices, value->text);
     else if (option->type == WEIR_O_BOOL)
         *out = value->kind == JSON_TRUE;
+    else if (option->type == WEIR_O_SIZE_BYTES)
+        *out = size_bytes(value->text);
     else
         CHECK_INT(json_i64(value, out), 0);
     return 1;

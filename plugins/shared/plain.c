@@ -1,4 +1,4 @@
-#include "render.h"
+#include "plain.h"
 
 enum { DEPTH_MAX = 128 }; /* the decoder's cap counts two levels for each of ours */
 
@@ -94,7 +94,7 @@ static int32_t entry_type(const weir_host *host, const struct frame *in, const w
     }
 }
 
-bool plain_value(const weir_host *host, const weir_value *value, weir_buf *out)
+bool put_plain_value(const weir_host *host, const weir_value *value, weir_buf *out)
 {
     struct frame stack[DEPTH_MAX];
     size_t depth = 0;
@@ -125,6 +125,20 @@ bool plain_value(const weir_host *host, const weir_value *value, weir_buf *out)
     }
 }
 
+const char *event_name(int32_t event)
+{
+    switch (event) {
+    case WEIR_INSERT:
+        return "INSERT";
+    case WEIR_MODIFY:
+        return "MODIFY";
+    case WEIR_REMOVE:
+        return "REMOVE";
+    default:
+        return "OTHER";
+    }
+}
+
 static void put_member(weir_buf *line, const char *name, weir_str value)
 {
     if (value.len == 0)
@@ -135,7 +149,7 @@ static void put_member(weir_buf *line, const char *name, weir_str value)
     weir_buf_json_string(line, value);
 }
 
-bool render_plain(const weir_host *host, const weir_record *record, weir_buf *line)
+bool put_plain_record(const weir_host *host, const weir_record *record, weir_buf *line)
 {
     static const struct {
         int32_t image;
@@ -166,7 +180,7 @@ bool render_plain(const weir_host *host, const weir_record *record, weir_buf *li
         put_char(line, ',');
         weir_buf_json_string(line, weir_cstr(images[i].name));
         put_char(line, ':');
-        if (!plain_value(host, image, line))
+        if (!put_plain_value(host, image, line))
             return false;
     }
     put_char(line, '}');
