@@ -184,7 +184,11 @@ class AwsServer:
                     self.close_connection = True
 
             def do_POST(self):
-                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                size = int(self.headers.get("Content-Length", 0))
+                body = self.rfile.read(size)
+                if len(body) != size:  # the client was killed meanwhile: nobody asked for this
+                    self.close_connection = True
+                    return None
                 op = self.headers.get("X-Amz-Target", "").rpartition(".")[2] or "-"
                 aws.calls[op] += 1
                 wrong = sigv4.problem("POST", self.path, self.headers, body, {KEY_ID: (SECRET, None)})

@@ -6,6 +6,7 @@ from http.server import ThreadingHTTPServer
 
 class Server(ThreadingHTTPServer):
     daemon_threads = True
+    request_queue_size = 512  # as many connections at once as a client likes
 
     def __init__(self, handler):
         super().__init__(("127.0.0.1", 0), handler)
