@@ -25,11 +25,12 @@ def runtime_with(path, wrap=()):
 
 
 def batch_of(megabytes, item_bytes):
-    filler = "x" * item_bytes
-    count = int(megabytes * 1e6) // (2 * item_bytes + 420)
-    return json.dumps(events.batch([events.record(n, f"p{n}", {"price": n, "text": filler},
-                                                  {"price": n + 1, "text": filler})
-                                    for n in range(1, count + 1)])).encode()
+    filler, records, size = "x" * item_bytes, [], 0
+    while size < megabytes * 1e6:
+        n = len(records) + 1
+        records.append(events.record(n, f"p{n}", {"price": n, "text": filler}, {"price": n + 1, "text": filler}))
+        size += len(json.dumps(records[-1])) + 2
+    return json.dumps(events.batch(records)).encode()
 
 
 def cost(body, kind, small=True):
