@@ -2,6 +2,8 @@
 
 #include "util/text.h"
 
+#include <stddef.h>
+
 static const char *failed(struct json_scan_error *error, const char *at, const char *reason)
 {
     *error = (struct json_scan_error){at, reason};
@@ -48,11 +50,32 @@ static const char *scan_escape(const char *at, const char *end, struct json_scan
     return at + 12;
 }
 
+/* The first byte at or behind `at` that does not stand for itself, or one a few bytes before it.
+ * Eight bytes at a time: the high bit of each byte of `hits` says that it is a quote, a backslash,
+ * a control character or not ASCII; the lowest such bit is never wrong, those above it may be. */
+static inline const char *skip_plain(const char *at, const char *end)
+{
+    const uint64_t ones = 0x0101010101010101ull, highs = ones * 0x80;
+    uint64_t word;
+    for (; end - at >= (ptrdiff_t)sizeof word; at += sizeof word) {
+        memcpy(&word, at, sizeof word);
+        uint64_t quote = word ^ ones * '"', slash = word ^ ones * '\\';
+        uint64_t hits = (((quote - ones) & ~quote) | ((slash - ones) & ~slash) |
+                         ((word - ones * ' ') & ~word) | word) &
+                        highs;
+        if (hits && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__)
+            return at + __builtin_ctzll(hits) / 8;
+        if (hits)
+            break;
+    }
+    return at;
+}
+
 const char *json_scan_string(const char *at, const char *end, bool *escaped,
                              struct json_scan_error *error)
 {
     bool seen = false;
-    while (at < end && *at != '"') {
+    for (at = skip_plain(at, end); at < end && *at != '"';) {
         unsigned char c = (unsigned char)*at;
         uint32_t code;
         if (c == '\\') {
@@ -60,6 +83,7 @@ const char *json_scan_string(const char *at, const char *end, bool *escaped,
             at = scan_escape(at, end, error);
             if (!at)
                 return NULL;
+            at = skip_plain(at, end);
         } else if (c < ' ') {
             return failed(error, at, "control character in a string, write it as \\u00XX");
         } else if (c < 0x80) {

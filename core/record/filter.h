@@ -1,4 +1,8 @@
-/* FilterCriteria of event source mappings: EventBridge patterns, exactly as AWS evaluates them. */
+/* FilterCriteria of event source mappings: EventBridge patterns as AWS evaluates them, that is, as its
+ * library event-ruler 2.1 does. Known differences, none of which a DynamoDB record can well meet: IPv4 and IPv6
+ * never match each other's blocks; case is ignored for single characters (not sharp s against SS);
+ * numbers compare exactly up to 17 digits (there, while their double prints the same) and DynamoDB's
+ * exponents; and nothing may follow a pattern's closing brace. */
 #ifndef WEIR_RECORD_FILTER_H
 #define WEIR_RECORD_FILTER_H
 #include "json/json.h"

@@ -1,29 +1,53 @@
 #include "record/match.h"
 
 #include "record/filter.h"
+#include "record/node.h"
 #include "record/plan.h"
+#include "util/decimal.h"
 
 uint32_t match_images(const struct match_plan *plan, int event)
 {
     return WEIR_KEYS | plan->images[plan_event(event)];
 }
 
+/* An image's attribute by name. Here and not value_member(): this runs twice for every record, and
+ * the image is known to be a map. Names are compared as written; only an escaped one needs more. */
+static const struct node *attribute(const struct node *image, weir_str name)
+{
+    const struct node *end = image + image->next;
+    for (const struct node *at = image + 1; at < end; at += at->next) {
+        if (at->bits & NODE_KEY_ESCAPED)
+            return value_member(image, name);
+        if (at->key_bytes == name.len && *at->key == *name.ptr &&
+            memcmp(at->key, name.ptr, name.len) == 0)
+            return at;
+    }
+    return NULL;
+}
+
 const struct node *plan_find(const struct plan_path *path, const struct node *image)
 {
     if (!image)
         return NULL;
-    return path->name.len > 0 ? value_member(image, path->name) : value_path(image, path->text);
+    return path->name.len > 0 ? attribute(image, path->name) : value_path(image, path->text);
 }
 
-/* Nearly always the bytes decide: the same bytes of the same type are the same value. */
+/* Nearly always the bytes decide: the same bytes of one type are the same value, and texts without
+ * escapes have one spelling. */
 bool plan_differs(const struct node *before, const struct node *after)
 {
     if (!before || !after)
         return before != after;
-    if (before->val_bytes == after->val_bytes && value_type(before) == value_type(after) &&
-        memcmp(before->val, after->val, before->val_bytes) == 0)
+    weir_str a = {before->val, before->val_bytes}, b = {after->val, after->val_bytes};
+    int type = node_type(before);
+    if (type != node_type(after))
+        return true;
+    if (str_eq(a, b))
         return false;
-    return !value_equal(before, after);
+    if ((before->bits | after->bits) & NODE_VAL_ESCAPED)
+        return !value_equal(before, after);
+    return type == WEIR_T_S ||
+           (type == WEIR_T_N ? !decimal_text_equal(a, b) : !value_equal(before, after));
 }
 
 /* Answers about paths, for one record: each is looked up at most once, however many ask. */

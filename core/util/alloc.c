@@ -32,7 +32,10 @@ void *mem_alloc(size_t bytes)
 
 void *mem_zalloc(size_t count, size_t bytes)
 {
-    return told_to_fail() ? NULL : counted(calloc(count ? count : 1, bytes ? bytes : 1));
+    size_t product;
+    if (told_to_fail() || __builtin_mul_overflow(count, bytes, &product))
+        return NULL;
+    return counted(calloc(count ? count : 1, bytes ? bytes : 1));
 }
 
 void *mem_realloc(void *old, size_t bytes)

@@ -90,76 +90,77 @@ static void single_values(void)
     arena_done(&arena);
 }
 
+static const struct {
+    const char *text;
+    size_t offset, length;
+    const char *msg;
+} malformed[] = {
+    {"{\"batch_size\": 100 \"start\": 1}", 19, 7, "expected ',' or '}' after 100"},
+    {"[1 2]", 3, 1, "expected ',' or ']' after 1"},
+    {"{\"a\" 1}", 5, 1, "expected ':' after \"a\""},
+    {"{\"a\":}", 5, 1, "expected a value after :"},
+    {"[1,]", 3, 1, "expected a value after ,"},
+    {"[,]", 1, 1, "expected a value or ']' after ["},
+    {"{\"a\":1,}", 7, 1, "expected a name in double quotes after ,"},
+    {"{a:1}", 1, 1, "expected a name in double quotes or '}' after {"},
+    {"{'price':1}", 1, 7, "expected a name in double quotes or '}' after {"},
+    {"['x']", 1, 3, "strings need double quotes: 'x'"},
+    {"[1] x", 4, 1, "expected the end of the text after ]"},
+    {"{} {}", 3, 1, "expected the end of the text after }"},
+    {"", 0, 1, "expected a value, but the text ends"},
+    {"  ", 2, 1, "expected a value, but the text ends"},
+    {"[1", 2, 1, "expected ',' or ']' after 1, but the text ends"},
+    {"{\"a\"", 4, 1, "expected ':' after \"a\", but the text ends"},
+    {"truex", 0, 5, "unknown word truex"},
+    {"True", 0, 4, "unknown word True"},
+    {"NaN", 0, 3, "unknown word NaN"},
+    {"[Infinity]", 1, 8, "unknown word Infinity"},
+    {"nul", 0, 3, "unknown word nul"},
+    {"[01]", 1, 2, "a number can't begin with 0"},
+    {"[-01]", 2, 2, "a number can't begin with 0"},
+    {"[1.]", 3, 1, "a number needs a digit behind its point"},
+    {"[.5]", 1, 2, "unknown word .5"},
+    {"[+1]", 1, 2, "unknown word +1"},
+    {"[-]", 2, 1, "a number needs a digit here"},
+    {"[1e]", 3, 1, "a number needs a digit in its exponent"},
+    {"[1e+]", 4, 1, "a number needs a digit in its exponent"},
+    {"[1x]", 2, 1, "expected ',' or ']' after 1"},
+    {"\"abc", 0, 4, "unfinished string"},
+    {"\"abc\\", 4, 2, "unfinished string"},
+    {"\"a\tb\"", 2, 1, "control character in a string, write it as \\u00XX"},
+    {"\"a\nb\"", 2, 1, "control character in a string, write it as \\u00XX"},
+    {"\"\\x\"", 1, 2, "unknown escape in a string"},
+    {"\"\\uGGGG\"", 1, 6, "\\u needs four hex digits"},
+    {"\"\\u12\"", 1, 4, "\\u needs four hex digits"},
+    {"\"\\ud800\"", 1, 6, "half of a surrogate pair in a string"},
+    {"\"\\udc00\"", 1, 6, "half of a surrogate pair in a string"},
+    {"\"\\ud800\\u0041\"", 1, 6, "half of a surrogate pair in a string"},
+    {"\"\xff\"", 1, 1, "invalid UTF-8 in a string"},
+    {"\"\xc0\xaf\"", 1, 1, "invalid UTF-8 in a string"},
+    {"\"\xed\xa0\x80\"", 1, 1, "invalid UTF-8 in a string"},
+    {"\xef\xbb\xbf{}", 0, 1, "expected a value"},
+    {"[1,\f2]", 3, 1, "expected a value after ,"},
+    {"[1,\x01 2]", 3, 1, "expected a value after ,"},
+    {"{\"a\":1,\"b\":2,\"a\":3}", 13, 3, "duplicate name \"a\""},
+    {"{\"a\":1,\"\\u0061\":3}", 7, 8, "duplicate name \"\\u0061\""},
+    {"{\"a\":{\"a\":1},\"a\":3}", 13, 3, "duplicate name \"a\""},
+    {"{\"a\":1, // no\n}", 8, 2, "comments are not allowed here"},
+    {"]", 0, 1, "expected a value"},
+    {"[}", 1, 1, "expected a value or ']' after ["},
+    {"[1}", 2, 1, "expected ',' or ']' after 1"},
+    {"{\"a\":1]", 6, 1, "expected ',' or '}' after 1"},
+};
+
 static void F80_malformed_text_is_refused_with_its_place(void)
 {
-    static const struct {
-        const char *text;
-        size_t offset, length;
-        const char *msg;
-    } rows[] = {
-        {"{\"batch_size\": 100 \"start\": 1}", 19, 7, "expected ',' or '}' after 100"},
-        {"[1 2]", 3, 1, "expected ',' or ']' after 1"},
-        {"{\"a\" 1}", 5, 1, "expected ':' after \"a\""},
-        {"{\"a\":}", 5, 1, "expected a value after :"},
-        {"[1,]", 3, 1, "expected a value after ,"},
-        {"[,]", 1, 1, "expected a value or ']' after ["},
-        {"{\"a\":1,}", 7, 1, "expected a name in double quotes after ,"},
-        {"{a:1}", 1, 1, "expected a name in double quotes or '}' after {"},
-        {"{'price':1}", 1, 7, "expected a name in double quotes or '}' after {"},
-        {"['x']", 1, 3, "strings need double quotes: 'x'"},
-        {"[1] x", 4, 1, "expected the end of the text after ]"},
-        {"{} {}", 3, 1, "expected the end of the text after }"},
-        {"", 0, 1, "expected a value, but the text ends"},
-        {"  ", 2, 1, "expected a value, but the text ends"},
-        {"[1", 2, 1, "expected ',' or ']' after 1, but the text ends"},
-        {"{\"a\"", 4, 1, "expected ':' after \"a\", but the text ends"},
-        {"truex", 0, 5, "unknown word truex"},
-        {"True", 0, 4, "unknown word True"},
-        {"NaN", 0, 3, "unknown word NaN"},
-        {"[Infinity]", 1, 8, "unknown word Infinity"},
-        {"nul", 0, 3, "unknown word nul"},
-        {"[01]", 1, 2, "a number can't begin with 0"},
-        {"[-01]", 2, 2, "a number can't begin with 0"},
-        {"[1.]", 3, 1, "a number needs a digit behind its point"},
-        {"[.5]", 1, 2, "unknown word .5"},
-        {"[+1]", 1, 2, "unknown word +1"},
-        {"[-]", 2, 1, "a number needs a digit here"},
-        {"[1e]", 3, 1, "a number needs a digit in its exponent"},
-        {"[1e+]", 4, 1, "a number needs a digit in its exponent"},
-        {"[1x]", 2, 1, "expected ',' or ']' after 1"},
-        {"\"abc", 0, 4, "unfinished string"},
-        {"\"abc\\", 4, 2, "unfinished string"},
-        {"\"a\tb\"", 2, 1, "control character in a string, write it as \\u00XX"},
-        {"\"a\nb\"", 2, 1, "control character in a string, write it as \\u00XX"},
-        {"\"\\x\"", 1, 2, "unknown escape in a string"},
-        {"\"\\uGGGG\"", 1, 6, "\\u needs four hex digits"},
-        {"\"\\u12\"", 1, 4, "\\u needs four hex digits"},
-        {"\"\\ud800\"", 1, 6, "half of a surrogate pair in a string"},
-        {"\"\\udc00\"", 1, 6, "half of a surrogate pair in a string"},
-        {"\"\\ud800\\u0041\"", 1, 6, "half of a surrogate pair in a string"},
-        {"\"\xff\"", 1, 1, "invalid UTF-8 in a string"},
-        {"\"\xc0\xaf\"", 1, 1, "invalid UTF-8 in a string"},
-        {"\"\xed\xa0\x80\"", 1, 1, "invalid UTF-8 in a string"},
-        {"\xef\xbb\xbf{}", 0, 1, "expected a value"},
-        {"[1,\f2]", 3, 1, "expected a value after ,"},
-        {"[1,\x01 2]", 3, 1, "expected a value after ,"},
-        {"{\"a\":1,\"b\":2,\"a\":3}", 13, 3, "duplicate name \"a\""},
-        {"{\"a\":1,\"\\u0061\":3}", 7, 8, "duplicate name \"\\u0061\""},
-        {"{\"a\":{\"a\":1},\"a\":3}", 13, 3, "duplicate name \"a\""},
-        {"{\"a\":1, // no\n}", 8, 2, "comments are not allowed here"},
-        {"]", 0, 1, "expected a value"},
-        {"[}", 1, 1, "expected a value or ']' after ["},
-        {"[1}", 2, 1, "expected ',' or ']' after 1"},
-        {"{\"a\":1]", 6, 1, "expected ',' or '}' after 1"},
-    };
     arena_init(&arena, 1024);
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        CHECK(parse(str_of(rows[i].text), 0) == NULL);
-        if (strcmp(error.msg, rows[i].msg) != 0 || error.offset != rows[i].offset)
-            printf("\n    row %s", rows[i].text);
-        CHECK_STR(error.msg, rows[i].msg);
-        CHECK_INT(error.offset, rows[i].offset);
-        CHECK_INT(error.length, rows[i].length);
+    for (size_t i = 0; i < sizeof malformed / sizeof *malformed; i++) {
+        CHECK(parse(str_of(malformed[i].text), 0) == NULL);
+        if (strcmp(error.msg, malformed[i].msg) != 0 || error.offset != malformed[i].offset)
+            printf("\n    row %s", malformed[i].text);
+        CHECK_STR(error.msg, malformed[i].msg);
+        CHECK_INT(error.offset, malformed[i].offset);
+        CHECK_INT(error.length, malformed[i].length);
     }
     CHECK(parse(STR("\"a\0b\""), 0) == NULL);
     CHECK_INT(error.offset, 2);
@@ -167,6 +168,25 @@ static void F80_malformed_text_is_refused_with_its_place(void)
     CHECK_INT(error.offset, 1);
     CHECK(parse(STR_NONE, 0) == NULL);
     arena_done(&arena);
+}
+
+/* The scanner looks at eight bytes at a time. */
+static void a_special_byte_is_seen_at_every_place(void)
+{
+    for (size_t len = 1; len < 40; len++)
+        for (size_t place = 0; place < len; place++)
+            for (int byte = 0; byte < 256; byte++) {
+                char text[48];
+                arena_init(&arena, 1024);
+                memset(text, 'a', sizeof text);
+                text[0] = text[len + 1] = '"';
+                text[place + 1] = (char)byte;
+                const struct json_value *root = parse((weir_str){text, len + 2}, 0);
+                bool plain = byte >= ' ' && byte < 0x80 && byte != '"' && byte != '\\';
+                CHECK((root != NULL) == plain);
+                CHECK(!root || (root->text.len == len && !root->escaped));
+                arena_done(&arena);
+            }
 }
 
 static void a_message_never_carries_raw_bytes(void)
@@ -394,6 +414,7 @@ int main(int argc, char **argv)
         {"single_values", single_values},
         {"F80_malformed_text_is_refused_with_its_place",
          F80_malformed_text_is_refused_with_its_place},
+        {"a_special_byte_is_seen_at_every_place", a_special_byte_is_seen_at_every_place},
         {"a_message_never_carries_raw_bytes", a_message_never_carries_raw_bytes},
         {"comments_and_trailing_commas_in_jsonc", comments_and_trailing_commas_in_jsonc},
         {"duplicates_as_the_flags_say", duplicates_as_the_flags_say},

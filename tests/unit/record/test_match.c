@@ -141,8 +141,8 @@ static void F85_changed_compares_deeply_and_exactly(void)
     struct match_rule rule = {.events = WEIR_MODIFY, .images = OLD_NEW, .changed = PATHS("p")};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct batch *batch = decode("MODIFY", rows[i].before, rows[i].after, NULL);
-        int verdict = judge(&rule, batch);
-        if (verdict != rows[i].changed)
+        enum verdict verdict = judge(&rule, batch);
+        if ((verdict == MATCH) != rows[i].changed)
             printf("\n    %s -> %s", rows[i].before, rows[i].after);
         CHECK_INT(verdict, rows[i].changed ? MATCH : NO);
         batch_unref(batch);
@@ -216,8 +216,8 @@ static void a_missing_image_is_unmet(void)
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct batch *batch = decode(rows[i].event, rows[i].before ? image : NULL,
                                      rows[i].after ? image : NULL, NULL);
-        int verdict = judge(rows[i].rule, batch);
-        if (verdict != (int)rows[i].verdict)
+        enum verdict verdict = judge(rows[i].rule, batch);
+        if (verdict != rows[i].verdict)
             printf("\n    row %zu", i);
         CHECK_INT(verdict, rows[i].verdict);
         batch_unref(batch);

@@ -11,82 +11,83 @@ enum { MEGABYTE = 1 << 20 };
 
 #define D38 "12345678901234567890123456789012345678"
 
+static const struct {
+    const char *text;
+    int rc;
+    const char *canonical;
+} spellings[] = {
+    {"0", 0, "0"},
+    {"-0", 0, "0"},
+    {"+0.000", 0, "0"},
+    {"0e999999999999999999999", 0, "0"},
+    {"-0.0E-9999999999", 0, "0"},
+    {"1", 0, "1e0"},
+    {"+1", 0, "1e0"},
+    {"10", 0, "1e1"},
+    {"10.0", 0, "1e1"},
+    {"0010.00", 0, "1e1"},
+    {"1E+1", 0, "1e1"},
+    {"1e1", 0, "1e1"},
+    {"100E-1", 0, "1e1"},
+    {"-12.50", 0, "-1.25e1"},
+    {"0.00125", 0, "1.25e-3"},
+    {"1.5E-130", 0, "1.5e-130"},
+    {"1e-130", 0, "1e-130"},
+    {"9.9e-131", -ERANGE, NULL},
+    {"1e125", 0, "1e125"},
+    {"9.9999999999999999999999999999999999999E+125", 0,
+     "9.9999999999999999999999999999999999999e125"},
+    {"1e126", -ERANGE, NULL},
+    {"1e400", -ERANGE, NULL},
+    {"-1e400", -ERANGE, NULL},
+    {"1e99999999999999999999999999", -ERANGE, NULL},
+    {"1e-99999999999999999999999999", -ERANGE, NULL},
+    {D38, 0, "1.2345678901234567890123456789012345678e37"},
+    {"-" D38, 0, "-1.2345678901234567890123456789012345678e37"},
+    {"0.000" D38, 0, "1.2345678901234567890123456789012345678e-4"},
+    {D38 "00.000", 0, "1.2345678901234567890123456789012345678e39"},
+    {D38 "9", -ERANGE, NULL},
+    {D38 ".9", -ERANGE, NULL},
+    {"1.00000000000000000000000000000000000001", -ERANGE, NULL},
+    {"1.0000000000000000000000000000000000001", 0, "1.0000000000000000000000000000000000001e0"},
+    {"9007199254740993", 0, "9.007199254740993e15"},
+    {"0.30000000000000004", 0, "3.0000000000000004e-1"},
+    {"", -EINVAL, NULL},
+    {"-", -EINVAL, NULL},
+    {"+", -EINVAL, NULL},
+    {".", -EINVAL, NULL},
+    {".5", -EINVAL, NULL},
+    {"5.", -EINVAL, NULL},
+    {"1e", -EINVAL, NULL},
+    {"1e+", -EINVAL, NULL},
+    {"1e1.0", -EINVAL, NULL},
+    {"1e1e1", -EINVAL, NULL},
+    {"1.2.3", -EINVAL, NULL},
+    {"--1", -EINVAL, NULL},
+    {"+-1", -EINVAL, NULL},
+    {"1 ", -EINVAL, NULL},
+    {" 1", -EINVAL, NULL},
+    {"1,5", -EINVAL, NULL},
+    {"0x10", -EINVAL, NULL},
+    {"NaN", -EINVAL, NULL},
+    {"Infinity", -EINVAL, NULL},
+    {"garbage", -EINVAL, NULL},
+    {"1e400x", -EINVAL, NULL},
+    {D38 "9x", -EINVAL, NULL},
+    {"\xd9\xa1", -EINVAL, NULL}, /* an Arabic digit */
+};
+
 static void parse_and_canonical(void)
 {
-    static const struct {
-        const char *text;
-        int rc;
-        const char *canonical;
-    } rows[] = {
-        {"0", 0, "0"},
-        {"-0", 0, "0"},
-        {"+0.000", 0, "0"},
-        {"0e999999999999999999999", 0, "0"},
-        {"-0.0E-9999999999", 0, "0"},
-        {"1", 0, "1e0"},
-        {"+1", 0, "1e0"},
-        {"10", 0, "1e1"},
-        {"10.0", 0, "1e1"},
-        {"0010.00", 0, "1e1"},
-        {"1E+1", 0, "1e1"},
-        {"1e1", 0, "1e1"},
-        {"100E-1", 0, "1e1"},
-        {"-12.50", 0, "-1.25e1"},
-        {"0.00125", 0, "1.25e-3"},
-        {"1.5E-130", 0, "1.5e-130"},
-        {"1e-130", 0, "1e-130"},
-        {"9.9e-131", -ERANGE, NULL},
-        {"1e125", 0, "1e125"},
-        {"9.9999999999999999999999999999999999999E+125", 0,
-         "9.9999999999999999999999999999999999999e125"},
-        {"1e126", -ERANGE, NULL},
-        {"1e400", -ERANGE, NULL},
-        {"-1e400", -ERANGE, NULL},
-        {"1e99999999999999999999999999", -ERANGE, NULL},
-        {"1e-99999999999999999999999999", -ERANGE, NULL},
-        {D38, 0, "1.2345678901234567890123456789012345678e37"},
-        {"-" D38, 0, "-1.2345678901234567890123456789012345678e37"},
-        {"0.000" D38, 0, "1.2345678901234567890123456789012345678e-4"},
-        {D38 "00.000", 0, "1.2345678901234567890123456789012345678e39"},
-        {D38 "9", -ERANGE, NULL},
-        {D38 ".9", -ERANGE, NULL},
-        {"1.00000000000000000000000000000000000001", -ERANGE, NULL},
-        {"1.0000000000000000000000000000000000001", 0, "1.0000000000000000000000000000000000001e0"},
-        {"9007199254740993", 0, "9.007199254740993e15"},
-        {"0.30000000000000004", 0, "3.0000000000000004e-1"},
-        {"", -EINVAL, NULL},
-        {"-", -EINVAL, NULL},
-        {"+", -EINVAL, NULL},
-        {".", -EINVAL, NULL},
-        {".5", -EINVAL, NULL},
-        {"5.", -EINVAL, NULL},
-        {"1e", -EINVAL, NULL},
-        {"1e+", -EINVAL, NULL},
-        {"1e1.0", -EINVAL, NULL},
-        {"1e1e1", -EINVAL, NULL},
-        {"1.2.3", -EINVAL, NULL},
-        {"--1", -EINVAL, NULL},
-        {"+-1", -EINVAL, NULL},
-        {"1 ", -EINVAL, NULL},
-        {" 1", -EINVAL, NULL},
-        {"1,5", -EINVAL, NULL},
-        {"0x10", -EINVAL, NULL},
-        {"NaN", -EINVAL, NULL},
-        {"Infinity", -EINVAL, NULL},
-        {"garbage", -EINVAL, NULL},
-        {"1e400x", -EINVAL, NULL},
-        {D38 "9x", -EINVAL, NULL},
-        {"\xd9\xa1", -EINVAL, NULL}, /* an Arabic digit */
-    };
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    for (size_t i = 0; i < sizeof spellings / sizeof *spellings; i++) {
         struct decimal value = {.digit_count = 99};
         char canonical[DECIMAL_CANONICAL_MAX + 1];
 
-        int rc = decimal_parse(str_of(rows[i].text), &value);
+        int rc = decimal_parse(str_of(spellings[i].text), &value);
 
-        if (rc != rows[i].rc)
-            printf("\n    row %s", rows[i].text);
-        CHECK_INT(rc, rows[i].rc);
+        if (rc != spellings[i].rc)
+            printf("\n    row %s", spellings[i].text);
+        CHECK_INT(rc, spellings[i].rc);
         if (rc < 0) {
             CHECK_INT(value.digit_count, 99); /* written only on success */
             continue;
@@ -94,7 +95,7 @@ static void parse_and_canonical(void)
         size_t len = decimal_canonical(&value, canonical);
         CHECK(len <= DECIMAL_CANONICAL_MAX);
         canonical[len] = '\0';
-        CHECK_STR(canonical, rows[i].canonical ? rows[i].canonical : "(an error)");
+        CHECK_STR(canonical, spellings[i].canonical ? spellings[i].canonical : "(an error)");
     }
 }
 
