@@ -13,6 +13,7 @@ import struct
 import sys
 import threading
 import time
+import warnings
 
 counts = collections.Counter()
 lock = threading.Lock()
@@ -219,9 +220,13 @@ class TlsServer(Server):
 
 
 def main():
-    if len(sys.argv) == 3:  # certificate, key
+    warnings.simplefilter("ignore", DeprecationWarning)  # of old TLS, which is the point
+    if len(sys.argv) > 2:  # certificate, key, newest version of TLS
         server = TlsServer(("127.0.0.1", 0), Handler)
         server.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        server.context.set_ciphers("DEFAULT:@SECLEVEL=0")
+        server.context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
+        server.context.maximum_version = getattr(ssl.TLSVersion, sys.argv[3])
         server.context.load_cert_chain(sys.argv[1], sys.argv[2])
     else:
         server = Server(("127.0.0.1", 0), Handler)
