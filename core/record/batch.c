@@ -4,6 +4,7 @@
 #include "record/item_key.h"
 #include "record/lazy.h"
 #include "record/match.h"
+#include "record/pass.h"
 #include "util/alloc.h"
 
 #include <errno.h>
@@ -89,6 +90,7 @@ static int decoder_init(struct decoder *d, struct batch *batch, const struct mat
     if (d->max_values > NODE_INDEX_MAX - 4)
         d->max_values = NODE_INDEX_MAX - 4;
     /* Where the batch lies differs from run to run: names can't be made up that collide. */
+    d->parse = pass_choose();
     d->hash_seed = (uintptr_t)batch * UINT64_C(0x9e3779b97f4a7c15);
     return head_reserve(d, 1);
 }
@@ -178,7 +180,7 @@ static int copy_into(struct decoder *d, const struct record *record)
     struct batch *batch = d->batch;
     d->pipes = record->pipes;
     head_begin(d);
-    if (!record->poison && !record_parse(d, scan_space(batch->bytes), record->kinesis))
+    if (!record->poison && !d->parse(d, scan_space(batch->bytes), record->kinesis))
         return d->out_of_memory ? -ENOMEM : -EBADMSG;
     head_finish(d, (weir_str){batch->bytes, batch->bytes_len});
     int rc = copy_surroundings(batch, d->head, record);

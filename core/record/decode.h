@@ -7,14 +7,24 @@
 #include "record/node.h"
 #include "record/scan.h"
 
-/* Members of an envelope that are the same bytes in every record of one stream, remembered after
- * their first full parse: from behind eventName's value up to dynamodb's, and from behind
- * SizeBytes' value to the record's end. */
+/* Bytes of an envelope that are the same in every record of one stream, remembered after their
+ * first full parse: from behind eventName's value up to dynamodb's, and from behind SizeBytes'
+ * value to the record's end. Where they stand again, what they say is known. */
 struct run {
     const char *at;
     size_t len;
     uint32_t seen; /* members that it holds, enum member bits */
+    uint8_t view;
+    weir_str region, stream_arn, table;
 };
+
+/* A name with its colon, as it stood in the last record at this place in its object. */
+struct expected {
+    const char *at;
+    uint32_t mask; /* as many ones as it has bytes; 0 = none, or longer than 32 */
+    uint32_t member;
+};
+enum { EXPECTED_MAX = 8 };
 
 struct decoder {
     struct batch *batch;
@@ -25,21 +35,28 @@ struct decoder {
     size_t record_cap;    /* of batch->records */
     size_t foreign_count; /* records that are no stream records at all */
     struct scan scan;
-    const char *end;          /* of the body */
-    const char *done_to;      /* end of the last record that was decoded, sound or not */
-    uint32_t seen;            /* members that the record at work had so far */
-    uint32_t wanted;          /* images to build for it, WEIR_* bits */
+    const char *end;      /* of the body */
+    const char *done_to;  /* end of the last record that was decoded, sound or not */
+    uint32_t seen;        /* members that the record at work had so far */
+    uint32_t wanted;      /* images to build for it, WEIR_* bits */
     uint32_t image_at[3]; /* index + 1 of the nodes of its keys, old and new image; 0 = not built */
     bool capital_user;    /* its userIdentity is spelled as the API does, not as Lambda */
     int status;           /* why the body can't go on: -EBADMSG (see scan), -EMSGSIZE, -ENOMEM */
     bool out_of_memory;
-    bool pipes;        /* the records stand in a bare array */
-    bool unbalanced;   /* the brackets of the rest of the body were found not to balance */
-    weir_str data;     /* raw base64 of the Kinesis envelope at work */
+    bool pipes;      /* the records stand in a bare array */
+    bool unbalanced; /* the brackets of the rest of the body were found not to balance */
+    weir_str data;   /* raw base64 of the Kinesis envelope at work */
     uint32_t data_escaped;
     uint64_t hash_seed;
     struct run lead, tail;
-    uint32_t *slots; /* hash table for large maps */
+    const char *run_start;                     /* a run that is being parsed in full; NULL = none */
+    uint32_t run_seen;                         /* d->seen where it began */
+    bool tail_done;                            /* the record ended with its remembered tail */
+    struct expected expected[2][EXPECTED_MAX]; /* of records, of their dynamodb objects */
+    weir_str arn, arn_table;                   /* the last ARN that was taken apart */
+    const char *(*parse)(struct decoder *d, const char *p,
+                         bool inner); /* the fastest record_parse */
+    uint32_t *slots;                  /* hash table for large maps */
     size_t slot_count;
 };
 
@@ -81,6 +98,7 @@ bool base64_valid(const char *p, size_t len); /* a NUL or any byte may follow */
 /* ---- fields.c ---- one record's object, `p` on its '{', into d->head. `inner`: it is what a
  * Kinesis envelope held. */
 const char *record_parse(struct decoder *d, const char *p, bool inner);
+/* pass.h: the same pass for this processor. */
 /* A string without its escapes; arena memory where it has some. */
 weir_str plain_text(struct decoder *d, weir_str raw, uint32_t escaped);
 
@@ -101,9 +119,9 @@ void poison_fill(struct decoder *d, const char *start, const char *end);
 /* ---- one.c ---- one record of a body: sound, poison, kept or not. Returns behind it; NULL with
  * d->status when the body can't go on. `line`: it is a document of its own in a body of lines. */
 const char *record_one(struct decoder *d, const char *p, bool line);
-/* Behind what is not valid JSON and began at `start`, the fault being in d->scan. In a body of lines the
- * line's end is the surest place to go on from, unless the fault is on a later line and the brackets
- * balance. Otherwise NULL when they don't. */
+/* Behind what is not valid JSON and began at `start`, the fault being in d->scan. In a body of
+ * lines the line's end is the surest place to go on from, unless the fault is on a later line and
+ * the brackets balance. Otherwise NULL when they don't. */
 const char *decode_resume(struct decoder *d, const char *start, bool line);
 const char *decode_bad(struct decoder *d, const char *at,
                        const char *reason); /* NULL, status -EBADMSG */

@@ -43,14 +43,43 @@ static const char *text_field(struct decoder *d, const char *p, weir_str *out)
 static const char *sequence_field(struct decoder *d, const char *p, weir_str *out)
 {
     const char *start = p;
+    if (likely(*p == '"')) {
+        const char *end = p + 1;
+        while (*end >= '0' && *end <= '9')
+            end++;
+        if (likely(*end == '"' && end > p + 1 && end - p - 1 <= SEQUENCE_DIGITS_MAX)) {
+            *out = (weir_str){p + 1, (size_t)(end - p - 1)};
+            return end + 1;
+        }
+    }
     p = text_field(d, p, out);
     if (p && out->ptr && !sequence_valid(*out))
         return scan_fail(&d->scan, start, "SequenceNumber is not a number of up to 128 digits");
     return p;
 }
 
+/* Ten digits, as Lambda writes the seconds. */
+static inline bool plain_seconds(const char *p, int64_t *seconds)
+{
+    int64_t value = 0;
+    for (int i = 0; i < 10; i++) {
+        unsigned digit = (unsigned)(unsigned char)p[i] - '0';
+        if (digit > 9)
+            return false;
+        value = value * 10 + digit;
+    }
+    *seconds = value;
+    return *p != '0' && (p[10] == ',' || p[10] == '}');
+}
+
 static const char *created_field(struct decoder *d, const char *p)
 {
+    int64_t seconds;
+    if (likely(plain_seconds(p, &seconds))) {
+        d->head->created_us = seconds * 1000000;
+        d->head->precision = 1;
+        return p + 10;
+    }
     const char *end = *p == '-' || (*p >= '0' && *p <= '9') ? scan_number(&d->scan, p) : NULL;
     struct record *record = d->head;
     if (end && created_parse(p, end, &record->created_us, &record->precision) == 0)
@@ -67,7 +96,7 @@ struct known {
     enum member member;
 };
 
-static enum member find(weir_str name, const struct known *known)
+static enum member find_known(weir_str name, const struct known *known)
 {
     for (; known->name; known++)
         if (memcmp(name.ptr, known->name, name.len) == 0)
@@ -104,7 +133,7 @@ static enum member member_plain(weir_str name)
     static const struct known *const by_length[28] = {
         [4] = len4,   [7] = len7,   [8] = len8,   [9] = len9,  [11] = len11,
         [12] = len12, [14] = len14, [17] = len17, [27] = len27};
-    return name.len < 28 && by_length[name.len] ? find(name, by_length[name.len]) : M_UNKNOWN;
+    return name.len < 28 && by_length[name.len] ? find_known(name, by_length[name.len]) : M_UNKNOWN;
 }
 
 enum member member_named(weir_str name, uint32_t escaped)
@@ -127,6 +156,24 @@ const char *member_begin(struct scan *scan, const char *p, enum member *member)
         return NULL;
     *member = member_named((weir_str){p + 1, (size_t)(end - p - 1)}, escaped);
     return scan_colon(scan, end + 1);
+}
+
+/* member_begin for an object whose names mostly stand in the order of the last one of its kind. */
+static inline const char *member_expected(struct decoder *d, struct expected *expected,
+                                          unsigned place, const char *p, enum member *member)
+{
+    struct expected *here = &expected[place];
+    if (place >= EXPECTED_MAX)
+        return member_begin(&d->scan, p, member);
+    if (likely(here->mask && scan_same32(p, here->at, here->mask))) {
+        *member = (enum member)here->member;
+        return scan_space(p + __builtin_popcount(here->mask));
+    }
+    const char *value = member_begin(&d->scan, p, member);
+    if (value && value - p <= 32)
+        *here = (struct expected){p, (uint32_t)(UINT64_C(0xffffffff) >> (32 - (value - p))),
+                                  (uint32_t)*member};
+    return value;
 }
 
 const char *object_next(struct scan *scan, const char *p, bool *more)
@@ -210,16 +257,67 @@ static const char *change_member(struct decoder *d, const char *p, enum member m
     }
 }
 
+/* ---- runs ---- */
+
+/* What a run may hold: what the stream says, nothing that belongs to one record. */
+enum { M_OF_RUN = M_REGION | M_ARN | M_TABLE | M_FORMAT | M_VIEW | M_DYNAMODB };
+
+/* Does the remembered run stand at p? Then its members are taken as read. Otherwise it is to be
+ * learned. */
+static inline const char *run_apply(struct decoder *d, const struct run *run, const char *p)
+{
+    struct record *record = d->head;
+    if (run->len == 0 || run->len > (size_t)(d->end - p) || (d->seen & run->seen) ||
+        memcmp(p, run->at, run->len) != 0) {
+        d->run_start = p;
+        d->run_seen = d->seen;
+        return NULL;
+    }
+    d->seen |= run->seen;
+    if (run->seen & M_REGION)
+        record->region = run->region;
+    if (run->seen & M_ARN)
+        record->stream_arn = run->stream_arn;
+    if (run->seen & M_TABLE)
+        record->table = run->table;
+    if (run->seen & M_VIEW)
+        record->view = run->view;
+    return p + run->len;
+}
+
+/* The run that began at d->run_start ends at p, all of it sound. */
+static void run_learn(struct decoder *d, struct run *run, const char *p)
+{
+    const struct record *record = d->head;
+    uint32_t seen = d->seen & ~d->run_seen;
+    if (d->run_start && !(seen & ~(uint32_t)M_OF_RUN))
+        *run = (struct run){.at = d->run_start,
+                            .len = (size_t)(p - d->run_start),
+                            .seen = seen,
+                            .view = record->view,
+                            .region = record->region,
+                            .stream_arn = record->stream_arn,
+                            .table = record->table};
+    d->run_start = NULL;
+}
+
 static const char *change_parse(struct decoder *d, const char *p)
 {
     enum member member;
     bool more;
+    unsigned place = 0;
     const char *name = object_open(&d->scan, p, &more);
     while (name && more) {
-        p = member_begin(&d->scan, name, &member);
+        p = member_expected(d, d->expected[1], place++, name, &member);
         if (!p || seen_twice(d, name, member & M_OF_CHANGE))
             return NULL;
         p = change_member(d, p, member);
+        if (p && member == M_SIZE) {
+            const char *end = run_apply(d, &d->tail, p);
+            d->tail_done = end != NULL;
+            if (end)
+                return end;
+        }
         name = p ? object_next(&d->scan, p, &more) : NULL;
     }
     return name;
@@ -313,8 +411,6 @@ static const char *record_member(struct decoder *d, const char *p, enum member m
     switch (member) {
     case M_EVENT_ID:
         return text_field(d, p, &record->event_id);
-    case M_EVENT_NAME:
-        return event_name_field(d, p);
     case M_REGION:
         return text_field(d, p, &record->region);
     case M_ARN:
@@ -323,9 +419,6 @@ static const char *record_member(struct decoder *d, const char *p, enum member m
         return text_field(d, p, &record->table);
     case M_USER:
         return user_parse(d, p);
-    case M_DYNAMODB:
-        d->wanted = images_wanted(d);
-        return change_parse(d, p);
     case M_KINESIS:
         return inner ? scan_skip(&d->scan, p, 1) : kinesis_parse(d, p);
     case M_DATA:
@@ -337,17 +430,48 @@ static const char *record_member(struct decoder *d, const char *p, enum member m
     }
 }
 
+/* `p` on the value of dynamodb: behind it, or behind the record when its remembered tail was met.
+ */
+static const char *change_value(struct decoder *d, const char *p)
+{
+    d->wanted = images_wanted(d);
+    d->tail_done = false;
+    d->run_start = NULL;
+    return change_parse(d, p);
+}
+
 const char *record_parse(struct decoder *d, const char *p, bool inner)
 {
     enum member member;
     bool more;
+    unsigned place = 0;
+    d->run_start = NULL;
     const char *name = object_open(&d->scan, p, &more);
     while (name && more) {
-        p = member_begin(&d->scan, name, &member);
+        p = member_expected(d, d->expected[0], place++, name, &member);
         if (!p || seen_twice(d, name, member & M_OF_RECORD))
             return NULL;
-        p = record_member(d, p, member, inner);
+        if (member == M_EVENT_NAME) {
+            p = event_name_field(d, p);
+            const char *value = p ? run_apply(d, &d->lead, p) : NULL;
+            if (value) {
+                member = M_DYNAMODB;
+                p = scan_space(value);
+                place = EXPECTED_MAX;
+            }
+        } else if (member == M_DYNAMODB) {
+            run_learn(d, &d->lead, p);
+        }
+        if (member == M_DYNAMODB) {
+            p = change_value(d, p);
+            if (p && d->tail_done)
+                return p;
+        } else if (p && member != M_EVENT_NAME) {
+            p = record_member(d, p, member, inner);
+        }
         name = p ? object_next(&d->scan, p, &more) : NULL;
     }
+    if (name)
+        run_learn(d, &d->tail, name);
     return name;
 }

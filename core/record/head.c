@@ -79,8 +79,13 @@ void head_finish(struct decoder *d, weir_str raw)
         (d->seen & M_ARN) && record->precision == 1 && !d->capital_user && !record->kinesis;
     if (record->stream_arn.len == 0)
         record->stream_arn = d->batch->source_arn;
-    if (record->table.len == 0)
-        record->table = arn_table(record->stream_arn);
+    if (record->table.len > 0)
+        return;
+    if (record->stream_arn.ptr != d->arn.ptr || record->stream_arn.len != d->arn.len) {
+        d->arn = record->stream_arn;
+        d->arn_table = arn_table(d->arn);
+    }
+    record->table = d->arn_table;
 }
 
 static int records_reserve(struct decoder *d)

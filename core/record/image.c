@@ -9,7 +9,7 @@ enum { NAME_BYTES_MAX = 64 << 10, FRAMES_MAX = SCAN_DEPTH_MAX / 2 };
 
 struct frame {
     uint32_t node, count;
-    bool map;
+    bool map, escaped; /* escaped: some of its names */
 };
 
 struct build {
@@ -51,7 +51,7 @@ static inline struct node *node_new(struct decoder *d, const struct name *name, 
     return node;
 }
 
-static inline const char *digits(const char *p)
+static inline const char *number_digits(const char *p)
 {
     while (*p >= '0' && *p <= '9')
         p++;
@@ -63,8 +63,9 @@ static inline bool number_valid(const char *p, size_t len)
 {
     const char *end = p + len, *whole = p + (*p == '-');
     if (likely(len <= 30)) {
-        const char *dot = digits(whole);
-        if (dot > whole && (dot == end || (*dot == '.' && dot + 1 < end && digits(dot + 1) == end)))
+        const char *dot = number_digits(whole);
+        if (dot > whole &&
+            (dot == end || (*dot == '.' && dot + 1 < end && number_digits(dot + 1) == end)))
             return true;
     }
     struct decimal parsed;
@@ -194,7 +195,7 @@ static const char *leave(struct build *b, const char *p)
     struct node *node = node_at(b->d, frame->node);
     node->val_bytes = (uint32_t)(p - node->val);
     node->next = b->d->node_count - frame->node;
-    if (frame->map && frame->count > 1 && !names_unique(b->d, node, frame->count))
+    if (frame->map && frame->count > 1 && !names_unique(b->d, node, frame->count, frame->escaped))
         return scan_fail(&b->d->scan, node->val,
                          b->d->out_of_memory ? "out of memory" : "one name twice in a map");
     return p;
@@ -213,7 +214,7 @@ static const char *enter(struct build *b, const char *p, const struct name *name
     if (!node)
         return too_many(b->d, p);
     node->val = p;
-    b->frame[b->top++] = (struct frame){b->d->node_count - 1, 0, map};
+    b->frame[b->top++] = (struct frame){b->d->node_count - 1, 0, map, false};
     p = scan_space(p + 1);
     *opened = *p != (map ? '}' : ']');
     return *opened ? p : leave(b, p + 1);
@@ -231,6 +232,28 @@ static uint32_t type_named(weir_str name, uint32_t escaped)
         if (strlen(names[type]) == name.len && memcmp(names[type], name.ptr, name.len) == 0)
             return type;
     return WEIR_T_NONE;
+}
+
+/* The type in {"T": where there is no white space and no escape; WEIR_T_NONE otherwise. */
+static inline uint32_t compact_type(const char *p, const char **content)
+{
+    static const uint8_t single[128] = {
+        ['S'] = WEIR_T_S, ['N'] = WEIR_T_N, ['B'] = WEIR_T_B, ['M'] = WEIR_T_M, ['L'] = WEIR_T_L};
+    static const uint8_t set[128] = {['S'] = WEIR_T_SS, ['N'] = WEIR_T_NS, ['B'] = WEIR_T_BS};
+    if (p[0] != '{' || p[1] != '"')
+        return WEIR_T_NONE;
+    if (p[3] == '"' && p[4] == ':') {
+        *content = p + 5;
+        return single[p[2] & 127];
+    }
+    if (p[3] == 'S' && p[4] == '"' && p[5] == ':') {
+        *content = p + 6;
+        return set[p[2] & 127];
+    }
+    *content = p + 8;
+    if (memcmp(p + 2, "BOOL\":", 6) == 0)
+        return WEIR_T_BOOL;
+    return memcmp(p + 2, "NULL\":", 6) == 0 ? WEIR_T_NULL : WEIR_T_NONE;
 }
 
 /* `p` on the '{' of {"T": ...}: on the first byte of its content. */
@@ -260,7 +283,9 @@ static const char *value(struct build *b, const char *p, const struct name *name
 {
     struct decoder *d = b->d;
     uint32_t type = WEIR_T_NONE;
-    p = wrapper(d, p, &type);
+    const char *content;
+    type = compact_type(p, &content);
+    p = type != WEIR_T_NONE ? scan_space(content) : wrapper(d, p, &type);
     if (!p)
         return NULL;
     if (type == WEIR_T_M || type == WEIR_T_L)
@@ -294,6 +319,7 @@ static inline const char *member(struct build *b, const char *p, bool *opened)
     if (unlikely((size_t)(p - name.at) > NAME_BYTES_MAX))
         return scan_fail(&d->scan, name.at, "attribute name longer than 64 KiB");
     name.bytes = (uint32_t)(p - name.at);
+    b->frame[b->top - 1].escaped |= name.escaped;
     uint32_t type = scan_is_scalar(p) ? scalar_type(p[4]) : WEIR_T_NONE;
     if (likely(type != WEIR_T_NONE)) {
         p = text_node(d, p + 8, &name, type);
@@ -301,6 +327,39 @@ static inline const char *member(struct build *b, const char *p, bool *opened)
     }
     p = scan_colon(&d->scan, p + 1);
     return p ? value(b, p, &name, opened) : NULL;
+}
+
+/* As many members "name":{"T":"text"} without white space as follow one another: on the last name
+ * that is not such a one or not followed by another. NULL: a fault. */
+static inline const char *fast_members(struct decoder *d, const char *p, uint32_t *count)
+{
+    static const char next_member[4] = {'"', '}', ',', '"'};
+    for (;;) {
+        struct name name = {.at = p + 1};
+        uint32_t escaped = 0;
+        const char *q = scan_plain(p + 1);
+        uint32_t type = scan_is_scalar(q) ? scalar_type(q[4]) : WEIR_T_NONE;
+        if (type == WEIR_T_NONE || q - name.at > NAME_BYTES_MAX)
+            return p;
+        const char *end = scan_plain(q + 8);
+        if (*end != '"')
+            end = scan_text(&d->scan, end, &escaped);
+        if (unlikely(!end))
+            return NULL;
+        if (scan_load32(end) != scan_load32(next_member))
+            return p;
+        size_t len = (size_t)(end - q - 8);
+        if (unlikely(!content_ok(d, (int)type, q + 8, len, escaped)))
+            return NULL;
+        name.bytes = (uint32_t)(q - name.at);
+        struct node *node = node_new(d, &name, type | (escaped ? NODE_VAL_ESCAPED : 0));
+        if (unlikely(!node))
+            return too_many(d, p);
+        node->val = q + 8;
+        node->val_bytes = (uint32_t)len;
+        ++*count;
+        p = end + 3;
+    }
 }
 
 static const char *close_container(struct build *b, const char *p)
@@ -323,6 +382,10 @@ const char *image_build(struct decoder *d, const char *p, unsigned depth)
     while (p && b.top > 0) {
         struct frame *frame = &b.frame[b.top - 1];
         opened = false;
+        if (frame->map && *p == '"')
+            p = fast_members(d, p, &frame->count);
+        if (!p)
+            return NULL;
         frame->count++;
         p = frame->map ? member(&b, p, &opened) : value(&b, p, &nameless, &opened);
         while (p && !opened && b.top > 0) {

@@ -3,7 +3,7 @@
 #include "record/plain.h"
 #include "util/alloc.h"
 
-enum { SMALL_MAX = 64, FILTER_BITS = 2048, TINY_MAX = 8 };
+enum { SMALL_MAX = 64, FILTER_BITS = 2048, TINY_MAX = 8, TINY_BITS = 256 };
 
 static weir_str name_of(const struct node *node)
 {
@@ -16,10 +16,12 @@ static bool same_name(const struct node *a, const struct node *b)
                        b->bits & NODE_KEY_ESCAPED);
 }
 
+/* Neither is escaped. */
 static bool stands_before(const struct node *map, const struct node *entry)
 {
     for (const struct node *other = map + 1; other < entry; other += other->next)
-        if (same_name(other, entry))
+        if (other->key_bytes == entry->key_bytes &&
+            memcmp(other->key, entry->key, entry->key_bytes) == 0)
             return true;
     return false;
 }
@@ -44,8 +46,9 @@ static inline uint64_t signature(const struct node *node)
 static bool small_unique(const struct node *map, uint32_t count)
 {
     uint64_t filter[FILTER_BITS / 64];
-    uint32_t last = count <= TINY_MAX ? 63 : FILTER_BITS - 1;
-    memset(filter, 0, (last + 1) / 8);
+    uint32_t last = (count <= TINY_MAX ? TINY_BITS : FILTER_BITS) - 1;
+    for (uint32_t word = 0; word <= last / 64; word++)
+        filter[word] = 0;
     const struct node *entry = map + 1, *end = map + map->next;
     for (; entry < end; entry += entry->next) {
         uint32_t bit = (uint32_t)signature(entry) & last;
@@ -56,15 +59,6 @@ static bool small_unique(const struct node *map, uint32_t count)
             return false;
     }
     return true;
-}
-
-static bool any_escaped(const struct node *map)
-{
-    const struct node *end = map + map->next;
-    for (const struct node *entry = map + 1; entry < end; entry += entry->next)
-        if (entry->bits & NODE_KEY_ESCAPED)
-            return true;
-    return false;
 }
 
 static int slots_clear(struct decoder *d, size_t want)
@@ -102,9 +96,9 @@ static bool large_unique(struct decoder *d, const struct node *map, uint32_t cou
     return true;
 }
 
-bool names_unique(struct decoder *d, const struct node *map, uint32_t count)
+bool names_unique(struct decoder *d, const struct node *map, uint32_t count, bool escaped)
 {
-    if (count > SMALL_MAX || any_escaped(map))
+    if (count > SMALL_MAX || escaped)
         return large_unique(d, map, count);
     return small_unique(map, count);
 }

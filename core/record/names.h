@@ -4,7 +4,7 @@
 #define WEIR_RECORD_NAMES_H
 #include "record/decode.h"
 
-/* Are the names of `map`'s `count` entries all different, by what they mean? Linear whatever the
- * names are. False also when out of memory (d->out_of_memory). */
-bool names_unique(struct decoder *d, const struct node *map, uint32_t count);
+/* Are the names of `map`'s `count` entries all different, by what they mean? `escaped`: some are.
+ * Linear whatever the names are. False also when out of memory (d->out_of_memory). */
+bool names_unique(struct decoder *d, const struct node *map, uint32_t count, bool escaped);
 #endif

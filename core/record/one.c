@@ -81,7 +81,7 @@ static bool inner_record(struct decoder *d, weir_str *raw)
         return false;
     *raw = (weir_str){text, len};
     head_begin(d);
-    const char *end = record_parse(d, scan_space(text), true);
+    const char *end = d->parse(d, scan_space(text), true);
     bool sound = end && (d->seen & M_DYNAMODB);
     if (end && !sound) {
         d->foreign_count++;
@@ -97,7 +97,7 @@ static bool inner_record(struct decoder *d, weir_str *raw)
 const char *record_one(struct decoder *d, const char *p, bool line)
 {
     head_begin(d);
-    const char *end = record_parse(d, p, false);
+    const char *end = d->parse(d, p, false);
     bool sound = end && (d->seen & M_DYNAMODB);
     weir_str raw = {p, end ? (size_t)(end - p) : 0};
     if (end && !sound && d->data.ptr) {

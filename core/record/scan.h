@@ -1,6 +1,6 @@
 /* The primitives of the one strict pass: RFC 8259, UTF-8, no look behind the end. The bytes end in
  * at least SCAN_PADDING zero bytes; a zero byte is never valid JSON, so that nothing here has to
- * compare with the end: a blind 32-byte load stays inside the padding, and every loop stops there.
+ * compare with the end: a blind 64-byte load stays inside the padding, and every loop stops there.
  */
 #ifndef WEIR_RECORD_SCAN_H
 #define WEIR_RECORD_SCAN_H
@@ -36,7 +36,16 @@ const char *scan_skip(struct scan *scan, const char *p, unsigned depth);
 /* The first byte from `p` on that is a quote, a backslash, a control character or not ASCII. */
 static inline const char *scan_plain(const char *p)
 {
-#if defined(__AVX2__)
+#if defined(__AVX512BW__)
+    for (;; p += 64) {
+        __m512i x = _mm512_loadu_si512((const void *)p);
+        uint64_t mask = _mm512_cmpeq_epi8_mask(x, _mm512_set1_epi8('"')) |
+                        _mm512_cmpeq_epi8_mask(x, _mm512_set1_epi8('\\')) |
+                        _mm512_cmplt_epi8_mask(x, _mm512_set1_epi8(' '));
+        if (likely(mask != 0))
+            return p + __builtin_ctzll(mask);
+    }
+#elif defined(__AVX2__)
     for (;; p += 32) {
         __m256i x = _mm256_loadu_si256((const __m256i *)(const void *)p);
         __m256i hit = _mm256_or_si256(_mm256_cmpeq_epi8(x, _mm256_set1_epi8('"')),
@@ -117,6 +126,29 @@ static inline uint64_t scan_load64(const char *p)
     uint64_t word;
     memcpy(&word, p, sizeof word);
     return word;
+}
+
+static inline uint32_t scan_load32(const char *p)
+{
+    uint32_t word;
+    memcpy(&word, p, sizeof word);
+    return word;
+}
+
+/* Does `text`, of 1 to 32 bytes, stand at p? `mask` holds `len` low ones. Reads 32 bytes of both.
+ */
+static inline bool scan_same32(const char *p, const char *text, uint32_t mask)
+{
+#if defined(__SSE2__)
+    __m128i low = _mm_cmpeq_epi8(_mm_loadu_si128((const __m128i *)(const void *)p),
+                                 _mm_loadu_si128((const __m128i *)(const void *)text));
+    __m128i high = _mm_cmpeq_epi8(_mm_loadu_si128((const __m128i *)(const void *)(p + 16)),
+                                  _mm_loadu_si128((const __m128i *)(const void *)(text + 16)));
+    uint32_t same = (uint32_t)_mm_movemask_epi8(low) | (uint32_t)_mm_movemask_epi8(high) << 16;
+    return (same & mask) == mask;
+#else
+    return memcmp(p, text, (size_t)__builtin_popcount(mask)) == 0;
+#endif
 }
 
 /* The first 1 to 7 bytes from p on as a number; reads eight. */
