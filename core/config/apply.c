@@ -136,6 +136,7 @@ void apply_unknown(struct apply *apply, const struct json_value *member, const c
         "aws_secret_access_key", "aws_session_token", "credentials",   NULL};
     for (size_t i = 0; credentials[i]; i++)
         if (str_is(member->name, credentials[i])) {
+            diag_hide_line(diag);
             diag_help(apply->diags, diag,
                       "credentials come from the environment, a profile or the role, "
                       "never from this file.");
@@ -234,11 +235,21 @@ static bool in_range(struct apply *apply, const struct key *key, const struct js
     return false;
 }
 
+static const char *quantity_name(enum key_kind kind)
+{
+    return kind == KEY_INT        ? "a whole number"
+           : kind == KEY_TIME     ? "a time"
+           : kind == KEY_DURATION ? "a duration"
+                                  : "a size";
+}
+
 static void wrong_quantity(struct apply *apply, const struct key *key,
                            const struct json_value *value)
 {
     bool number = value->kind == JSON_NUMBER && value->raw.len < 12;
-    if (key->kind == KEY_INT)
+    if (interpolated_whole(value))
+        apply_wrong_type(apply, value, quantity_name(key->kind), "what it stands for is none.");
+    else if (key->kind == KEY_INT)
         apply_wrong_type(apply, value, "a whole number",
                          value->kind == JSON_STRING ? "write it without quotes." : NULL);
     else if (key->kind == KEY_TIME)

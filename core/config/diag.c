@@ -243,14 +243,19 @@ void diag_replace(struct diags *diags, struct diag *diag, const char *replacemen
     diag->replacement = keep(diags, str_of(replacement));
 }
 
-__attribute__((format(printf, 2, 3))) static const char *
-keep_format(struct diags *diags, const char *format, ...)
+__attribute__((format(printf, 2, 3))) static const char *keep_format(struct diags *diags,
+                                                                     const char *format, ...)
 {
     va_list args;
     va_start(args, format);
     const char *kept = keep_message(diags, format, args);
     va_end(args);
     return kept;
+}
+
+void diag_hide_line(struct diag *diag)
+{
+    diag->hidden = true;
 }
 
 void diag_note_at(struct diags *diags, struct diag *diag, const char *what, weir_str at)
@@ -296,14 +301,23 @@ static void sort(struct diags *diags)
         qsort(diags->items, diags->count, sizeof(struct diag *), by_position);
 }
 
-static void print_one(const struct diag *diag, struct buf *out)
+static bool line_hidden(const struct diags *diags, const struct diag *diag)
+{
+    for (size_t i = 0; i < diags->count; i++)
+        if (diags->items[i]->hidden && diags->items[i]->rank == diag->rank &&
+            diags->items[i]->line == diag->line)
+            return true;
+    return false;
+}
+
+static void print_one(const struct diags *diags, const struct diag *diag, struct buf *out)
 {
     buf_puts(out, diag->file ? diag->file : "weir");
     if (diag->line)
         buf_printf(out, ":%u:%u", diag->line, diag->column);
     buf_printf(out, ": %s[%s]: %s\n", diag->warning ? "warning" : "error", diag->code,
                diag->message);
-    if (diag->line && diag->line_text) {
+    if (diag->line && diag->line_text && !line_hidden(diags, diag)) {
         buf_printf(out, "%5u | %s\n      | %*s", diag->line, diag->line_text, (int)diag->mark_at,
                    "");
         for (unsigned i = 0; i < diag->mark_width; i++)
@@ -323,7 +337,7 @@ int diags_print(struct diags *diags, const char *outcome, struct buf *out)
     size_t shown = diags->count < DIAG_SHOWN_MAX ? diags->count : DIAG_SHOWN_MAX;
     size_t all = diags->errors + diags->warnings;
     for (size_t i = 0; i < shown; i++)
-        print_one(diags->items[i], out);
+        print_one(diags, diags->items[i], out);
     if (all > shown)
         buf_printf(out, "... and %zu more\n", all - shown);
     if (diags->errors) {

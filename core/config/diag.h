@@ -10,6 +10,7 @@ enum { DIAG_SHOWN_MAX = 20, DIAG_KEPT_MAX = 1000, DIAG_SECRETS_MAX = 64 };
 /* One problem; its texts live in the diags' arena. */
 struct diag {
     bool warning;
+    bool hidden;            /* neither this nor another problem shows its line: it holds a secret */
     const char *code;             /* "W0101"; see diag_codes */
     const char *file;             /* as the user named it, "--set", or NULL */
     unsigned line, column;        /* from 1, columns in bytes; 0 = the file as a whole */
@@ -62,6 +63,8 @@ void diag_help(struct diags *diags, struct diag *diag, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 /* What to type instead of the marked token; shown by --json, so that editors can apply it. */
 void diag_replace(struct diags *diags, struct diag *diag, const char *replacement);
+/* The line is not shown: it holds a secret. */
+void diag_hide_line(struct diag *diag);
 /* Says where something else stands: "first defined at weir.json:22:5". */
 void diag_note_at(struct diags *diags, struct diag *diag, const char *what, weir_str at);
 

@@ -61,7 +61,9 @@ static void check_url(struct apply *apply, const char *url, weir_str at)
     if (!problem)
         return;
     struct diag *diag = diag_error(apply->diags, "W0109", at, "this endpoint %s", problem);
-    if (strstr(problem, "plain http"))
+    if (strstr(problem, "user information"))
+        diag_hide_line(diag);
+    else if (strstr(problem, "plain http"))
         diag_help(apply->diags, diag, "use https, or set \"allow_http\": true in aws.");
     else if (strstr(problem, "begin"))
         diag_help(apply->diags, diag, "write it as \"https://HOST\" or \"http://127.0.0.1:8000\".");
@@ -264,17 +266,10 @@ static void check_retry(struct apply *apply, const struct sink_config *sink)
 
 static void check_sink(struct apply *apply, struct sink_config *sink)
 {
-    bool relative = sink->plugin && strchr(sink->plugin, '/') && sink->plugin[0] != '/';
     inherit_limits(apply->config, sink);
     check_retry(apply, sink);
     check_only_from(apply, sink);
     check_route(apply, sink);
-    if (relative) {
-        struct diag *diag = diag_error(apply->diags, "W0105", value_at(sink->at, "plugin"),
-                                       "\"plugin\" is a name or an absolute path");
-        diag_help(apply->diags, diag,
-                  "name its folder in \"plugin_dirs\" and write the plugin's bare name.");
-    }
 }
 
 static void count_sinks(struct apply *apply)

@@ -14,6 +14,7 @@ struct opening {
     const char *const *folders;
     struct arena arena;             /* of the folders' names */
     const struct sink_config *sink; /* the one being opened */
+    size_t problems;                /* of its options */
 };
 
 /* ---- places ---- */
@@ -78,6 +79,7 @@ static void on_option_problem(void *arg, const struct option_problem *problem)
         place = diag_name_of(at);
     else if (at && at->raw.ptr)
         place = diag_value_of(at);
+    opening->problems++;
     struct diag *diag = diag_error(opening->diags, problem->code, place, "%s", problem->msg);
     if (problem->help[0])
         diag_help(opening->diags, diag, "%s", problem->help);
@@ -94,6 +96,7 @@ static void check_secrets(struct opening *opening, const struct plugin *plugin)
             continue;
         struct diag *diag = diag_error(opening->diags, "W0108", diag_name_of(value),
                                        "the secret \"%s\" stands in the file", option->name);
+        diag_hide_line(diag);
         diag_help(opening->diags, diag, "write \"${file:PATH}\" or \"${NAME}\".");
     }
 }
@@ -101,11 +104,11 @@ static void check_secrets(struct opening *opening, const struct plugin *plugin)
 static int open_instance(struct opening *opening, struct built_sink *built)
 {
     struct err err = {0};
-    size_t before = opening->diags->errors;
+    opening->problems = 0;
     check_secrets(opening, built->plugin);
     int rc = instance_new(built->plugin, opening->sink->name, opening->sink->options,
                           opening->services, on_option_problem, opening, &built->instance, &err);
-    if (rc < 0 && rc != -ENOMEM && opening->diags->errors == before)
+    if (rc < 0 && rc != -ENOMEM && opening->problems == 0)
         report(opening->diags, "W0204", place_of(opening->sink, NULL, "plugin"), err.msg);
     return rc;
 }

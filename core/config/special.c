@@ -233,45 +233,13 @@ void special_ttl(struct apply *apply, const struct json_value *value, const char
     sink->ttl = choice == 1 ? 1 : choice == 2 ? -1 : 0;
 }
 
-/* A pattern given as JSON text was compiled from its unescaped form: finds the byte in the file
- * that a byte of that form came from. */
-static weir_str in_written(const struct json_value *value, weir_str at)
+/* Notes stand in the file, also those about a pattern that is JSON text: there at the whole text.
+ */
+static weir_str note_place(const struct json_value *filter, weir_str at)
 {
-    weir_str raw = value->raw;
-    size_t target = (size_t)(at.ptr - value->text.ptr);
-    if (!value->escaped || raw.len < 2)
-        return value->raw;
-    char scratch[8];
-    size_t i = 1, made = 0, start = 0;
-    while (i + 1 < raw.len && made < target + at.len) {
-        size_t step = 1, produced = 1;
-        if (raw.ptr[i] == '\\') {
-            step = raw.ptr[i + 1] == 'u' ? 6 : 2;
-            if (step == 6 && i + 12 < raw.len && raw.ptr[i + 6] == '\\' &&
-                (raw.ptr[i + 2] | 32) == 'd' && strchr("89abAB", raw.ptr[i + 3]))
-                step = 12; /* a surrogate pair */
-            produced = json_unescape((weir_str){raw.ptr + i, step}, scratch);
-        }
-        if (made <= target)
-            start = i;
-        made += produced;
-        i += step;
-    }
-    return start ? (weir_str){raw.ptr + start, i - start} : value->raw;
-}
-
-/* Where a note of the filter compiler stands in the file. */
-static weir_str note_place(struct json_value *filter, weir_str at)
-{
-    struct tree_walk walk;
-    const char *from = filter->raw.ptr, *to = from + filter->raw.len;
-    if (at.ptr && at.ptr >= from && at.ptr < to)
-        return at;
-    for (struct json_value *v = tree_first(&walk, filter); v; v = tree_next(&walk, false))
-        if (v->kind == JSON_STRING && at.ptr && at.ptr >= v->text.ptr &&
-            at.ptr < v->text.ptr + v->text.len)
-            return in_written(v, at);
-    return diag_value_of(filter);
+    const char *from = filter->raw.ptr;
+    bool inside = at.ptr && at.ptr >= from && at.ptr < from + filter->raw.len;
+    return inside ? at : diag_value_of(filter);
 }
 
 void special_filter(struct apply *apply, const struct json_value *value, const char *where,
@@ -279,7 +247,6 @@ void special_filter(struct apply *apply, const struct json_value *value, const c
 {
     struct sink_config *sink = base;
     struct filter_note notes[FILTER_NOTES_MAX];
-    struct json_value filter = *value;
     size_t count = 0;
     (void)where;
     if (value->kind == JSON_STRING) {
@@ -290,11 +257,10 @@ void special_filter(struct apply *apply, const struct json_value *value, const c
     int rc = filter_new(value, &sink->filter, notes, FILTER_NOTES_MAX, &count);
     if (rc == -ENOMEM)
         apply->no_memory = true;
-    filter.next = NULL;
     for (size_t i = 0; i < count && i < FILTER_NOTES_MAX; i++) {
         struct diag *diag =
             diag_add(apply->diags, !notes[i].fatal, notes[i].fatal ? "W0311" : "W0312",
-                     note_place(&filter, notes[i].at), "%s", notes[i].msg);
+                     note_place(value, notes[i].at), "%s", notes[i].msg);
         if (notes[i].help[0])
             diag_help(apply->diags, diag, "%s", notes[i].help);
     }
