@@ -12,11 +12,15 @@ enum {
     SHOWN_BYTES = 40 /* of a token, in a message */
 };
 
+struct slot {
+    struct json_value *entry; /* NULL: free */
+};
+
 /* An object or array that is not closed yet. */
 struct frame {
     struct json_value *container, *last;
-    struct json_value **names; /* open addressing, when there are more than NAMES_SCANNED */
-    size_t name_slots;         /* a power of two, more than twice the names */
+    struct slot *names; /* open addressing, when there are more than NAMES_SCANNED */
+    size_t name_slots;  /* a power of two, more than twice the names */
 };
 
 struct parser {
@@ -269,36 +273,35 @@ static struct json_value *new_entry(struct parser *parser, struct frame *frame)
 
 /* The slot where `name` is or would be. Seeded with an address, so that prepared names do not pile
  * up in one place. */
-static struct json_value **name_slot(const struct frame *frame, weir_str name)
+static struct slot *name_slot(const struct frame *frame, weir_str name)
 {
     uint64_t hash = hash_bytes(HASH_SEED ^ (uintptr_t)frame->container, name.ptr, name.len);
     hash ^= hash >> 29;
     hash *= 0xbf58476d1ce4e5b9ull;
     size_t slot = (size_t)(hash >> 32) & (frame->name_slots - 1);
-    while (frame->names[slot] && !str_eq(frame->names[slot]->name, name))
+    while (frame->names[slot].entry && !str_eq(frame->names[slot].entry->name, name))
         slot = (slot + 1) & (frame->name_slots - 1);
     return &frame->names[slot];
 }
 
 static bool grow_names(struct parser *parser, struct frame *frame)
 {
-    size_t slots = frame->name_slots ? frame->name_slots * 2 : NAMES_SCANNED * 4;
-    struct json_value **names =
-        arena_alloc(parser->arena, slots * sizeof *names, alignof(struct json_value *));
+    size_t slots = frame->name_slots ? frame->name_slots * 2 : (size_t)NAMES_SCANNED * 4;
+    struct slot *names = arena_alloc(parser->arena, slots * sizeof *names, alignof(struct slot));
     if (!names)
         return fail_at(parser, parser->at, 1, "out of memory");
     memset(names, 0, slots * sizeof *names);
     frame->names = names;
     frame->name_slots = slots;
     for (struct json_value *entry = frame->container->first; entry; entry = entry->next)
-        *name_slot(frame, entry->name) = entry;
+        name_slot(frame, entry->name)->entry = entry;
     return true;
 }
 
 static struct json_value *find_name(const struct frame *frame, weir_str name)
 {
     if (frame->names)
-        return *name_slot(frame, name);
+        return name_slot(frame, name)->entry;
     struct json_value *entry = frame->container->first;
     while (entry && !str_eq(entry->name, name))
         entry = entry->next;
@@ -326,7 +329,7 @@ static struct json_value *named_entry(struct parser *parser, struct frame *frame
         entry->name = name;
         entry->name_at = parser->token;
         if (frame->names)
-            *name_slot(frame, name) = entry;
+            name_slot(frame, name)->entry = entry;
     }
     return entry;
 }
