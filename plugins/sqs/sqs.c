@@ -119,6 +119,14 @@ static int32_t sqs_open(const weir_host *host, weir_instance *instance, void **s
         free(sqs);
         return rc;
     }
+    if (sqs->form == BODY_AWS) { /* the host need not take the images apart */
+        const weir_subscription records_only = {.struct_size = sizeof records_only};
+        rc = host->subscribe(instance, &records_only);
+        if (rc < 0) {
+            free(sqs);
+            return rc;
+        }
+    }
     sqs->aws = host->extension(instance, WEIR_EXT_AWS);
     sqs->json = host->extension(instance, WEIR_EXT_JSON);
     declare(sqs, &url);

@@ -257,6 +257,14 @@ static int32_t stdout_open(const weir_host *host, weir_instance *instance, void 
         .colour = colour == ALWAYS || (colour == AUTO && terminal_takes_colour()),
     };
     host->declare(instance, WEIR_D_TARGET, WEIR_STR("standard output"));
+    if (format == FORMAT_JSON) { /* the host need not take the images apart */
+        const weir_subscription records_only = {.struct_size = sizeof records_only};
+        int rc = host->subscribe(instance, &records_only);
+        if (rc < 0) {
+            free(sink);
+            return rc;
+        }
+    }
     *self = sink;
     return 0;
 }

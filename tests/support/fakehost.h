@@ -64,6 +64,14 @@ struct fake {
     uint64_t next_token;
 };
 
+extern const weir_work fake_work_table;
+extern const weir_aws fake_aws_table;
+
+static inline struct fake *fake_of(weir_instance *instance)
+{
+    return (struct fake *)(void *)instance;
+}
+
 /* Loads DIR/NAME.so (TEST_BUILD "/plugins"). Fails the test when that doesn't work. */
 const weir_plugin *fake_load(const char *name);
 
