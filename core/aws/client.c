@@ -16,6 +16,8 @@
 
 enum {
     HEADERS_MAX = 8,
+    ARENA_BYTES = 16 * 1024,
+    AUTHORIZATION_BYTES = 8 * 1024,
     ENDPOINTS_MAX = 64,
     TIMEOUT_MS = 10000,
     CONNECT_MS = 3000,
@@ -150,7 +152,7 @@ int aws_client_new(const struct world *world, const struct aws_config *config,
     client->world = world;
     client->config = *config;
     client->quota.tokens = RETRY_TOKENS;
-    arena_init(&client->arena, 16 * 1024);
+    arena_init(&client->arena, ARENA_BYTES);
     crc32_init(&client->crc);
     int rc = resolve(client, err);
     if (rc == 0)
@@ -503,7 +505,7 @@ static struct aws_call_state *take_state(struct aws_client *client)
         state = mem_zalloc(1, sizeof *state);
         if (!state)
             return NULL;
-        buf_init(&state->authorization, 8 * 1024);
+        buf_init(&state->authorization, AUTHORIZATION_BYTES);
     }
     state->client = client;
     state->post.run = finish_post;

@@ -43,7 +43,9 @@ static int split_url(weir_str url, struct url_parts *out, struct err *err)
 static int split_authority(struct url_parts *parts, struct err *err)
 {
     weir_str all = parts->authority;
-    bool bracket = all.len && all.ptr[0] == '[';
+    if (all.len == 0)
+        return err_set(err, -EINVAL, "endpoint names no host");
+    bool bracket = all.ptr[0] == '[';
     const char *close = bracket ? memchr(all.ptr, ']', all.len) : NULL;
     const char *from = close ? close : all.ptr;
     const char *colon = memchr(from, ':', (size_t)(all.ptr + all.len - from));
@@ -93,7 +95,7 @@ static enum host_kind kind_of_host(weir_str host)
     char text[256];
     struct addrinfo hints = {.ai_flags = AI_NUMERICHOST, .ai_socktype = SOCK_STREAM}, *info;
     enum host_kind kind = HOST_NAME;
-    if (host.len >= sizeof text)
+    if (host.len == 0 || host.len >= sizeof text)
         return HOST_NAME;
     memcpy(text, host.ptr, host.len);
     text[host.len] = '\0';
@@ -134,7 +136,7 @@ static int check_parts(weir_str url, bool allow_http, struct url_parts *parts, s
 
 int endpoint_check(weir_str url, bool allow_http, struct err *err)
 {
-    struct url_parts parts;
+    struct url_parts parts = {0};
     return check_parts(url, allow_http, &parts, err);
 }
 
@@ -289,7 +291,7 @@ static int set_url(struct endpoint *endpoint, const struct endpoint_settings *se
                    weir_str wanted, struct err *err)
 {
     struct buf url;
-    struct url_parts parts;
+    struct url_parts parts = {0};
     buf_init(&url, 4096);
     weir_str configured = first_of(wanted, configured_url(settings, endpoint->service));
     if (configured.len)

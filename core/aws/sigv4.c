@@ -78,13 +78,11 @@ static int hmac(struct sigv4 *sigv4, const void *key, size_t key_len, weir_str t
 static int derive(struct sigv4 *sigv4, const char *secret, const char *day,
                   const struct sigv4_scope *scope, unsigned char key[HASH_BYTES])
 {
-    unsigned char first[256];
-    size_t len = strlen(secret);
-    if (len + 4 > sizeof first)
+    char first[256];
+    int len = snprintf(first, sizeof first, "AWS4%s", secret);
+    if (len < 0 || (size_t)len >= sizeof first)
         return -E2BIG;
-    memcpy(first, "AWS4", 4);
-    memcpy(first + 4, secret, len);
-    int rc = hmac(sigv4, first, len + 4, (weir_str){day, 8}, key);
+    int rc = hmac(sigv4, first, (size_t)len, (weir_str){day, 8}, key);
     if (rc == 0)
         rc = hmac(sigv4, key, HASH_BYTES, str_of(scope->region), key);
     if (rc == 0)
@@ -146,7 +144,7 @@ int sigv4_sign(struct sigv4 *sigv4, const struct credentials *credentials,
     char time[SIGV4_TIME_BYTES], request_hash[HASH_HEX], signature[HASH_HEX], text[256];
     unsigned char bytes[HASH_BYTES];
     const struct sigv4_key *key;
-    weir_str names;
+    weir_str names = STR_NONE;
     sigv4_time(scope->unix_s, time);
     int rc = find_key(sigv4, credentials, time, scope, &key);
     if (rc == 0)

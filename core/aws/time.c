@@ -21,8 +21,8 @@ static int unix_time(const struct fields *at, int64_t *out)
     if (at->year < 1970 || at->month < 1 || at->month > 12 || at->day < 1 || at->day > 31 ||
         at->hour > 23 || at->minute > 59 || at->second > 60)
         return -EINVAL;
-    *out = days_of(at->year, at->month, at->day) * 86400 + at->hour * 3600 + at->minute * 60 +
-           at->second;
+    int of_day = at->hour * 3600 + at->minute * 60 + at->second;
+    *out = days_of(at->year, at->month, at->day) * 86400 + of_day;
     return 0;
 }
 
@@ -58,7 +58,8 @@ static int parse_offset(weir_str text, int64_t *out_s)
     if ((text.len != 6 && text.len != 5) || (text.ptr[0] != '+' && text.ptr[0] != '-') ||
         !match(text, text.len == 6 ? "?hh:mm" : "?hhmm", &at))
         return -EINVAL;
-    *out_s = (at.hour * 3600 + at.minute * 60) * (text.ptr[0] == '-' ? -1 : 1);
+    int offset_s = at.hour * 3600 + at.minute * 60;
+    *out_s = text.ptr[0] == '-' ? -offset_s : offset_s;
     return 0;
 }
 
@@ -80,12 +81,13 @@ int parse_iso_time(weir_str text, int64_t *out_unix_s)
 
 int parse_http_date(weir_str text, int64_t *out_unix_s)
 {
-    static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+    static const char months[][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                     "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
     struct fields at;
     if (text.len != 29 || !match(text, "???, DD ??? YYYY hh:mm:ss GMT", &at))
         return -EINVAL;
     for (at.month = 1; at.month <= 12; at.month++)
-        if (memcmp(months + 3 * (at.month - 1), text.ptr + 8, 3) == 0)
+        if (memcmp(months[at.month - 1], text.ptr + 8, 3) == 0)
             return unix_time(&at, out_unix_s);
     return -EINVAL;
 }
