@@ -9,32 +9,39 @@ struct filter;
 
 /* One conjunction of conditions. Zeroed: everything matches. */
 struct match_rule {
-    uint32_t events;             /* WEIR_* bits; 0 = every event name, also unknown ones */
-    uint32_t images;             /* WEIR_OLD|WEIR_NEW that the reader needs to look at */
-    const char *const *changed;  /* NULL-terminated paths: at least one differs between the images */
-    const char *const *present;  /* NULL-terminated paths: at least one is in the new or old image */
-    int ttl;                     /* 0 any, 1 only TTL deletes, -1 no TTL deletes */
+    uint32_t events;            /* WEIR_* bits; 0 = every event name, also unknown ones */
+    uint32_t images;            /* WEIR_OLD|WEIR_NEW that the reader needs to look at */
+    const char *const *changed; /* NULL-terminated paths: at least one differs between the images */
+    const char *const *present; /* NULL-terminated paths: at least one is in the new or old image */
+    int ttl;                    /* 0 any, 1 only TTL deletes, -1 no TTL deletes */
     const struct filter *filter; /* over the record's EVENT_JSON; NULL = none */
-    uint32_t optional_images;    /* WEIR_OLD|WEIR_NEW to build where the record has them; not needed */
+    uint32_t optional_images; /* WEIR_OLD|WEIR_NEW to build where the record has them; not needed */
 };
 
-/* A sink wants what ALL its rules want. `rule_count` 0: nothing (a dead-letter sink with only_from). */
+/* A sink wants what ALL its rules want. `rule_count` 0: nothing (a dead-letter sink with
+ * only_from). */
 struct match_sink {
     const struct match_rule *rules;
     size_t rule_count;
 };
 
-/* Compiles; copies paths, borrows filters. Sink i gets bit i. 0, -EINVAL (a bad path; err says which), -ENOMEM. */
-int match_plan_new(const struct match_sink *sinks, size_t sink_count, struct match_plan **out, struct err *err);
+/* Compiles; copies paths, borrows filters. Sink i gets bit i. 0, -EINVAL (a bad path; err says
+ * which), -ENOMEM. */
+int match_plan_new(const struct match_sink *sinks, size_t sink_count, struct match_plan **out,
+                   struct err *err);
 void match_plan_free(struct match_plan *plan);
 
-/* Images to build (WEIR_* bits) for a record of this event, before the images are seen. Keys always. */
+/* Images to build (WEIR_* bits) for a record of this event, before the images are seen. Keys
+ * always. */
 uint32_t match_images(const struct match_plan *plan, int event);
-/* Sets record->matched and record->unmet. `unmet`: the sink's other conditions hold so far, but an image it
- * needs (`changed`, `present`, `images`) is missing from a record whose event has that image on
- * a NEW_AND_OLD_IMAGES stream: never a silent skip. INSERT has no old, REMOVE no new by nature. */
+/* Sets record->matched and record->unmet. `unmet`: the sink's other conditions hold so far, but an
+ * image it needs (`changed`, `present`, `images`) is missing from a record whose event has that
+ * image on a NEW_AND_OLD_IMAGES stream: never a silent skip. INSERT has no old, REMOVE no new by
+ * nature. */
 void match_record(const struct match_plan *plan, struct record *record);
 
-/* Why sink i did or did not match: for `explain` and tests. Writes one line, returns true on a match. */
-bool match_explain(const struct match_plan *plan, size_t sink, const struct record *record, struct buf *out);
+/* Why sink i did or did not match: for `explain` and tests. Writes one line, returns true on a
+ * match. */
+bool match_explain(const struct match_plan *plan, size_t sink, const struct record *record,
+                   struct buf *out);
 #endif

@@ -1,7 +1,7 @@
 #include "util/text.h"
 
-/* Simple case mappings of the Basic Multilingual Plane beyond ASCII (Unicode 14, UnicodeData.txt), as
- * runs: `count` letters from `first`, each `stride` behind the other, all mapped by `delta`. */
+/* Simple case mappings of the Basic Multilingual Plane beyond ASCII (Unicode 14, UnicodeData.txt),
+ * as runs: `count` letters from `first`, each `stride` behind the other, all mapped by `delta`. */
 struct run {
     uint16_t first, count, stride;
     int32_t delta;

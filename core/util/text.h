@@ -4,12 +4,13 @@
 #include "util/buf.h"
 
 enum { SEQUENCE_DIGITS_MAX = 128 };
-bool sequence_valid(weir_str digits);         /* 1..128 decimal digits */
-int sequence_cmp(weir_str a, weir_str b);     /* as numbers, leading zeros ignored: <0, 0, >0 */
+bool sequence_valid(weir_str digits);           /* 1..128 decimal digits */
+int sequence_cmp(weir_str a, weir_str b);       /* as numbers, leading zeros ignored: <0, 0, >0 */
 weir_str sequence_significant(weir_str digits); /* without leading zeros; "0" for zero */
 
 bool utf8_valid(const char *bytes, size_t len); /* no overlongs, no surrogates, up to U+10FFFF */
-/* The first character of the bytes into *code; the bytes it takes, 0 when they do not begin with one. */
+/* The first character of the bytes into *code; the bytes it takes, 0 when they do not begin with
+ * one. */
 size_t utf8_decode(const char *bytes, size_t len, uint32_t *code);
 size_t utf8_encode(uint32_t code, char out[4]); /* up to U+1FFFFF; returns the bytes written */
 
@@ -22,8 +23,8 @@ uint32_t case_upper(uint32_t code);
 long base64_decode(weir_str text, char *out);
 int buf_put_base64(struct buf *buf, weir_str bytes);
 
-/* The content of a JSON string (between the quotes, still escaped, already validated) unescaped into
- * out, which needs at most raw.len bytes; returns the length. U+0000 becomes a zero byte. */
+/* The content of a JSON string (between the quotes, still escaped, already validated) unescaped
+ * into out, which needs at most raw.len bytes; returns the length. U+0000 becomes a zero byte. */
 size_t json_unescape(weir_str raw, char *out);
 
 /* Appends a JSON string with quotes, of printable ASCII only: everything else as \uXXXX (surrogate
@@ -33,8 +34,8 @@ int buf_put_json_string(struct buf *buf, weir_str text);
 /* The same re-escaping over valid JSON text as a whole: strings rewritten to ASCII, white space
  * between tokens dropped, everything else kept. One value becomes one ASCII line. */
 int buf_put_json_ascii(struct buf *buf, weir_str json);
-/* Printable ASCII as it is, everything else as \xNN, \n, \t, \\; for terminals and logs. At most max_bytes
- * of the text, then "...". */
+/* Printable ASCII as it is, everything else as \xNN, \n, \t, \\; for terminals and logs. At most
+ * max_bytes of the text, then "...". */
 int buf_put_visible(struct buf *buf, weir_str text, size_t max_bytes);
 
 /* "2026-11-22T22:21:14.031Z" with `fraction_digits` 0, 3 or 6. UTC, any year 0..9999 (clamped). */
@@ -44,8 +45,8 @@ int buf_put_iso_time(struct buf *buf, int64_t unix_us, int fraction_digits);
 uint64_t hash_bytes(uint64_t seed, const void *bytes, size_t len);
 #define HASH_SEED 0xcbf29ce484222325ull
 
-/* Optimal string alignment distance, at most `limit` + 1; for "did you mean". Different words of which
- * one is longer than EDIT_WORD_BYTES count as too far apart. */
+/* Optimal string alignment distance, at most `limit` + 1; for "did you mean". Different words of
+ * which one is longer than EDIT_WORD_BYTES count as too far apart. */
 enum { EDIT_WORD_BYTES = 128 };
 size_t edit_distance(weir_str a, weir_str b, size_t limit);
 /* The nearest of `names` (NULL-terminated) within max(1, len/3), or NULL. */

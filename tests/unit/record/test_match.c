@@ -322,6 +322,14 @@ static void images_to_build_follow_from_what_is_read(void)
     CHECK_INT(match_images(plan, WEIR_REMOVE), WEIR_KEYS);
     CHECK_INT(match_images(plan, 0), WEIR_KEYS);
     match_plan_free(plan);
+    struct match_rule glances = {.optional_images = OLD_NEW};
+    struct match_sink glancing = {&glances, 1};
+    plan = new_plan(&glancing, 1);
+    CHECK_INT(match_images(plan, WEIR_MODIFY), WEIR_KEYS | OLD_NEW);
+    match_plan_free(plan);
+    struct batch *batch = decode("MODIFY", NULL, NULL, NULL);
+    CHECK_INT(judge(&glances, batch), MATCH); /* built where there, not missed where not */
+    batch_unref(batch);
     plan = new_plan(sinks, 4);
     CHECK_INT(match_images(plan, WEIR_REMOVE), WEIR_KEYS | OLD_NEW);
     CHECK_INT(match_images(plan, 0), WEIR_KEYS | OLD_NEW);
