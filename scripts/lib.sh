@@ -11,7 +11,7 @@ needs_build='cc=gcc pc:libc=libc6-dev cmake=cmake ninja=ninja-build pkg-config=p
     pc:libcrypto=libssl-dev pc:sqlite3=libsqlite3-dev python3=python3'
 needs_test='pc:cunit=libcunit1-dev c++=g++ clang=clang clang-format=clang-format
     clang-tidy=clang-tidy llvm-symbolizer=llvm valgrind=valgrind java=openjdk-17-jre-headless
-    mvn=maven pip=python3-pip git=git readelf=binutils curl=curl setsid=util-linux'
+    mvn=maven cargo=cargo pip=python3-pip git=git readelf=binutils curl=curl setsid=util-linux'
 
 have() {
     case $1 in
@@ -56,7 +56,7 @@ build() {
     (
         cd "$root"
         if ! { cmake --preset "$preset" "$@" && cmake --build --preset "$preset"; } >"$log" 2>&1; then
-            tail -n 60 "$log" >&2
+            grep -v '^\[[0-9]' "$log" | tail -n 40 >&2
             exit 1
         fi
     ) || die "the build failed (preset $preset); the whole output: $log"

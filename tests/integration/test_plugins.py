@@ -47,7 +47,8 @@ def F26_F63_a_crash_acknowledges_nothing_and_is_named():
             answer = it.api.start_invoke(json.dumps(events.batch(batch)).encode())
             equal(it.wait_exit(), -number, f"{how}: ended by the signal itself")
             equal(answer.reports, [], "reports")
-            holds("crash" in it.output() or '"x"' in it.output(), f"names the sink: {it.output()}")
+            holds("sink x" in it.output() and events.sequence(4) in it.output(),
+                  f"names the sink and the record: {it.output()}")
 
 
 @test
