@@ -1,18 +1,16 @@
 #!/usr/bin/env python3
 """AWS's published signing test suite against core/aws/sigv4.c.
 
-The suite comes with the crate aws-sigv4 (Apache-2.0), pinned by version; cargo checks its hash against
-the registry and keeps it in its own cache. Usage: sigv4_suite.py DRIVER
+The suite comes with the crate aws-sigv4 (Apache-2.0), pinned by version. Usage: sigv4_suite.py DRIVER
 """
 import calendar
 import json
-import os
-import pathlib
 import subprocess
 import sys
-import tempfile
 import time
 import urllib.parse
+
+import crates
 
 CRATE, VERSION = "aws-sigv4", "1.6.4"
 
@@ -23,23 +21,6 @@ DEFAULT_CONTEXT = {
     "expiration_in_seconds": 3600, "normalize": True, "region": "us-east-1", "service": "service",
     "sign_body": False, "timestamp": "2015-08-30T12:36:00Z",
 }
-
-
-def fetch():
-    """The folder of the suite, in cargo's cache."""
-    with tempfile.TemporaryDirectory() as folder:
-        root = pathlib.Path(folder)
-        (root / "lib.rs").write_text("")
-        (root / "Cargo.toml").write_text(
-            f'[package]\nname = "suite"\nversion = "0.0.0"\nedition = "2021"\n[lib]\npath = "lib.rs"\n'
-            f'[dependencies]\n{CRATE} = {{ version = "={VERSION}", default-features = false }}\n')
-        subprocess.run(["cargo", "fetch", "--quiet"], cwd=root, check=True)
-        out = subprocess.run(["cargo", "metadata", "--format-version", "1", "--offline"], cwd=root,
-                             check=True, stdout=subprocess.PIPE).stdout
-    for package in json.loads(out)["packages"]:
-        if package["name"] == CRATE:
-            return pathlib.Path(package["manifest_path"]).parent / "aws-signing-test-suite" / "v4"
-    raise SystemExit(f"{CRATE} is not among the fetched packages")
 
 
 def parse(text):
@@ -126,7 +107,7 @@ class Case:
 def main():
     driver = sys.argv[1]
     problems, cases = [], 0
-    for folder in sorted(fetch().iterdir()):
+    for folder in sorted((crates.fetch(CRATE, VERSION) / "aws-signing-test-suite/v4").iterdir()):
         case = Case(driver, folder)
         problems += case.by_header()
         cases += 1

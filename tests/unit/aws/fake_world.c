@@ -124,7 +124,7 @@ static void abort_call(void *ctx, struct http_call *call)
             timers_arm(&fake->timers, &fake->answers[i], fake->now_ms);
             return;
         }
-    CHECK_FATAL(!"abort of a call that is not open");
+    CHECK_FATAL(false); /* an abort of a call that is not open */
 }
 
 static void forget(void *ctx)
