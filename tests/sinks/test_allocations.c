@@ -6,6 +6,7 @@
 #include "util/alloc.h"
 
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -14,24 +15,31 @@ void *__libc_malloc(size_t bytes);
 void *__libc_calloc(size_t count, size_t bytes);
 void *__libc_realloc(void *old, size_t bytes);
 
-static uint64_t calls;
+static uint64_t calls, host_calls_seen,
+    fail_in; /* fail_in: the plugin's n-th call from now; 0: none */
+
+/* Counts, and says whether this one is to fail. util/alloc counts its own before they come here. */
+static bool fails(void)
+{
+    bool host = mem_calls() != host_calls_seen;
+    host_calls_seen = mem_calls();
+    calls++;
+    return !host && fail_in > 0 && --fail_in == 0;
+}
 
 __attribute__((visibility("default"))) void *malloc(size_t bytes)
 {
-    calls++;
-    return __libc_malloc(bytes);
+    return fails() ? NULL : __libc_malloc(bytes);
 }
 
 __attribute__((visibility("default"))) void *calloc(size_t count, size_t bytes)
 {
-    calls++;
-    return __libc_calloc(count, bytes);
+    return fails() ? NULL : __libc_calloc(count, bytes);
 }
 
 __attribute__((visibility("default"))) void *realloc(void *old, size_t bytes)
 {
-    calls++;
-    return __libc_realloc(old, bytes);
+    return fails() ? NULL : __libc_realloc(old, bytes);
 }
 
 static uint64_t plugin_calls(void)
@@ -132,6 +140,51 @@ static void stdout_allocates_nothing_per_record(void)
     }
 }
 
+/* Whichever allocation fails: every record gets an outcome, and the instance goes on or says
+ * -ENOMEM. Returns false when the n-th was never made. */
+static bool survives(const char *name, const char *options, const char *body, uint64_t n)
+{
+    static struct fake fake;
+    const weir_plugin *plugin = fake_load(name);
+    char *json = records();
+    fail_in = n;
+    int rc = fake_open(&fake, plugin, options);
+    if (rc == 0) {
+        for (int i = 0; i < 2; i++) {
+            struct fake_delivery *delivery = fake_deliver(&fake, json);
+            answer_all(&fake, body);
+            size_t told = 0;
+            for (size_t k = 0; k < fake_count(delivery); k++)
+                told += fake_outcome(delivery, k) != 0;
+            CHECK_INT(told, RECORDS);
+        }
+    } else {
+        CHECK_INT(rc, -12); /* ENOMEM */
+    }
+    bool made = fail_in == 0;
+    fail_in = 0;
+    fake_close(&fake);
+    mem_free(json);
+    return made;
+}
+
+static void F72_any_allocation_may_fail(void)
+{
+    static const struct {
+        const char *name, *options, *body;
+    } rows[] = {{"pricehistory", "{}", "{\"UnprocessedItems\":{}}"},
+                {"pricehistory", "{\"batch\":1}", "{}"},
+                {"pricehistory", "{\"timestamp\":\"seconds\"}", "{}"},
+                {"sqs", "{\"queue_url\":\"http://h/0/q\"}", "{}"},
+                {"sqs", "{\"queue_url\":\"http://h/0/q.fifo\",\"body\":\"plain\"}", "{}"}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        uint64_t n = 1;
+        while (survives(rows[i].name, rows[i].options, rows[i].body, n))
+            n++;
+        CHECK(n > 5);
+    }
+}
+
 int main(int argc, char **argv)
 {
     static const struct unit_test tests[] = {
@@ -139,6 +192,7 @@ int main(int argc, char **argv)
         {"pricehistory_allocates_nothing_per_record", pricehistory_allocates_nothing_per_record},
         {"sqs_allocates_nothing_per_record", sqs_allocates_nothing_per_record},
         {"stdout_allocates_nothing_per_record", stdout_allocates_nothing_per_record},
+        {"F72_any_allocation_may_fail", F72_any_allocation_may_fail},
         {NULL, NULL},
     };
     return unit_main(argc, argv, "sinks_allocations", tests);

@@ -123,15 +123,15 @@ static void F32_unprocessed_items_are_retried_by_key(void)
 /* What can't be understood acknowledges nothing. */
 static void F49_an_odd_answer_acknowledges_nothing(void)
 {
-    static const char *const answers[] = {
-        "",
-        "[]",
-        "{\"UnprocessedItems\":[]}",
-        "{\"UnprocessedItems\":{\"PriceHistory\":{}}}",
-        "{\"Unproc",
-        "{\"UnprocessedItems\":{\"PriceHistory\":[{\"PutRequest\":{\"Item\":{\"product_id\":{\"S\":"
-        "\"other\"},\"timestamp\":{\"N\":\"1\"}}}}]}}",
-        "{\"UnprocessedItems\":{\"PriceHistory\":[7]}}"};
+    static const char *const answers[] = {"",
+                                          "[]",
+                                          "{\"UnprocessedItems\":[]}",
+                                          "{\"UnprocessedItems\":{\"PriceHistory\":{}}}",
+                                          "{\"Unproc",
+                                          ("{\"UnprocessedItems\":{\"PriceHistory\":[{"
+                                           "\"PutRequest\":{\"Item\":{\"product_id\":{\"S\":"
+                                           "\"other\"},\"timestamp\":{\"N\":\"1\"}}}}]}}"),
+                                          "{\"UnprocessedItems\":{\"PriceHistory\":[7]}}"};
     open_with("{}");
     for (size_t i = 0; i < sizeof answers / sizeof answers[0]; i++) {
         struct fake_delivery *delivery =
