@@ -1,0 +1,267 @@
+#include "cli/pipeline.h"
+
+#include "state/dead_sqlite.h"
+#include "util/alloc.h"
+
+#include <errno.h>
+
+enum { LAMBDA_IDLE_MS = 25000, DEFAULT_CONCURRENCY = 4, DEFAULT_BATCH_RECORDS = 100 };
+
+/* ---- logs of the parts below ---- */
+
+static void log_of_plugin(void *ctx, const char *sink, int32_t level, weir_str msg)
+{
+    char component[128];
+    struct pipeline *pipeline = ctx;
+    snprintf(component, sizeof component, "sink.%s", sink);
+    log_text(pipeline->log, level, component, NULL, msg);
+}
+
+static void log_of_router(void *ctx, int level, const char *component, const char *code,
+                          const char *msg)
+{
+    struct pipeline *pipeline = ctx;
+    log_text(pipeline->log, level, component, code, str_of(msg));
+}
+
+static void log_of_aws(void *ctx, int level, const char *msg)
+{
+    struct pipeline *pipeline = ctx;
+    log_text(pipeline->log, level, "aws", NULL, str_of(msg));
+}
+
+/* ---- weir.aws/1 ---- */
+
+static void *attach_aws(void *ctx, weir_instance *instance)
+{
+    struct pipeline *pipeline = ctx;
+    return aws_extension_attach(pipeline->aws, instance);
+}
+
+static void detach_aws(void *ctx, void *attached)
+{
+    (void)ctx;
+    aws_extension_detach(attached);
+}
+
+static int open_aws(struct pipeline *pipeline, char **environ_block, struct err *err)
+{
+    const struct config *config = pipeline->config;
+    struct aws_config aws = {.region = config->aws.region,
+                             .endpoint_url = config->aws.endpoint_url,
+                             .profile = config->aws.profile,
+                             .endpoints = config->aws.endpoints,
+                             .endpoint_count = config->aws.endpoint_count,
+                             .allow_http = config->aws.allow_http,
+                             .lambda = pipeline->lambda,
+                             .environ_block = environ_block,
+                             .log = log_of_aws,
+                             .log_ctx = pipeline};
+    return aws_client_new(&pipeline->world, &aws, &pipeline->aws, err);
+}
+
+/* ---- routes ---- */
+
+static enum route_exhausted exhausted_of(enum exhausted_kind kind, bool lambda)
+{
+    switch (kind) {
+    case EXHAUSTED_SINK:
+        return ROUTE_SINK;
+    case EXHAUSTED_DEAD:
+        return ROUTE_DEAD;
+    case EXHAUSTED_BLOCK:
+        return ROUTE_BLOCK;
+    case EXHAUSTED_DROP:
+        return ROUTE_DROP;
+    case EXHAUSTED_DEFAULT:
+        break;
+    }
+    return lambda ? ROUTE_BLOCK : ROUTE_DEAD;
+}
+
+static size_t sink_named(const struct sink_set *set, const char *name)
+{
+    for (size_t i = 0; name && i < set->count; i++)
+        if (strcmp(set->sinks[i].config->name, name) == 0)
+            return i;
+    return SIZE_MAX; /* router_new refuses it; the config's check has said so before */
+}
+
+static enum route_order order_of(const struct sink_config *config, const weir_plugin *plugin)
+{
+    if (config->order == ORDER_DEFAULT)
+        return plugin->flags & WEIR_P_ORDER_NONE ? ROUTE_NONE : ROUTE_ITEM;
+    return config->order == ORDER_NONE    ? ROUTE_NONE
+           : config->order == ORDER_SHARD ? ROUTE_SHARD
+                                          : ROUTE_ITEM;
+}
+
+static void revoke_aws(void *arg, uint64_t token)
+{
+    const weir_instance *instance = arg;
+    if (instance->aws)
+        aws_extension_revoke(instance->aws, token);
+}
+
+static struct route route_of(const struct pipeline *pipeline, size_t index)
+{
+    const struct built_sink *sink = &pipeline->sinks->sinks[index];
+    const struct sink_config *config = sink->config;
+    const weir_plugin *plugin = &sink->plugin->desc;
+    size_t wish = plugin->batch_records ? plugin->batch_records : DEFAULT_BATCH_RECORDS;
+    return (struct route){
+        .name = config->name,
+        .instance = pipeline->recorders ? &pipeline->recorders[index] : sink->instance,
+        .required = config->required,
+        .order = order_of(config, plugin),
+        .on_exhausted = exhausted_of(config->on_exhausted, pipeline->lambda),
+        .exhausted_sink = sink_named(pipeline->sinks, config->exhausted_sink),
+        .max_attempts = config->max_attempts,
+        .base_ms = config->base_ms,
+        .cap_ms = config->cap_ms,
+        .max_record_age_ms = config->max_record_age_ms,
+        .timeout_ms = config->timeout_ms,
+        .concurrency = config->concurrency ? (size_t)config->concurrency : DEFAULT_CONCURRENCY,
+        .batch_records = config->batch_records ? (size_t)config->batch_records : wish,
+        .queue_records = (size_t)pipeline->config->queued_records,
+        .revoke = revoke_aws,
+        .revoke_arg = sink->instance,
+    };
+}
+
+static int open_router(struct pipeline *pipeline, struct err *err)
+{
+    size_t count = pipeline->sinks->count;
+    struct route *routes = mem_zalloc(count, sizeof *routes);
+    if (!routes)
+        return err_set(err, -ENOMEM, "out of memory");
+    for (size_t i = 0; i < count; i++)
+        routes[i] = route_of(pipeline, i);
+    struct router_config config = {
+        .pipeline = pipeline->config->name,
+        .world = &pipeline->world,
+        .routes = routes,
+        .route_count = count,
+        .on_poison = exhausted_of(pipeline->config->on_poison, pipeline->lambda),
+        .poison_sink = sink_named(pipeline->sinks, pipeline->config->poison_sink),
+        .invocations = pipeline->lambda,
+        .log = log_of_router,
+        .log_ctx = pipeline,
+    };
+    int rc = router_new(&config, &pipeline->board, &pipeline->router, err);
+    mem_free(routes);
+    return rc;
+}
+
+/* ---- --dry-run ---- */
+
+static int32_t record_nothing(void *self, const weir_record *record)
+{
+    (void)self;
+    (void)record;
+    return WEIR_OK;
+}
+
+static struct plugin stand_in = {.desc = {.name = "dry-run", .record = record_nothing}};
+
+static int make_recorders(struct pipeline *pipeline, struct err *err)
+{
+    pipeline->recorders = mem_zalloc(pipeline->sinks->count, sizeof *pipeline->recorders);
+    if (!pipeline->recorders)
+        return err_set(err, -ENOMEM, "out of memory");
+    for (size_t i = 0; i < pipeline->sinks->count; i++)
+        pipeline->recorders[i].plugin = &stand_in;
+    return 0;
+}
+
+/* ---- life ---- */
+
+int pipeline_begin(struct pipeline *pipeline, bool lambda, struct err *err)
+{
+    *pipeline = (struct pipeline){.lambda = lambda};
+    struct loop_config config = {.max_idle_ms = lambda ? LAMBDA_IDLE_MS : 0};
+    int rc = loop_new(&config, &pipeline->loop, err);
+    if (rc < 0)
+        return rc;
+    loop_world(pipeline->loop, &pipeline->world);
+    rc = board_init(&pipeline->board, &pipeline->world.clock);
+    pipeline->board_ready = rc == 0;
+    return rc < 0 ? err_set(err, rc, "out of memory") : 0;
+}
+
+static int open_store(struct pipeline *pipeline, struct err *err)
+{
+#ifdef WEIR_SQLITE
+    const char *path = pipeline->config->state.path;
+    if (pipeline->lambda || !path)
+        return 0;
+    if (dead_store_new(path, &pipeline->world, &pipeline->dead) < 0)
+        return err_set(err, -ENOMEM, "out of memory");
+    dead_store_seam(pipeline->dead, &pipeline->world.store);
+#endif
+    return 0;
+}
+
+int pipeline_open(struct pipeline *pipeline, struct config *config, struct log *log, bool dry_run,
+                  char **environ_block, struct diags *diags, struct err *err)
+{
+    pipeline->config = config;
+    pipeline->log = log;
+    struct instance_services services = {.ctx = pipeline,
+                                         .log = log_of_plugin,
+                                         .world = &pipeline->world,
+                                         .board = &pipeline->board,
+                                         .aws_table = &aws_extension,
+                                         .aws_attach = attach_aws,
+                                         .aws_detach = detach_aws};
+    int rc = open_aws(pipeline, environ_block, err);
+    if (rc == 0)
+        rc = open_store(pipeline, err);
+    if (rc == 0)
+        rc = sink_set_open(config, &services, diags, &pipeline->sinks);
+    if (rc == 0 && dry_run)
+        rc = make_recorders(pipeline, err);
+    return rc == 0 ? open_router(pipeline, err) : rc;
+}
+
+bool pipeline_admit(void *arg, const struct batch *batch, struct err *err)
+{
+    struct pipeline *pipeline = arg;
+    for (size_t i = 0; i < batch->record_count; i++) {
+        weir_str table = batch->records[i]->table;
+        if (table.len == 0 || table.len > sizeof pipeline->admitted ||
+            str_eq(table, pipeline->admitted_table))
+            continue;
+        for (size_t k = 0; k < pipeline->sinks->count; k++) {
+            const struct built_sink *sink = &pipeline->sinks->sinks[k];
+            if (!sink->config->allow_loop && sink_writes_table(sink, table)) {
+                err_set(
+                    err, -EPERM,
+                    "sink %s writes to table %.*s, from which these records come: an endless loop "
+                    "(allow_loop permits it)",
+                    sink->config->name, STR_ARG(table));
+                return false;
+            }
+        }
+        memcpy(pipeline->admitted, table.ptr, table.len);
+        pipeline->admitted_table = (weir_str){pipeline->admitted, table.len};
+    }
+    return true;
+}
+
+int pipeline_close(struct pipeline *pipeline)
+{
+    sink_set_close(pipeline->sinks);
+    router_free(pipeline->router);
+    if (pipeline->board_ready)
+        board_drain(&pipeline->board);
+    aws_client_free(pipeline->aws);
+    int rc = pipeline->loop ? loop_free(pipeline->loop) : 0;
+    if (pipeline->board_ready)
+        board_done(&pipeline->board);
+#ifdef WEIR_SQLITE
+    dead_store_free(pipeline->dead);
+#endif
+    mem_free(pipeline->recorders);
+    return rc;
+}

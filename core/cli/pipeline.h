@@ -1,0 +1,41 @@
+/* The running program: loop, sinks, router and what they log, built from a configuration. */
+#ifndef WEIR_CLI_PIPELINE_H
+#define WEIR_CLI_PIPELINE_H
+#include "aws/aws.h"
+#include "config/sinks.h"
+#include "loop/loop.h"
+#include "observe/log.h"
+#include "router/router.h"
+
+struct dead_store;
+
+struct pipeline {
+    struct config *config;
+    struct log *log;
+    struct loop *loop;
+    struct world world;
+    struct delivery_board board;
+    struct aws_client *aws;
+    struct sink_set *sinks;
+    struct router *router;
+    struct dead_store *dead;
+    bool lambda, board_ready;
+    weir_instance *recorders; /* --dry-run: one stand-in per sink */
+    weir_str admitted_table;  /* the table of the last record that the loop guard let pass */
+    char admitted[256];
+};
+
+/* Loop and world only: enough for a source that reports why nothing else could be built. 0 or
+ * -errno. */
+int pipeline_begin(struct pipeline *pipeline, bool lambda, struct err *err);
+/* The rest. Takes nothing: `config` and `log` stay the caller's. dry_run: records go to stand-ins
+ * that say ok. 0, or -errno with problems in diags or, where they have no place in the file, in
+ * err. */
+int pipeline_open(struct pipeline *pipeline, struct config *config, struct log *log, bool dry_run,
+                  char **environ_block, struct diags *diags, struct err *err);
+/* The loop guard, for sources: false when a sink writes to the table that the records come from. */
+bool pipeline_admit(void *pipeline, const struct batch *batch, struct err *err);
+/* Closes sinks, then everything else; 0, or -EBUSY when a handle of the loop was left open (a bug).
+ */
+int pipeline_close(struct pipeline *pipeline);
+#endif

@@ -1,0 +1,333 @@
+/* weir run: the pipeline over a file, or as the Lambda runtime. */
+#include "cli/crash.h"
+#include "cli/pipeline.h"
+#include "cli/verbs.h"
+#include "source/lambda.h"
+#include "source/replay.h"
+#include "state/dead_sqlite.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+struct run {
+    struct cli *cli;
+    struct pipeline pipeline;
+    struct config *config;
+    struct diags diags;
+    struct err err;
+    struct log *log;
+    struct lambda *lambda;
+    struct replay *replay;
+    struct watchdog *watchdog;
+    struct timer grace;
+    int fd; /* of the file source */
+    int signals;
+    int64_t started_ms;
+    int exit_code;
+};
+
+static int64_t now_ms(const struct run *run)
+{
+    const struct clock *clock = &run->pipeline.world.clock;
+    return clock->now_ms(clock->ctx);
+}
+
+static void log_of_lambda(void *ctx, int level, const char *component, const char *code,
+                          const char *msg)
+{
+    struct run *run = ctx;
+    log_text(run->log, level, component, code, str_of(msg));
+}
+
+/* ---- what could not be started ---- */
+
+/* Every problem with the configuration, as one text. */
+static void problem_text(struct run *run, struct buf *out)
+{
+    if (run->diags.errors > 0)
+        diags_print(&run->diags, "nothing was started", out);
+    else
+        buf_puts(out, run->err.msg[0] ? run->err.msg : "out of memory");
+}
+
+static int show_problem(struct run *run)
+{
+    struct buf text;
+    buf_init(&text, 1 << 20);
+    if (run->diags.errors == 0)
+        buf_puts(&text, "weir: ");
+    problem_text(run, &text);
+    if (text.len && text.ptr[text.len - 1] != '\n')
+        buf_putc(&text, '\n');
+    cli_write(run->cli->err, &text);
+    buf_done(&text);
+    return EXIT_CONFIG;
+}
+
+static void on_lambda_finished(void *arg, int exit_code)
+{
+    struct run *run = arg;
+    run->exit_code = exit_code;
+    loop_stop(run->pipeline.loop);
+}
+
+static void on_began(void *ctx, const struct lambda_invocation *invocation)
+{
+    struct run *run = ctx;
+    log_set_context(run->log, "function_request_id", invocation->request_id);
+    log_set_context(run->log, "function_arn", invocation->function_arn);
+    log_set_context(run->log, "xray_trace_id", invocation->trace_id);
+    log_set_context(run->log, "cold_start",
+                    lambda_invocation_count(run->lambda) == 1 ? STR("true") : STR("false"));
+    aws_client_set_trace(run->pipeline.aws, invocation->trace_id);
+}
+
+static int lambda_of(struct run *run)
+{
+    struct lambda_config config = {
+        .world = &run->pipeline.world,
+        .api = env_get(run->cli->environ_block, "AWS_LAMBDA_RUNTIME_API"),
+        .router = run->pipeline.router,
+        .plan = run->pipeline.sinks ? run->pipeline.sinks->plan : NULL,
+        .report_batch_item_failures = run->config && run->config->lambda.report_batch_item_failures,
+        .deadline_margin_ms = run->config ? run->config->lambda.deadline_margin_ms : 0,
+        .admit = pipeline_admit,
+        .admit_ctx = &run->pipeline,
+        .began = on_began,
+        .began_ctx = run,
+        .log = log_of_lambda,
+        .log_ctx = run,
+        .finished = on_lambda_finished,
+        .arg = run,
+    };
+    return lambda_new(&config, &run->lambda, &run->err);
+}
+
+/* Lambda shows what is posted here to whoever invokes; the log gets the same line. */
+static int init_error(struct run *run, const char *type)
+{
+    struct buf text;
+    buf_init(&text, 32 << 10);
+    problem_text(run, &text);
+    log_text(run->log, WEIR_LOG_ERROR, "lambda", "W0600", buf_str(&text));
+    run->exit_code = 1;
+    if (run->lambda || lambda_of(run) == 0) {
+        lambda_init_error(run->lambda, type, buf_str(&text));
+        loop_run(run->pipeline.loop);
+    }
+    buf_done(&text);
+    return 1;
+}
+
+static int refuse(struct run *run, const char *lambda_type)
+{
+    return run->cli->lambda ? init_error(run, lambda_type) : show_problem(run);
+}
+
+/* ---- Lambda ---- */
+
+static int run_lambda(struct run *run)
+{
+    if (lambda_of(run) < 0)
+        return init_error(run, "Weir.OutOfMemory");
+    lambda_start(run->lambda);
+    loop_run(run->pipeline.loop);
+    return run->exit_code;
+}
+
+/* ---- file ---- */
+
+static long read_file(void *ctx, char *into, size_t len)
+{
+    const struct run *run = ctx;
+    for (;;) {
+        ssize_t got = read(run->fd, into, len);
+        if (got >= 0 || errno != EINTR)
+            return got >= 0 ? (long)got : -errno;
+    }
+}
+
+static void on_replayed(void *arg)
+{
+    struct run *run = arg;
+    router_stop(run->pipeline.router);
+    loop_stop(run->pipeline.loop);
+}
+
+static void on_grace(struct timer *timer)
+{
+    struct run *run = (struct run *)((char *)timer - offsetof(struct run, grace));
+    log_line(run->log, WEIR_LOG_WARN, "run", "W0701",
+             "shutdown.grace is over; what is under way is cancelled");
+    run->exit_code = EXIT_TEMPFAIL;
+    router_stop(run->pipeline.router);
+}
+
+static void on_signal(void *arg, int signum)
+{
+    struct run *run = arg;
+    const struct clock *clock = &run->pipeline.world.clock;
+    if (run->signals++)
+        _exit(128 + signum);
+    log_line(run->log, WEIR_LOG_INFO, "run", NULL,
+             "stopping: reading no more, finishing what is under way; again to exit at once");
+    run->grace.fire = on_grace;
+    clock->arm(clock->ctx, &run->grace, run->config->shutdown_grace_ms);
+    replay_stop(run->replay);
+}
+
+static void print_sink(struct run *run, struct buf *out, size_t index)
+{
+    struct sink_counts counts = router_counts(run->pipeline.router, index);
+    buf_printf(out, "  %-12s %s %" PRIu64 ", filtered %" PRIu64 ", dead %" PRIu64,
+               router_sink_name(run->pipeline.router, index),
+               run->cli->dry_run ? "would deliver" : "delivered", counts.delivered, counts.filtered,
+               counts.dead);
+    const struct {
+        const char *name;
+        uint64_t count;
+    } rare[] = {{"skipped", counts.skipped},
+                {"duplicate", counts.duplicate},
+                {"dropped", counts.dropped},
+                {"not delivered", counts.returned},
+                {"retries", counts.retries}};
+    for (size_t i = 0; i < sizeof rare / sizeof *rare; i++)
+        if (rare[i].count)
+            buf_printf(out, ", %s %" PRIu64, rare[i].name, rare[i].count);
+    buf_putc(out, '\n');
+}
+
+static void print_summary(struct run *run)
+{
+    struct buf out;
+    const struct replay_result *result = replay_result(run->replay);
+    const struct router *router = run->pipeline.router;
+    double seconds = (double)(now_ms(run) - run->started_ms) / 1000;
+    buf_init(&out, 1 << 20);
+    buf_printf(&out, "%" PRIu64 " records in, %" PRIu64 " bytes, %.2f s\n", result->records,
+               result->bytes, seconds);
+    for (size_t i = 0; i < router_sink_count(router); i++)
+        print_sink(run, &out, i);
+    if (router_poison_count(router))
+        buf_printf(&out, "  %" PRIu64 " records could not be decoded\n",
+                   router_poison_count(router));
+#ifdef WEIR_SQLITE
+    if (run->pipeline.dead && dead_store_count(run->pipeline.dead))
+        buf_printf(&out, "  dead letters: %s\n", dead_store_path(run->pipeline.dead));
+#endif
+    if (result->reason[0])
+        buf_printf(&out, "not complete: %s\n", result->reason);
+    cli_write(run->cli->err, &out);
+    buf_done(&out);
+}
+
+static int open_input(struct run *run)
+{
+    const char *path = run->config->file_path;
+    run->fd = path && strcmp(path, "-") != 0 ? open(path, O_RDONLY | O_CLOEXEC) : STDIN_FILENO;
+    if (run->fd >= 0)
+        return 0;
+    return cli_fail(run->cli, EXIT_NO, "name a file with --from FILE, or - for standard input",
+                    "can't open %s: %s", path, strerror(errno));
+}
+
+static int run_file(struct run *run)
+{
+    struct replay_config config = {
+        .world = &run->pipeline.world,
+        .router = run->pipeline.router,
+        .plan = run->pipeline.sinks->plan,
+        .read = read_file,
+        .read_ctx = run,
+        .in_flight_bytes = (size_t)run->config->in_flight_bytes,
+        .queued_records = (size_t)run->config->queued_records,
+        .admit = pipeline_admit,
+        .admit_ctx = &run->pipeline,
+        .finished = on_replayed,
+        .arg = run,
+    };
+    int rc = open_input(run);
+    if (rc != 0)
+        return rc;
+    run->started_ms = now_ms(run);
+    if (replay_new(&config, &run->replay) < 0)
+        return cli_fail(run->cli, EXIT_SOFTWARE, NULL, "out of memory");
+    loop_on_signal(run->pipeline.loop, SIGINT, on_signal, run);
+    loop_on_signal(run->pipeline.loop, SIGTERM, on_signal, run);
+    loop_run(run->pipeline.loop);
+    const struct replay_result *result = replay_result(run->replay);
+    if (!run->cli->quiet)
+        print_summary(run);
+    if (run->exit_code != 0)
+        return run->exit_code;
+    bool stopped_clean = run->signals && result->reason[0] == '\0';
+    return result->complete || stopped_clean ? EXIT_DONE : EXIT_NO;
+}
+
+/* ---- all ---- */
+
+static int run_source(struct run *run)
+{
+    int log_fd = run->cli->lambda ? STDOUT_FILENO : STDERR_FILENO;
+    crash_watch(run->pipeline.router, log_fd);
+    if (run->cli->lambda)
+        return run_lambda(run);
+    run->watchdog = watchdog_start(run->pipeline.router, log_fd);
+    return run_file(run);
+}
+
+static int start(struct run *run)
+{
+    struct cli *cli = run->cli;
+    struct config_request request;
+    cli_config_request(cli, &request);
+    run->log = cli_log_new(cli, cli_log_level(cli, WEIR_LOG_INFO), NULL, NULL);
+    if (!run->log || pipeline_begin(&run->pipeline, cli->lambda, &run->err) < 0)
+        return cli_fail(cli, EXIT_SOFTWARE, NULL, "%s",
+                        run->err.msg[0] ? run->err.msg : "out of memory");
+    if (config_load(&request, &run->config, &run->diags) < 0 ||
+        (!cli->lambda && config_runnable(run->config, &run->diags) < 0))
+        return refuse(run, "Weir.ConfigInvalid");
+    struct log *log =
+        cli_log_new(cli, cli_log_level(cli, run->config->log.level), run->config->log.format, NULL);
+    if (log) {
+        log_free(run->log);
+        run->log = log;
+    }
+    if (pipeline_open(&run->pipeline, run->config, run->log, cli->dry_run, cli->environ_block,
+                      &run->diags, &run->err) < 0)
+        return refuse(run, "Weir.SinkInvalid");
+    return run_source(run);
+}
+
+/* The loop finishes what closing set off; then everything is freed in the order of use. */
+static int end(struct run *run, int exit_code)
+{
+    const struct clock *clock = &run->pipeline.world.clock;
+    if (run->pipeline.loop)
+        clock->disarm(clock->ctx, &run->grace);
+    watchdog_stop(run->watchdog);
+    crash_forget();
+    if (pipeline_close(&run->pipeline) < 0 && exit_code == 0)
+        exit_code =
+            cli_fail(run->cli, EXIT_SOFTWARE, NULL, "a handle of the event loop was left open");
+    lambda_free(run->lambda);
+    replay_free(run->replay);
+    if (run->fd > STDIN_FILENO)
+        close(run->fd);
+    config_free(run->config);
+    diags_done(&run->diags);
+    log_free(run->log);
+    return exit_code;
+}
+
+int verb_run(struct cli *cli)
+{
+    struct run run = {.cli = cli};
+    diags_init(&run.diags);
+    return end(&run, start(&run));
+}
