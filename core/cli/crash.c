@@ -69,7 +69,8 @@ void crash_watch(const struct router *router, int fd)
     watched_fd = fd;
     stack_t stack = {.ss_sp = alt_stack, .ss_size = sizeof alt_stack};
     sigaltstack(&stack, NULL);
-    struct sigaction action = {.sa_handler = on_fatal, .sa_flags = SA_ONSTACK | SA_RESETHAND};
+    struct sigaction action = {.sa_handler = on_fatal,
+                               .sa_flags = (int)(SA_ONSTACK | SA_RESETHAND)};
     sigemptyset(&action.sa_mask);
     for (size_t i = 0; i < FATAL_COUNT; i++)
         sigaction(fatal[i], &action, NULL);

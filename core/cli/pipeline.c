@@ -5,7 +5,12 @@
 
 #include <errno.h>
 
-enum { LAMBDA_IDLE_MS = 25000, DEFAULT_CONCURRENCY = 4, DEFAULT_BATCH_RECORDS = 100 };
+enum {
+    SETTLE_MS = 5000,
+    LAMBDA_IDLE_MS = 25000,
+    DEFAULT_CONCURRENCY = 4,
+    DEFAULT_BATCH_RECORDS = 100
+};
 
 /* ---- logs of the parts below ---- */
 
@@ -247,6 +252,46 @@ bool pipeline_admit(void *arg, const struct batch *batch, struct err *err)
         pipeline->admitted_table = (weir_str){pipeline->admitted, table.len};
     }
     return true;
+}
+
+static bool all_idle(const struct pipeline *pipeline)
+{
+    for (size_t i = 0; pipeline->sinks && i < pipeline->sinks->count; i++)
+        if (!instance_idle(pipeline->sinks->sinks[i].instance))
+            return false;
+    return true;
+}
+
+/* Looks again every few milliseconds; only at the very end, and only when a plugin's work is left.
+ */
+struct settling {
+    struct timer timer;
+    struct pipeline *pipeline;
+    int64_t until_ms;
+};
+
+static void on_settle(struct timer *timer)
+{
+    struct settling *settling =
+        (struct settling *)((char *)timer - offsetof(struct settling, timer));
+    struct clock *clock = &settling->pipeline->world.clock;
+    if (all_idle(settling->pipeline) || clock->now_ms(clock->ctx) >= settling->until_ms)
+        loop_stop(settling->pipeline->loop);
+    else
+        clock->arm(clock->ctx, timer, 2);
+}
+
+bool pipeline_settle(struct pipeline *pipeline)
+{
+    struct clock *clock = &pipeline->world.clock;
+    struct settling settling = {.timer = {.fire = on_settle}, .pipeline = pipeline};
+    if (all_idle(pipeline))
+        return true;
+    settling.until_ms = clock->now_ms(clock->ctx) + SETTLE_MS;
+    if (clock->arm(clock->ctx, &settling.timer, 0) == 0)
+        loop_run(pipeline->loop);
+    clock->disarm(clock->ctx, &settling.timer);
+    return all_idle(pipeline);
 }
 
 int pipeline_close(struct pipeline *pipeline)

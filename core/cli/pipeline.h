@@ -35,6 +35,9 @@ int pipeline_open(struct pipeline *pipeline, struct config *config, struct log *
                   char **environ_block, struct diags *diags, struct err *err);
 /* The loop guard, for sources: false when a sink writes to the table that the records come from. */
 bool pipeline_admit(void *pipeline, const struct batch *batch, struct err *err);
+/* After the last batch: waits up to 5 s for work that plugins have on pool threads. false: a plugin
+ * hangs there, and nothing may be freed under it: the process should end by _exit. */
+bool pipeline_settle(struct pipeline *pipeline);
 /* Closes sinks, then everything else; 0, or -EBUSY when a handle of the loop was left open (a bug).
  */
 int pipeline_close(struct pipeline *pipeline);

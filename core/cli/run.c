@@ -312,6 +312,12 @@ static int end(struct run *run, int exit_code)
         clock->disarm(clock->ctx, &run->grace);
     watchdog_stop(run->watchdog);
     crash_forget();
+    if (!pipeline_settle(&run->pipeline)) {
+        log_line(run->log, WEIR_LOG_ERROR, "run", "W0702",
+                 "a plugin still works on a pool thread; leaving without it");
+        fflush(run->cli->out);
+        _exit(exit_code ? exit_code : EXIT_SOFTWARE);
+    }
     if (pipeline_close(&run->pipeline) < 0 && exit_code == 0)
         exit_code =
             cli_fail(run->cli, EXIT_SOFTWARE, NULL, "a handle of the event loop was left open");

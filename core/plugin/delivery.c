@@ -13,12 +13,14 @@ static uint64_t token_of(const struct delivery_board *board, uint32_t slot)
     return (uint64_t)board->generations[slot] << 32 | (slot + 1);
 }
 
-static weir_delivery *find(struct delivery_board *board, uint64_t token)
+/* A live delivery of this instance: a token that belongs to another sink acknowledges nothing. */
+static weir_delivery *find(struct delivery_board *board, const weir_instance *instance,
+                           uint64_t token)
 {
     uint32_t slot = (uint32_t)token - 1;
     if (slot >= board->slot_count || !board->slots[slot] || token != token_of(board, slot))
         return NULL;
-    return board->slots[slot];
+    return board->slots[slot]->instance == instance ? board->slots[slot] : NULL;
 }
 
 static void on_post(struct post *post)
@@ -200,13 +202,13 @@ static bool complete_entry(struct delivery_board *board, weir_delivery *delivery
     return post;
 }
 
-void delivery_complete(struct delivery_board *board, uint64_t token, size_t index, int32_t outcome,
-                       weir_str reason)
+void delivery_complete(struct delivery_board *board, const weir_instance *instance, uint64_t token,
+                       size_t index, int32_t outcome, weir_str reason)
 {
     char *copy = reason_copy(reason);
     bool post = false;
     pthread_mutex_lock(&board->lock);
-    weir_delivery *delivery = find(board, token);
+    weir_delivery *delivery = find(board, instance, token);
     if (delivery && index < delivery->count && !delivery->entries[index].done) {
         post = complete_entry(board, delivery, index, outcome, copy);
         copy = NULL;
@@ -219,12 +221,12 @@ void delivery_complete(struct delivery_board *board, uint64_t token, size_t inde
         board->clock->post(board->clock->ctx, &board->post);
 }
 
-void delivery_complete_rest(struct delivery_board *board, uint64_t token, int32_t outcome,
-                            weir_str reason)
+void delivery_complete_rest(struct delivery_board *board, const weir_instance *instance,
+                            uint64_t token, int32_t outcome, weir_str reason)
 {
     bool post = false;
     pthread_mutex_lock(&board->lock);
-    weir_delivery *delivery = find(board, token);
+    weir_delivery *delivery = find(board, instance, token);
     if (!delivery)
         board->ignored++;
     size_t count = delivery ? delivery->count : 0;

@@ -72,9 +72,9 @@ void delivery_free(
 void board_drain(struct delivery_board *board); /* hands queued completions over now. [router] */
 uint64_t board_ignored(struct delivery_board *board); /* [any] */
 
-/* What the host table calls. [any] */
-void delivery_complete(struct delivery_board *board, uint64_t token, size_t index, int32_t outcome,
-                       weir_str reason);
-void delivery_complete_rest(struct delivery_board *board, uint64_t token, int32_t outcome,
-                            weir_str reason);
+/* What the host table calls. A token of another instance is ignored, and counted. [any] */
+void delivery_complete(struct delivery_board *board, const weir_instance *instance, uint64_t token,
+                       size_t index, int32_t outcome, weir_str reason);
+void delivery_complete_rest(struct delivery_board *board, const weir_instance *instance,
+                            uint64_t token, int32_t outcome, weir_str reason);
 #endif

@@ -324,14 +324,14 @@ static void host_complete(weir_instance *instance, uint64_t token, size_t i, int
                           weir_str reason)
 {
     if (instance && instance->services.board)
-        delivery_complete(instance->services.board, token, i, outcome, reason);
+        delivery_complete(instance->services.board, instance, token, i, outcome, reason);
 }
 
 static void host_complete_rest(weir_instance *instance, uint64_t token, int32_t outcome,
                                weir_str reason)
 {
     if (instance && instance->services.board)
-        delivery_complete_rest(instance->services.board, token, outcome, reason);
+        delivery_complete_rest(instance->services.board, instance, token, outcome, reason);
 }
 
 const weir_host host_table = {

@@ -325,7 +325,7 @@ static void flow_end(struct flow *flow)
     flow->next = router->orphaned;
     router->orphaned = flow;
     router->flow_count--;
-    if (router->config.invocations && router->flow_count == 0)
+    if ((router->config.invocations || router->stopping) && router->flow_count == 0)
         for (size_t i = 0; i < router->sink_count; i++)
             sink_rest(&router->sinks[i]);
     flow->orphans++; /* so that it lives while its owner looks at the result */

@@ -74,6 +74,7 @@ uint64_t rig_deliver(struct rig *rig, const char *event)
     rig->delivery = delivery;
     uint64_t token = delivery->token;
     size_t count = delivery->count;
+    const weir_instance *instance = rig->instance;
     const weir_plugin *desc = &rig->plugin->desc;
     if (desc->deliver) {
         desc->deliver(rig->instance->self, delivery);
@@ -81,7 +82,7 @@ uint64_t rig_deliver(struct rig *rig, const char *event)
     }
     for (size_t i = 0; i < count; i++) {
         int32_t outcome = desc->record(rig->instance->self, &delivery->entries[i]);
-        delivery_complete(&rig->board, token, i, outcome, STR_NONE);
+        delivery_complete(&rig->board, instance, token, i, outcome, STR_NONE);
     }
     return token;
 }
