@@ -59,7 +59,6 @@ const struct cli_option global_options[] = {
     {0},
 };
 
-#ifdef WEIR_HAVE_RUN
 static const struct cli_option run_options[] = {
     {.name = "from",
      .kind = OPTION_TEXT,
@@ -81,7 +80,6 @@ static const struct cli_option run_options[] = {
      .help = "A sink of this plugin file; without -c the only one."},
     {0},
 };
-#endif
 
 static const struct cli_option check_options[] = {
     {.name = "strict",
@@ -119,7 +117,6 @@ static const struct cli_option sample_options[] = {
 };
 
 const struct verb verbs[] = {
-#ifdef WEIR_HAVE_RUN
     {.name = "run",
      .positional = "",
      .summary = "route records to the sinks",
@@ -127,7 +124,6 @@ const struct verb verbs[] = {
                 "--from, is read.",
      .options = run_options,
      .run = verb_run},
-#endif
     {.name = "check",
      .positional = "[FILE...]",
      .max_args = 64,
