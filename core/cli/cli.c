@@ -85,6 +85,11 @@ void cli_config_request(const struct cli *cli, struct config_request *request)
 
 int cli_main(struct cli *cli, int argc, char **argv)
 {
+    /* Lambda starts the bootstrap without arguments; container images and the emulator name the
+     * handler. */
+    const char *handler = env_get(cli->environ_block, "_HANDLER");
+    if (cli->lambda && argc == 2 && handler && strcmp(argv[1], handler) == 0)
+        argc = 1;
     int rc = cli_parse(cli, argc, argv);
     if (rc != 0)
         return rc;

@@ -53,8 +53,8 @@ static int finish(struct lookup *lookup)
 static const char *type_name(int32_t type)
 {
     static const char *const names[] = {"string", "whole number", "true or false", "duration",
-                                        "choice", "JSON",         "size"};
-    return type >= WEIR_O_STRING && type <= WEIR_O_SIZE_BYTES ? names[type] : "?";
+                                        "choice", "JSON",         "size",          "path"};
+    return type >= WEIR_O_STRING && type <= WEIR_O_PATH ? names[type] : "?";
 }
 
 static void put_text(struct buf *out, const char *before, const char *text)

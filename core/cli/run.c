@@ -9,9 +9,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
+
+enum { WATCH_MS = 200, DOWN_LIMIT_MS = 120000 };
 
 struct run {
     struct cli *cli;
@@ -23,8 +26,9 @@ struct run {
     struct lambda *lambda;
     struct replay *replay;
     struct watchdog *watchdog;
-    struct timer grace;
-    int fd; /* of the file source */
+    struct timer grace, watch;
+    int64_t down_since_ms; /* of the sink that has been down longest; 0 = all up */
+    int fd;                /* of the file source */
     int signals;
     int64_t started_ms;
     int exit_code;
@@ -180,6 +184,32 @@ static void on_signal(void *arg, int signum)
     replay_stop(run->replay);
 }
 
+/* A sink that stays down would hold a file for ever. Nobody waits for that: what is stored stays
+ * stored, and the next run starts from the beginning. */
+static void on_watch(struct timer *timer)
+{
+    struct run *run = (struct run *)((char *)timer - offsetof(struct run, watch));
+    const struct clock *clock = &run->pipeline.world.clock;
+    const struct router *router = run->pipeline.router;
+    struct pollfd out = {.fd = STDOUT_FILENO};
+    bool all_up = true;
+    for (size_t i = 0; i < router_sink_count(router); i++)
+        all_up = all_up && router_counts(router, i).up;
+    run->down_since_ms = all_up ? 0 : run->down_since_ms ? run->down_since_ms : now_ms(run);
+    bool reader_gone = !all_up && poll(&out, 1, 0) > 0 && (out.revents & (POLLERR | POLLNVAL));
+    bool too_long = !all_up && now_ms(run) - run->down_since_ms >= DOWN_LIMIT_MS;
+    if (!reader_gone && !too_long) {
+        clock->arm(clock->ctx, timer, WATCH_MS);
+        return;
+    }
+    log_line(run->log, WEIR_LOG_ERROR, "run", "W0703", "%s",
+             reader_gone ? "nobody reads standard output any more; stopping"
+                         : "a sink has been down for 2 minutes; giving up for now");
+    run->exit_code = reader_gone ? EXIT_NO : EXIT_TEMPFAIL;
+    replay_stop(run->replay);
+    router_stop(run->pipeline.router);
+}
+
 static void print_sink(struct run *run, struct buf *out, size_t index)
 {
     struct sink_counts counts = router_counts(run->pipeline.router, index);
@@ -258,6 +288,9 @@ static int run_file(struct run *run)
         return cli_fail(run->cli, EXIT_SOFTWARE, NULL, "out of memory");
     loop_on_signal(run->pipeline.loop, SIGINT, on_signal, run);
     loop_on_signal(run->pipeline.loop, SIGTERM, on_signal, run);
+    const struct clock *clock = &run->pipeline.world.clock;
+    run->watch.fire = on_watch;
+    clock->arm(clock->ctx, &run->watch, WATCH_MS);
     loop_run(run->pipeline.loop);
     const struct replay_result *result = replay_result(run->replay);
     if (!run->cli->quiet)
@@ -308,8 +341,10 @@ static int start(struct run *run)
 static int end(struct run *run, int exit_code)
 {
     const struct clock *clock = &run->pipeline.world.clock;
-    if (run->pipeline.loop)
+    if (run->pipeline.loop) {
         clock->disarm(clock->ctx, &run->grace);
+        clock->disarm(clock->ctx, &run->watch);
+    }
     watchdog_stop(run->watchdog);
     crash_forget();
     if (!pipeline_settle(&run->pipeline)) {

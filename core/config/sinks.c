@@ -106,8 +106,10 @@ static int open_instance(struct opening *opening, struct built_sink *built)
     struct err err = {0};
     opening->problems = 0;
     check_secrets(opening, built->plugin);
-    int rc = instance_new(built->plugin, opening->sink->name, opening->sink->options,
-                          opening->services, on_option_problem, opening, &built->instance, &err);
+    struct instance_services services = *opening->services;
+    services.dir = opening->config->dir;
+    int rc = instance_new(built->plugin, opening->sink->name, opening->sink->options, &services,
+                          on_option_problem, opening, &built->instance, &err);
     if (rc < 0 && rc != -ENOMEM && opening->problems == 0)
         report(opening->diags, "W0204", place_of(opening->sink, NULL, "plugin"), err.msg);
     return rc;

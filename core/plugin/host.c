@@ -64,7 +64,8 @@ static int32_t host_option_i64(weir_instance *instance, const char *name, int64_
 {
     const weir_option *option = NULL;
     const struct option_value *value = option_of(instance, name, &option);
-    if (!value || option->type == WEIR_O_STRING || option->type == WEIR_O_JSON)
+    if (!value || option->type == WEIR_O_STRING || option->type == WEIR_O_JSON ||
+        option->type == WEIR_O_PATH)
         return 0;
     if (out)
         *out = value->number;

@@ -96,6 +96,8 @@ int instance_new(struct plugin *plugin, const char *name, const struct json_valu
         err_set(err, rc, "sink \"%s\": its config is not valid", name);
     else if (rc < 0)
         err_set(err, rc, "sink \"%s\": out of memory", name);
+    if (rc == 0 && services->dir)
+        rc = option_set_resolve(instance->options, services->dir);
     if (rc == 0) {
         instance->options_json = options;
         instance->problem = problem;

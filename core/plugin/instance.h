@@ -11,6 +11,7 @@ struct instance_services { /* what the host offers; all optional but log; lives 
                               instance */
     void *ctx;
     void (*log)(void *ctx, const char *sink, int32_t level, weir_str msg); /* [any] */
+    const char *dir;     /* what relative paths in options refer to; NULL: the working folder */
     struct world *world; /* NULL (check, explain): weir.timer/1 and weir.work/1 exist but refuse to
                             start anything */
     struct delivery_board *board; /* NULL in check: completions are ignored */

@@ -184,7 +184,7 @@ static int complete_set(struct reading *reading, struct option_set *set)
         const weir_option *option = &set->table[i];
         struct option_value *value = &set->values[i];
         bool given = json_member0(reading->options, option->name) != NULL;
-        bool text = option->type == WEIR_O_STRING;
+        bool text = option->type == WEIR_O_STRING || option->type == WEIR_O_PATH;
         int rc = 0;
         if (!given && option->fallback)
             rc = set_fallback(option, value);
@@ -225,6 +225,27 @@ int option_set_new(const weir_option *table, const char *sink, const struct json
     else
         *out = set;
     return rc;
+}
+
+int option_set_resolve(struct option_set *set, const char *dir)
+{
+    for (size_t i = 0; i < set->count; i++) {
+        struct option_value *value = &set->values[i];
+        if (set->table[i].type != WEIR_O_PATH || value->text_bytes == 0 || value->text[0] == '/')
+            continue;
+        struct buf path;
+        buf_init(&path, 64 << 10);
+        buf_printf(&path, "%s/%s", dir, value->text);
+        char *text = path.failed ? NULL : mem_dup0(path.ptr, path.len);
+        size_t bytes = path.len;
+        buf_done(&path);
+        if (!text)
+            return -ENOMEM;
+        mem_free(value->text);
+        value->text = text;
+        value->text_bytes = bytes;
+    }
+    return 0;
 }
 
 void option_set_free(struct option_set *set)

@@ -86,7 +86,7 @@ static const char *type_wanted(int32_t type)
         [WEIR_O_STRING] = "a string",         [WEIR_O_INT] = "a whole number",
         [WEIR_O_BOOL] = "true or false",      [WEIR_O_DURATION_MS] = "a duration",
         [WEIR_O_ENUM] = "one of its choices", [WEIR_O_JSON] = "a JSON value",
-        [WEIR_O_SIZE_BYTES] = "a size"};
+        [WEIR_O_SIZE_BYTES] = "a size",       [WEIR_O_PATH] = "a path"};
     return names[type];
 }
 
@@ -253,7 +253,7 @@ int option_convert(const weir_option *option, const struct json_value *value,
 {
     struct option_value made = {.set = true};
     int rc;
-    if (option->type == WEIR_O_STRING)
+    if (option->type == WEIR_O_STRING || option->type == WEIR_O_PATH)
         rc = convert_string(option, value, &made, problem);
     else if (option->type == WEIR_O_ENUM)
         rc = convert_enum(option, value, &made, problem);
@@ -303,7 +303,7 @@ const char *option_fault(const weir_option *table, const weir_option *option)
     for (const weir_option *other = table; other < option; other++)
         if (strcmp(other->name, option->name) == 0)
             return "the name is there twice";
-    if (option->type < WEIR_O_STRING || option->type > WEIR_O_SIZE_BYTES)
+    if (option->type < WEIR_O_STRING || option->type > WEIR_O_PATH)
         return "its type is none of WEIR_O_*";
     if (option->type == WEIR_O_ENUM && !choices_fit(option->choices))
         return "an ENUM needs choices, as \"a|b|c\"";

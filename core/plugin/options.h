@@ -16,7 +16,7 @@ bool size_parse(weir_str text, int64_t *out_bytes);
 struct option_value {
     bool set;
     int64_t number; /* INT, BOOL, DURATION_MS, SIZE_BYTES; ENUM: index in choices */
-    char *text;     /* STRING, ENUM, JSON: owned, NUL-terminated */
+    char *text;     /* STRING, PATH, ENUM, JSON: owned, NUL-terminated */
     size_t text_bytes;
 };
 
@@ -42,6 +42,8 @@ int option_convert(const weir_option *option, const struct json_value *value,
 int option_set_new(const weir_option *table, const char *sink, const struct json_value *options,
                    option_problem_cb report, void *arg, struct option_set **out);
 void option_set_free(struct option_set *set); /* NULL is fine; wipes secrets */
+/* Makes relative PATH options absolute below `dir`; before the plugin sees them. 0 or -ENOMEM. */
+int option_set_resolve(struct option_set *set, const char *dir);
 /* NULL when no option has this name. */
 const struct option_value *option_find(const struct option_set *set, const char *name,
                                        const weir_option **option);

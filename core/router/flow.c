@@ -133,8 +133,8 @@ int router_submit(struct router *router, struct batch *batch, int64_t deadline_m
     flow->done = done;
     flow->arg = arg;
     router->pinned_bytes += batch_pinned_bytes(batch);
-    flow->items =
-        arena_alloc(&flow->arena, count_items(flow) * sizeof *flow->items, _Alignof(struct item));
+    flow->items = arena_alloc(&flow->arena, (count_items(flow) + 1) * sizeof *flow->items,
+                              _Alignof(struct item));
     flow->holds =
         arena_alloc(&flow->arena, (router->sink_count + 1) * sizeof *flow->holds, _Alignof(size_t));
     if (!flow->items || !flow->holds) {

@@ -37,7 +37,8 @@ static void run_read(struct work *work)
 static void fail(struct replay *replay, const char *reason)
 {
     if (!replay->failed)
-        snprintf(replay->result.reason, sizeof replay->result.reason, "%s", reason);
+        snprintf(replay->result.reason, sizeof replay->result.reason, "%.*s",
+                 (int)sizeof replay->result.reason - 1, reason);
     replay->failed = true;
 }
 

@@ -70,7 +70,8 @@ enum {
 /* Types of an option. DURATION_MS is written "250ms", "5s", "15m", "24h"; SIZE_BYTES "64KiB", "8MiB". */
 enum {
     WEIR_O_STRING, WEIR_O_INT, WEIR_O_BOOL, WEIR_O_DURATION_MS, WEIR_O_ENUM, WEIR_O_JSON,
-    WEIR_O_SIZE_BYTES
+    WEIR_O_SIZE_BYTES,
+    WEIR_O_PATH /* a file; relative ones are relative to the config file, as option_str gives them */
 };
 enum { WEIR_O_REQUIRED = 1, WEIR_O_SECRET = 2 /* redacted everywhere */ };
 /* weir_plugin.flags */
@@ -114,7 +115,7 @@ typedef struct weir_host { /* append only; valid until close() returns */
     /* Options, as declared in weir_plugin.options and validated by the host. [loop] They return 1
      * when the option is set or has a fallback, else 0 and leave *out alone. Text is NUL-terminated
      * and lives until close(). option_i64 serves INT, BOOL (0, 1), DURATION_MS, SIZE_BYTES; for ENUM the index in
-     * `choices`. option_str serves STRING, ENUM, and JSON (its text). */
+     * `choices`. option_str serves STRING, PATH, ENUM, and JSON (its text). */
     int32_t (*option_str)(weir_instance *, const char *name, weir_str *out);
     int32_t (*option_i64)(weir_instance *, const char *name, int64_t *out);
     /* Says that an option's value will not do; open() must then return -EINVAL. [open] */

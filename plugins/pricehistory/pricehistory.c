@@ -134,7 +134,7 @@ static const weir_option options[] = {
      "Where the history is kept: a DynamoDB table, or one SQLite file."},
     {"table", "\"PriceHistory\"", WEIR_O_STRING, 0, NULL,
      "Name or ARN of the DynamoDB table that gets the rows."},
-    {"path", NULL, WEIR_O_STRING, 0, NULL, "The SQLite file (store sqlite); made when absent."},
+    {"path", NULL, WEIR_O_PATH, 0, NULL, "The SQLite file (store sqlite); made when absent."},
     {"timestamp", "\"sequence\"", WEIR_O_ENUM, 0, "sequence|seconds|text",
      "The sort key: seconds with the sequence number as fraction (N), whole seconds with "
      "collisions "
