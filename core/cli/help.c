@@ -15,7 +15,7 @@ static int done(const struct cli *cli, struct buf *text)
 static struct buf page(void)
 {
     struct buf text;
-    buf_init(&text, 256 * 1024);
+    buf_init(&text, 1 << 18);
     return text;
 }
 

@@ -8,12 +8,12 @@ enum option_kind { OPTION_FLAG, OPTION_TEXT, OPTION_LIST, OPTION_NUMBER, OPTION_
 struct cli_option {
     const char *name; /* without "--"; NULL ends a list */
     char letter;      /* 0 = none */
+    bool no_twin;     /* has no WEIR_<NAME> */
     enum option_kind kind;
     const char *value; /* what stands for its value in help: "FILE"; choices "a|b|c" for CHOICE */
     const char *help;
     size_t offset;    /* in struct cli; a LIST's count follows it */
     int64_t min, max; /* of a NUMBER */
-    bool no_twin;     /* has no WEIR_<NAME> */
 };
 
 struct verb {

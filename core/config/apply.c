@@ -330,6 +330,13 @@ static void set_bool(struct apply *apply, const struct json_value *value, bool *
         *out = value->kind == JSON_TRUE;
 }
 
+static void set_word(struct apply *apply, const char *choices, int choice, const char **out)
+{
+    const char *const *words = split_choices(apply, choices);
+    if (words)
+        *out = words[choice];
+}
+
 static void set_choice(struct apply *apply, const struct key *key, const struct json_value *value,
                        void *out)
 {
@@ -341,7 +348,7 @@ static void set_choice(struct apply *apply, const struct key *key, const struct 
     else if (key->kind == KEY_SWITCH)
         *(bool *)out = choice == 1;
     else
-        *(const char **)out = split_choices(apply, key->choices)[choice];
+        set_word(apply, key->choices, choice, out);
 }
 
 static void set_value(struct apply *apply, const struct key *key, const struct json_value *value,

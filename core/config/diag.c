@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { LINE_SHOWN_MAX = 160, MESSAGE_MAX = 1024, LEAD_SHOWN = 60 };
+enum { LINE_SHOWN_MAX = 160, MESSAGE_MAX = 1024, CLEAN_MAX = 4096, LEAD_SHOWN = 60 };
 
 void diags_init(struct diags *diags)
 {
@@ -75,7 +75,7 @@ keep_message(struct diags *diags, const char *format, va_list args)
 {
     char text[MESSAGE_MAX];
     struct buf clean;
-    buf_init(&clean, 4 * MESSAGE_MAX);
+    buf_init(&clean, CLEAN_MAX);
     int len = vsnprintf(text, sizeof text, format, args);
     weir_str rest = {text, len < 0 ? 0 : (size_t)len < sizeof text ? (size_t)len : sizeof text - 1};
     while (rest.len > 0) {

@@ -10,12 +10,12 @@ enum { DIAG_SHOWN_MAX = 20, DIAG_KEPT_MAX = 1000, DIAG_SECRETS_MAX = 64 };
 /* One problem; its texts live in the diags' arena. */
 struct diag {
     bool warning;
-    bool hidden;            /* neither this nor another problem shows its line: it holds a secret */
-    const char *code;             /* "W0101"; see diag_codes */
-    const char *file;             /* as the user named it, "--set", or NULL */
-    unsigned line, column;        /* from 1, columns in bytes; 0 = the file as a whole */
-    unsigned end_column;          /* behind the last marked byte of that line */
-    const char *line_text;        /* cut around the mark; printable */
+    bool hidden;           /* neither this nor another problem shows its line: it holds a secret */
+    const char *code;      /* "W0101"; see diag_codes */
+    const char *file;      /* as the user named it, "--set", or NULL */
+    unsigned line, column; /* from 1, columns in bytes; 0 = the file as a whole */
+    unsigned end_column;   /* behind the last marked byte of that line */
+    const char *line_text; /* cut around the mark; printable */
     unsigned mark_at, mark_width; /* where the carets stand in line_text, in characters */
     const char *message, *help, *note, *replacement; /* the last three may be NULL */
     size_t rank, offset, length;                     /* order: of its text, and in it */

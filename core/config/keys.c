@@ -3,8 +3,11 @@
 #define C(member) offsetof(struct config, member)
 #define S(member) offsetof(struct sink_config, member)
 
-enum { SECOND = 1000, MINUTE = 60 * SECOND, HOUR = 60 * MINUTE, DAY = 24 * HOUR };
-#define MIB (1024 * 1024)
+#define SECOND INT64_C(1000)
+#define MINUTE (60 * SECOND)
+#define HOUR   (60 * MINUTE)
+#define DAY    (24 * HOUR)
+#define MIB    (INT64_C(1024) * 1024)
 
 static const struct key source_keys[] = {
     {.name = "kind",
@@ -64,7 +67,7 @@ static const struct key source_keys[] = {
     {.name = "maximum_record_age",
      .kind = KEY_DURATION,
      .min = 60 * SECOND,
-     .max = 7ll * DAY,
+     .max = 7 * DAY,
      .offset = C(poll.maximum_record_age_ms),
      .help = "Age at which a record goes to on_exhausted."},
     {.name = "bisect_batch_on_function_error",
@@ -159,8 +162,8 @@ static const struct key limits_keys[] = {
     {.name = "in_flight",
      .kind = KEY_SIZE,
      .fallback = "64MiB",
-     .min = 8ll * MIB,
-     .max = 65536ll * MIB,
+     .min = 8 * MIB,
+     .max = 65536 * MIB,
      .offset = C(in_flight_bytes),
      .help = "Bytes of records held in memory, all together."},
     {.name = "queued_records",
@@ -339,7 +342,7 @@ static const struct key retry_keys[] = {
     {.name = "max_record_age",
      .kind = KEY_DURATION,
      .min = 1,
-     .max = 365ll * DAY,
+     .max = 365 * DAY,
      .offset = S(max_record_age_ms),
      .help = "Age at which a record goes to on_exhausted."},
     {0},

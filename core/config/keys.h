@@ -34,6 +34,7 @@ struct apply {
 struct key {
     const char *name; /* NULL ends a table */
     enum key_kind kind;
+    bool required;
     const char *fallback; /* as it would be written, strings without quotes; NULL = zero */
     int64_t min, max;     /* numbers, durations, sizes; both 0 = any */
     const char *choices;  /* "a|b|c" */
@@ -41,7 +42,6 @@ struct key {
     const struct key *section;
     void (*special)(struct apply *apply, const struct json_value *value, const char *where,
                     void *base);
-    bool required;
     const char *help;
 };
 extern const struct key config_keys[]; /* of the file, into struct config */
