@@ -253,7 +253,8 @@ static int start(void *ctx, struct http_call *call)
 static void abort_call(void *ctx, struct http_call *call)
 {
     (void)ctx;
-    exchange_abort(call->impl);
+    if (call->impl) /* else it has ended */
+        exchange_abort(call->impl);
 }
 
 void http_transport(struct http *http, struct transport *out)

@@ -154,7 +154,7 @@ static const struct {
     {"201", {HTTP_DONE, 201, NULL, "{}", 0}, AWS_UNAVAILABLE, "NotFromService", 1},
 };
 
-static void every_failure_has_its_outcome(void)
+static void F31_F36_F57_every_failure_has_its_outcome(void)
 {
     for (size_t i = 0; i < COUNT(outcomes); i++) {
         struct fixture f;
@@ -323,7 +323,7 @@ static void F72_every_failing_allocation_leaves_a_clean_client(void)
     }
 static const struct unit_test tests[] = {
     TEST(a_call_is_signed_sent_and_answered),
-    TEST(every_failure_has_its_outcome),
+    TEST(F31_F36_F57_every_failure_has_its_outcome),
     TEST(a_raw_answer_is_only_looked_at_from_outside),
     TEST(an_open_call_can_be_aborted_in_every_phase),
     TEST(a_call_without_an_endpoint_fails_later_and_says_why),

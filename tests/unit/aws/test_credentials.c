@@ -389,6 +389,19 @@ static void S17_a_process_document_is_checked_and_never_quoted(void)
     }
 }
 
+static void S18_secrets_of_a_process_are_wiped_behind_it(void)
+{
+    struct credentials made = {0};
+    char text[] = "{\"Version\":1,\"AccessKeyId\":\"A\",\"SecretAccessKey\":\"topsecret\","
+                  "\"SessionToken\":\"alsosecret\"}";
+    CHECK_INT(credential_process_parse((weir_str){text, sizeof text - 1}, &made, NULL), 0);
+    CHECK_STR(made.secret_key, "topsecret");
+    for (size_t i = 0; i + 6 < sizeof text; i++)
+        CHECK(memcmp(text + i, "secret", 6) != 0);
+    credentials_done(&made);
+    CHECK(!made.secret_key && !made.session_token);
+}
+
 static void a_process_is_run_with_limits(void)
 {
     struct credentials made = {0};
@@ -426,6 +439,7 @@ static const struct unit_test tests[] = {
     TEST(region_comes_from_config_environment_or_profile),
     TEST(in_lambda_no_file_is_read),
     TEST(S17_a_process_document_is_checked_and_never_quoted),
+    TEST(S18_secrets_of_a_process_are_wiped_behind_it),
     TEST(a_process_is_run_with_limits),
     {NULL, NULL},
 };

@@ -203,7 +203,7 @@ static const struct {
     {"https://[::1]x/", true, false},
 };
 
-static void S13_endpoints_are_checked(void)
+static void S11_S13_endpoints_are_checked(void)
 {
     for (size_t i = 0; i < sizeof urls / sizeof *urls; i++) {
         struct err err = {0};
@@ -276,7 +276,7 @@ static const struct unit_test tests[] = {
     TEST(both_flags_can_come_from_the_profile),
     TEST(the_nearest_setting_names_the_endpoint),
     TEST(the_environment_can_be_told_to_keep_out),
-    TEST(S13_endpoints_are_checked),
+    TEST(S11_S13_endpoints_are_checked),
     TEST(the_host_header_leaves_out_the_schemes_own_port),
     TEST(regions_and_services_are_checked),
     TEST(F72_endpoint_new_fails_cleanly_without_memory),

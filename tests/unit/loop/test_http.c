@@ -141,7 +141,7 @@ static void the_request_carries_what_was_asked_for_and_nothing_else(void)
     end(&f);
 }
 
-static void F67_no_proxy_is_taken_from_the_environment(void)
+static void F67_S12_no_proxy_is_taken_from_the_environment(void)
 {
     struct fixture f = begin();
     struct test_call call;
@@ -212,7 +212,7 @@ static void many_calls_run_side_by_side(void)
     end(&f);
 }
 
-static void F28_a_declared_length_gets_exactly_its_memory(void)
+static void F28_S15_a_declared_length_gets_exactly_its_memory(void)
 {
     struct fixture f = begin();
     struct test_call call;
@@ -257,7 +257,7 @@ static const struct failure {
     {"F57 redirect", "POST", "/redirect", HTTP_DONE, 307, "ok", 0},
 };
 
-static void F49_every_broken_answer_is_told_apart(void)
+static void F49_F51_F52_F57_S15_every_broken_answer_is_told_apart(void)
 {
     struct fixture f = begin();
     for (size_t i = 0; i < sizeof failures / sizeof *failures; i++) {
@@ -375,7 +375,7 @@ static void F53_nothing_listens_or_no_such_name(void)
     end(&f);
 }
 
-static void F84_requests_that_can_not_be_made_are_refused(void)
+static void F84_S12_requests_that_can_not_be_made_are_refused(void)
 {
     const struct {
         const char *url;
@@ -535,18 +535,18 @@ static void headers_are_found_in_any_case_and_without_blanks(void)
 static const struct unit_test tests[] = {
     TEST(an_answer_has_status_headers_body_and_padding),
     TEST(the_request_carries_what_was_asked_for_and_nothing_else),
-    TEST(F67_no_proxy_is_taken_from_the_environment),
+    TEST(F67_S12_no_proxy_is_taken_from_the_environment),
     TEST(connections_are_kept_and_reused),
     TEST(F24_forgotten_connections_are_not_used_again),
     TEST(many_calls_run_side_by_side),
-    TEST(F28_a_declared_length_gets_exactly_its_memory),
-    TEST(F49_every_broken_answer_is_told_apart),
+    TEST(F28_S15_a_declared_length_gets_exactly_its_memory),
+    TEST(F49_F51_F52_F57_S15_every_broken_answer_is_told_apart),
     TEST(a_header_of_an_interim_answer_is_not_the_answers),
     TEST(F48_a_reused_connection_that_dies_sends_nothing_twice),
     TEST(F48_a_connection_closed_while_idle_is_no_failure),
     TEST(F50_an_unsolicited_answer_is_never_taken),
     TEST(F53_nothing_listens_or_no_such_name),
-    TEST(F84_requests_that_can_not_be_made_are_refused),
+    TEST(F84_S12_requests_that_can_not_be_made_are_refused),
     TEST(a_missing_ca_bundle_is_named_and_only_https_needs_it),
     TEST(an_aborted_call_ends_once_and_later),
     TEST(a_refused_call_can_be_aborted_before_it_is_reported),

@@ -77,7 +77,7 @@ static const struct {
     {"TLS 1.0 at most", "IP:127.0.0.1", 3600, true, "TLSv1", HTTP_UNREACHABLE},
 };
 
-static void F54_only_a_verified_server_is_talked_to(void)
+static void F54_S11_only_a_verified_server_is_talked_to(void)
 {
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct paths paths = make_paths();
@@ -144,7 +144,7 @@ static void a_bundle_that_holds_nothing_is_a_setting_to_repair(void)
 #name, name                                                                                \
     }
 static const struct unit_test tests[] = {
-    TEST(F54_only_a_verified_server_is_talked_to),
+    TEST(F54_S11_only_a_verified_server_is_talked_to),
     TEST(connections_are_reused_and_resets_told_over_TLS_too),
     TEST(a_bundle_that_holds_nothing_is_a_setting_to_repair),
     {NULL, NULL},
