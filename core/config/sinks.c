@@ -81,31 +81,16 @@ static void on_option_problem(void *arg, const struct option_problem *problem)
         place = diag_value_of(at);
     opening->problems++;
     struct diag *diag = diag_error(opening->diags, problem->code, place, "%s", problem->msg);
+    if (strcmp(problem->code, "W0108") == 0) /* FAULTS S16: a secret stands in the file */
+        diag_hide_line(diag);
     if (problem->help[0])
         diag_help(opening->diags, diag, "%s", problem->help);
-}
-
-/* FAULTS S16: a secret may be named in the file, never stand in it. */
-static void check_secrets(struct opening *opening, const struct plugin *plugin)
-{
-    for (const weir_option *option = plugin->desc.options; option && option->name; option++) {
-        const struct json_value *value = json_member0(opening->sink->options, option->name);
-        bool named =
-            value && value->kind == JSON_STRING && memchr(value->raw.ptr, '$', value->raw.len);
-        if (!(option->flags & WEIR_O_SECRET) || !value || named)
-            continue;
-        struct diag *diag = diag_error(opening->diags, "W0108", diag_name_of(value),
-                                       "the secret \"%s\" stands in the file", option->name);
-        diag_hide_line(diag);
-        diag_help(opening->diags, diag, "write \"${file:PATH}\" or \"${NAME}\".");
-    }
 }
 
 static int open_instance(struct opening *opening, struct built_sink *built)
 {
     struct err err = {0};
     opening->problems = 0;
-    check_secrets(opening, built->plugin);
     struct instance_services services = *opening->services;
     services.dir = opening->config->dir;
     int rc = instance_new(built->plugin, opening->sink->name, opening->sink->options, &services,

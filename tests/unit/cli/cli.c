@@ -2,6 +2,7 @@
 
 #include "cli/sample.h"
 #include "cli/verbs.h"
+#include "config/diag.h"
 #include "record/record.h"
 #include "util/alloc.h"
 
@@ -183,6 +184,14 @@ static void front_help_version_and_codes(void)
     said_done(&said);
 }
 
+static void codes_are_ordered_and_explained(void)
+{
+    for (const struct diag_code *code = diag_codes; code[1].code; code++) {
+        CHECK(strcmp(code[0].code, code[1].code) < 0);
+        CHECK(strlen(code->meaning) > 20);
+    }
+}
+
 static void log_levels_follow_flags_then_config(void)
 {
     struct said said;
@@ -317,6 +326,7 @@ int main(int argc, char **argv)
         {"usage_errors_are_short_and_helpful", usage_errors_are_short_and_helpful},
         {"every_verb_has_help", every_verb_has_help},
         {"front_help_version_and_codes", front_help_version_and_codes},
+        {"codes_are_ordered_and_explained", codes_are_ordered_and_explained},
         {"log_levels_follow_flags_then_config", log_levels_follow_flags_then_config},
         {"samples_are_events_that_can_be_decoded", samples_are_events_that_can_be_decoded},
         {"samples_are_the_same_for_the_same_seed", samples_are_the_same_for_the_same_seed},
