@@ -59,7 +59,7 @@ def every_command_of_the_documents_works():
                 holds(shown_matches(shown, printed), f"{page}: `{command}` does not print what is shown, but:\n{printed}")
                 ran += 1
     print(f"     {ran} commands")
-    holds(ran >= 8, "the documents have commands")
+    holds(ran >= 7, f"only {ran} commands were found in the documents")
 
 
 watchdog(580)
