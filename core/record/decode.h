@@ -26,6 +26,14 @@ struct expected {
 };
 enum { EXPECTED_MAX = 8 };
 
+/* The names of a map that were found to be different, as they stand in the body. */
+enum { PROVEN_NAMES = 64, PROVEN_MAPS = 8 };
+struct proven {
+    uint32_t count;
+    uint32_t bytes[PROVEN_NAMES];
+    const char *name[PROVEN_NAMES];
+};
+
 struct decoder {
     struct batch *batch;
     const struct match_plan *plan;
@@ -48,6 +56,7 @@ struct decoder {
     weir_str data;   /* raw base64 of the Kinesis envelope at work */
     uint32_t data_escaped;
     uint64_t hash_seed;
+    struct proven proven[PROVEN_MAPS]; /* by the number of names */
     struct run lead, tail;
     const char *run_start;                     /* a run that is being parsed in full; NULL = none */
     uint32_t run_seen;                         /* d->seen where it began */

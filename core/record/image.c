@@ -51,25 +51,11 @@ static inline struct node *node_new(struct decoder *d, const struct name *name, 
     return node;
 }
 
-static inline const char *number_digits(const char *p)
-{
-    while (*p >= '0' && *p <= '9')
-        p++;
-    return p;
-}
-
-/* "-12.34" of up to 30 characters is seen at a glance; all else is decimal_parse's. */
+/* Nearly all are seen at a glance; the rest is decimal_parse's. */
 static inline bool number_valid(const char *p, size_t len)
 {
-    const char *end = p + len, *whole = p + (*p == '-');
-    if (likely(len <= 30)) {
-        const char *dot = number_digits(whole);
-        if (dot > whole &&
-            (dot == end || (*dot == '.' && dot + 1 < end && number_digits(dot + 1) == end)))
-            return true;
-    }
     struct decimal parsed;
-    return decimal_parse((weir_str){p, len}, &parsed) == 0;
+    return likely(scan_plain_number(p, len)) || decimal_parse((weir_str){p, len}, &parsed) == 0;
 }
 
 bool base64_valid(const char *p, size_t len)
@@ -100,7 +86,7 @@ static bool content_valid(int type, weir_str text)
 static bool escaped_content_valid(struct decoder *d, int type, weir_str raw)
 {
     struct arena_mark mark = arena_mark(&d->batch->arena);
-    char *clean = arena_alloc(&d->batch->arena, raw.len + 1, 1);
+    char *clean = arena_alloc(&d->batch->arena, raw.len + SCAN_PADDING, 1);
     bool valid = false;
     if (clean) {
         size_t len = json_unescape(raw, clean);

@@ -3,7 +3,7 @@
 #include "record/plain.h"
 #include "util/alloc.h"
 
-enum { SMALL_MAX = 64, FILTER_BITS = 2048, TINY_MAX = 8, TINY_BITS = 256 };
+enum { TINY_MAX = 4 };
 
 static weir_str name_of(const struct node *node)
 {
@@ -16,49 +16,50 @@ static bool same_name(const struct node *a, const struct node *b)
                        b->bits & NODE_KEY_ESCAPED);
 }
 
-/* Neither is escaped. */
-static bool stands_before(const struct node *map, const struct node *entry)
+/* Are these names, as written, the same? Reads up to eight bytes more than they have. */
+static inline bool same_bytes(const char *a, uint32_t a_bytes, const char *b, uint32_t b_bytes)
 {
-    for (const struct node *other = map + 1; other < entry; other += other->next)
-        if (other->key_bytes == entry->key_bytes &&
-            memcmp(other->key, entry->key, entry->key_bytes) == 0)
-            return true;
-    return false;
+    if (a_bytes != b_bytes)
+        return false;
+    if (a_bytes < 8)
+        return a_bytes == 0 || scan_first_bytes(a, a_bytes) == scan_first_bytes(b, b_bytes);
+    if (scan_load64(a) != scan_load64(b) ||
+        scan_load64(a + a_bytes - 8) != scan_load64(b + b_bytes - 8))
+        return false;
+    return a_bytes <= 16 || memcmp(a + 8, b + 8, a_bytes - 16) == 0;
 }
 
-/* A cheap number for a name: its length, its first and its last eight bytes. Equal names as written
- * have equal numbers. */
-static inline uint64_t signature(const struct node *node)
+/* A handful of names: each with each. */
+static bool tiny_unique(const struct node *map)
 {
-    uint32_t len = node->key_bytes;
-    uint64_t head = 0, tail = 0;
-    if (len >= 8) {
-        head = scan_load64(node->key);
-        tail = scan_load64(node->key + len - 8);
-    } else if (len > 0) {
-        head = scan_first_bytes(node->key, len);
-    }
-    return (head ^ (tail >> 32 | tail << 32) ^ len) * UINT64_C(0x9e3779b97f4a7c15) >> 32;
-}
-
-/* Up to SMALL_MAX entries: only names whose bit of a small filter is taken are compared with those
- * before them. */
-static bool small_unique(const struct node *map, uint32_t count)
-{
-    uint64_t filter[FILTER_BITS / 64];
-    uint32_t last = (count <= TINY_MAX ? TINY_BITS : FILTER_BITS) - 1;
-    for (uint32_t word = 0; word <= last / 64; word++)
-        filter[word] = 0;
-    const struct node *entry = map + 1, *end = map + map->next;
-    for (; entry < end; entry += entry->next) {
-        uint32_t bit = (uint32_t)signature(entry) & last;
-        uint64_t one = UINT64_C(1) << (bit % 64);
-        bool taken = filter[bit / 64] & one;
-        filter[bit / 64] |= one;
-        if (taken && stands_before(map, entry))
-            return false;
-    }
+    const struct node *end = map + map->next;
+    for (const struct node *entry = map + 1; entry < end; entry += entry->next)
+        for (const struct node *other = map + 1; other < entry; other += other->next)
+            if (same_bytes(entry->key, entry->key_bytes, other->key, other->key_bytes))
+                return false;
     return true;
+}
+
+/* Maps are mostly named like the last one of their size, and that one was found sound. */
+static bool as_before(const struct proven *proven, const struct node *map, uint32_t count)
+{
+    if (proven->count != count)
+        return false;
+    const struct node *entry = map + 1;
+    for (uint32_t i = 0; i < count; i++, entry += entry->next)
+        if (!same_bytes(entry->key, entry->key_bytes, proven->name[i], proven->bytes[i]))
+            return false;
+    return true;
+}
+
+static void remember(struct proven *proven, const struct node *map, uint32_t count)
+{
+    const struct node *entry = map + 1;
+    proven->count = count;
+    for (uint32_t i = 0; i < count; i++, entry += entry->next) {
+        proven->name[i] = entry->key;
+        proven->bytes[i] = entry->key_bytes;
+    }
 }
 
 static int slots_clear(struct decoder *d, size_t want)
@@ -98,7 +99,15 @@ static bool large_unique(struct decoder *d, const struct node *map, uint32_t cou
 
 bool names_unique(struct decoder *d, const struct node *map, uint32_t count, bool escaped)
 {
-    if (count > SMALL_MAX || escaped)
+    if (escaped || count > PROVEN_NAMES)
         return large_unique(d, map, count);
-    return small_unique(map, count);
+    if (count <= TINY_MAX)
+        return tiny_unique(map);
+    struct proven *proven = &d->proven[count % PROVEN_MAPS];
+    if (as_before(proven, map, count))
+        return true;
+    if (!large_unique(d, map, count))
+        return false;
+    remember(proven, map, count);
+    return true;
 }

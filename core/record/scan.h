@@ -151,6 +151,43 @@ static inline bool scan_same32(const char *p, const char *text, uint32_t mask)
 #endif
 }
 
+/* Is [p, p + len) plainly "-12.34": digits with at most one point inside and a minus before? Up to
+ * 30 characters; false may also mean that a closer look is needed. Reads 32 bytes, without a loop,
+ * since numbers of ever other lengths make loops end at places hard to foresee. */
+static inline bool scan_plain_number(const char *p, size_t len)
+{
+#if defined(__SSE2__)
+    uint32_t digits = 0, points = 0;
+    if (len - 1 >= 30)
+        return false;
+    for (int i = 0; i < 32; i += 16) {
+        __m128i x = _mm_loadu_si128((const __m128i *)(const void *)(p + i));
+        __m128i offset = _mm_sub_epi8(x, _mm_set1_epi8('0'));
+        __m128i digit = _mm_cmpeq_epi8(_mm_min_epu8(offset, _mm_set1_epi8(9)), offset);
+        __m128i point = _mm_cmpeq_epi8(x, _mm_set1_epi8('.'));
+        digits |= (uint32_t)_mm_movemask_epi8(digit) << i;
+        points |= (uint32_t)_mm_movemask_epi8(point) << i;
+    }
+    uint32_t all = (UINT32_C(1) << len) - 1, minus = *p == '-';
+    digits &= all;
+    points &= all;
+    uint32_t ends = UINT32_C(1) << minus | UINT32_C(1) << (len - 1);
+    return (digits | points | minus) == all && !(points & (points - 1)) && (digits & ends) == ends;
+#else
+    const char *end = p + len, *at = p + (*p == '-');
+    bool point = false;
+    if (len - 1 >= 30 || *at < '0' || end[-1] < '0')
+        return false;
+    for (; at < end; at++) {
+        if (*at == '.' && !point)
+            point = true;
+        else if (*at < '0' || *at > '9')
+            return false;
+    }
+    return true;
+#endif
+}
+
 /* The first 1 to 7 bytes from p on as a number; reads eight. */
 static inline uint64_t scan_first_bytes(const char *p, uint32_t len)
 {
