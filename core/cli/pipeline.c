@@ -92,10 +92,17 @@ static size_t sink_named(const struct sink_set *set, const char *name)
     return SIZE_MAX; /* router_new refuses it; the config's check has said so before */
 }
 
-static enum route_order order_of(const struct sink_config *config, const weir_plugin *plugin)
+/* What the operator says, else what the instance declared, else what its plugin says. */
+static enum route_order order_of(const struct built_sink *sink)
 {
+    const struct sink_config *config = sink->config;
+    weir_str declared = str_of(sink->instance->order);
+    if (config->order == ORDER_DEFAULT && declared.len)
+        return str_is(declared, "none")    ? ROUTE_NONE
+               : str_is(declared, "shard") ? ROUTE_SHARD
+                                           : ROUTE_ITEM;
     if (config->order == ORDER_DEFAULT)
-        return plugin->flags & WEIR_P_ORDER_NONE ? ROUTE_NONE : ROUTE_ITEM;
+        return sink->plugin->desc.flags & WEIR_P_ORDER_NONE ? ROUTE_NONE : ROUTE_ITEM;
     return config->order == ORDER_NONE    ? ROUTE_NONE
            : config->order == ORDER_SHARD ? ROUTE_SHARD
                                           : ROUTE_ITEM;
@@ -118,7 +125,7 @@ static struct route route_of(const struct pipeline *pipeline, size_t index)
         .name = config->name,
         .instance = pipeline->recorders ? &pipeline->recorders[index] : sink->instance,
         .required = config->required,
-        .order = order_of(config, plugin),
+        .order = order_of(sink),
         .on_exhausted = exhausted_of(config->on_exhausted, pipeline->lambda),
         .exhausted_sink = sink_named(pipeline->sinks, config->exhausted_sink),
         .max_attempts = config->max_attempts,

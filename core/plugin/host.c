@@ -170,10 +170,11 @@ static void host_declare(weir_instance *instance, int32_t what, weir_str value)
         rc = list_add(&instance->tables, value);
     } else if (what == WEIR_D_IAM) {
         rc = list_add(&instance->iam, value);
-    } else if (what == WEIR_D_TARGET) {
-        mem_free(instance->target);
-        instance->target = mem_dup0(value.ptr, value.len);
-        rc = instance->target ? 0 : -ENOMEM;
+    } else if (what == WEIR_D_TARGET || what == WEIR_D_ORDER) {
+        char **place = what == WEIR_D_TARGET ? &instance->target : &instance->order;
+        mem_free(*place);
+        *place = mem_dup0(value.ptr, value.len);
+        rc = *place ? 0 : -ENOMEM;
     }
     if (rc < 0)
         instance->out_of_memory = true;

@@ -26,6 +26,7 @@ static void instance_free(weir_instance *instance)
     list_free(instance->tables);
     list_free(instance->iam);
     mem_free(instance->target);
+    mem_free(instance->order);
     mem_free(instance->name);
     mem_free(instance);
 }

@@ -58,6 +58,8 @@ weir_str record_field(const struct record *record, int which)
     switch (which) {
     case WEIR_F_EVENT_ID:
         return record->event_id;
+    case WEIR_F_EVENT_NAME:
+        return record->event_name;
     case WEIR_F_SEQUENCE:
         return record->sequence;
     case WEIR_F_IDENTITY:

@@ -65,7 +65,8 @@ enum {
     WEIR_F_DEAD_SINK,     /* only in a delivery of dead letters: who gave up, ... */
     WEIR_F_DEAD_REASON,   /* ... why, ... */
     WEIR_F_DEAD_ATTEMPTS, /* ... after how many attempts (decimal) */
-    WEIR_F_DEAD_JSON      /* the whole dead letter: EVENT_JSON with reason, sink, attempts, times */
+    WEIR_F_DEAD_JSON,     /* the whole dead letter: EVENT_JSON with reason, sink, attempts, times */
+    WEIR_F_EVENT_NAME     /* as received: also a name that event() shows as 0 */
 };
 /* Types of an option. DURATION_MS is written "250ms", "5s", "15m", "24h"; SIZE_BYTES "64KiB", "8MiB". */
 enum {
@@ -90,7 +91,9 @@ enum {
 enum {
     WEIR_D_WRITES_TABLE = 1, /* a DynamoDB table name or ARN: the loop guard compares it */
     WEIR_D_TARGET,           /* one short phrase for messages: `table PriceHistory`, `queue orders.fifo` */
-    WEIR_D_IAM               /* "dynamodb:PutItem <resource>": an action that this instance needs */
+    WEIR_D_IAM,              /* "dynamodb:PutItem <resource>": an action that this instance needs */
+    WEIR_D_ORDER             /* "none", "item" or "shard": the default order of this instance, where it depends
+                                on its options (a FIFO queue or not); the config's `order` goes before */
 };
 
 typedef struct weir_option {      /* an array of these ends with name == NULL; frozen layout */

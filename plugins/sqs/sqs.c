@@ -119,6 +119,11 @@ static int32_t sqs_open(const weir_host *host, weir_instance *instance, void **s
         free(sqs);
         return rc;
     }
+    /* a FIFO queue keeps the order of its groups, and a group of all items that of the shard */
+    host->declare(instance, WEIR_D_ORDER,
+                  !sqs->fifo                      ? WEIR_STR("none")
+                  : sqs->fifo_group == GROUP_KEYS ? WEIR_STR("item")
+                                                  : WEIR_STR("shard"));
     if (sqs->form == BODY_AWS) { /* the host need not take the images apart */
         const weir_subscription records_only = {.struct_size = sizeof records_only};
         rc = host->subscribe(instance, &records_only);
