@@ -6,5 +6,4 @@
 typedef const char *(*pass_parse)(struct decoder *d, const char *p, bool inner);
 pass_parse pass_choose(void); /* the fastest record_parse that this processor has */
 const char *record_parse_avx2(struct decoder *d, const char *p, bool inner);
-const char *record_parse_avx512(struct decoder *d, const char *p, bool inner);
 #endif

@@ -1,6 +1,6 @@
 /* The primitives of the one strict pass: RFC 8259, UTF-8, no look behind the end. The bytes end in
  * at least SCAN_PADDING zero bytes; a zero byte is never valid JSON, so that nothing here has to
- * compare with the end: a blind 64-byte load stays inside the padding, and every loop stops there.
+ * compare with the end: a blind 32-byte load stays inside the padding, and every loop stops there.
  */
 #ifndef WEIR_RECORD_SCAN_H
 #define WEIR_RECORD_SCAN_H
@@ -36,16 +36,7 @@ const char *scan_skip(struct scan *scan, const char *p, unsigned depth);
 /* The first byte from `p` on that is a quote, a backslash, a control character or not ASCII. */
 static inline const char *scan_plain(const char *p)
 {
-#if defined(__AVX512BW__)
-    for (;; p += 64) {
-        __m512i x = _mm512_loadu_si512((const void *)p);
-        uint64_t mask = _mm512_cmpeq_epi8_mask(x, _mm512_set1_epi8('"')) |
-                        _mm512_cmpeq_epi8_mask(x, _mm512_set1_epi8('\\')) |
-                        _mm512_cmplt_epi8_mask(x, _mm512_set1_epi8(' '));
-        if (likely(mask != 0))
-            return p + __builtin_ctzll(mask);
-    }
-#elif defined(__AVX2__)
+#if defined(__AVX2__)
     for (;; p += 32) {
         __m256i x = _mm256_loadu_si256((const __m256i *)(const void *)p);
         __m256i hit = _mm256_or_si256(_mm256_cmpeq_epi8(x, _mm256_set1_epi8('"')),

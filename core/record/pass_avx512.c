@@ -1,2 +1,0 @@
-#define PASS(name) name##_avx512
-#include "record/pass_variant.h"
