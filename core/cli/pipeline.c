@@ -214,6 +214,22 @@ static int open_store(struct pipeline *pipeline, struct err *err)
     return 0;
 }
 
+/* What was loaded, with path, owner, hash and ABI (for whoever asks later what ran here). */
+static void log_plugins(const struct pipeline *pipeline)
+{
+    struct buf line;
+    buf_init(&line, 16 << 10);
+    for (size_t i = 0; i < pipeline->sinks->count; i++) {
+        const struct built_sink *sink = &pipeline->sinks->sinks[i];
+        buf_reset(&line);
+        buf_printf(&line, "sink %s: ", sink->config->name);
+        plugin_describe(sink->plugin, &line);
+        log_text(pipeline->log, pipeline->lambda ? WEIR_LOG_INFO : WEIR_LOG_DEBUG, "plugin", NULL,
+                 buf_str(&line));
+    }
+    buf_done(&line);
+}
+
 int pipeline_open(struct pipeline *pipeline, struct config *config, struct log *log, bool dry_run,
                   char **environ_block, struct diags *diags, struct err *err)
 {
@@ -231,6 +247,8 @@ int pipeline_open(struct pipeline *pipeline, struct config *config, struct log *
         rc = open_store(pipeline, err);
     if (rc == 0)
         rc = sink_set_open(config, &services, diags, &pipeline->sinks);
+    if (rc == 0)
+        log_plugins(pipeline);
     if (rc == 0 && dry_run)
         rc = make_recorders(pipeline, err);
     return rc == 0 ? open_router(pipeline, err) : rc;

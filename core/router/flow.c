@@ -17,6 +17,8 @@ const char *flow_note(struct flow *flow, const char *reason)
     return copy;
 }
 
+enum { FLOW_CHUNK_BYTES = 16384 };
+
 /* ---- begin ---- */
 
 static void on_deadline(struct timer *timer)
@@ -32,7 +34,7 @@ static struct flow *flow_new(struct router *router, struct batch *batch)
     if (flow)
         router->spare = flow->next;
     else if ((flow = mem_zalloc(1, sizeof *flow)))
-        arena_init(&flow->arena, 16 * 1024);
+        arena_init(&flow->arena, FLOW_CHUNK_BYTES);
     if (!flow)
         return NULL;
     *flow = (struct flow){

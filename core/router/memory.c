@@ -36,6 +36,8 @@ static struct memory_entry **place_of(const struct memory *memory, uint64_t hash
 static void unlink_entry(struct memory *memory, struct memory_entry **place)
 {
     struct memory_entry *entry = *place;
+    if (!entry)
+        return;
     *place = entry->next;
     if (entry->older)
         entry->older->newer = entry->newer;
@@ -129,7 +131,5 @@ void memory_drop(struct memory *memory, weir_str stream, weir_str position)
 {
     if (memory->count == 0)
         return;
-    struct memory_entry **place = place_of(memory, hash_of(stream, position), stream, position);
-    if (*place)
-        unlink_entry(memory, place);
+    unlink_entry(memory, place_of(memory, hash_of(stream, position), stream, position));
 }

@@ -96,7 +96,7 @@ void router_free(struct router *router)
     if (!router)
         return;
     assert(!router->first && !router->kicked);
-    for (size_t i = 0; i < router->sink_count; i++) {
+    for (size_t i = 0; router->sinks && i < router->sink_count; i++) {
         check_identity(&router->sinks[i].counts);
         forget_open(&router->sinks[i]);
         sink_done(&router->sinks[i]);

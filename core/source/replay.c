@@ -126,7 +126,8 @@ static void submit(struct replay *replay, size_t len)
 static bool only_space(const struct buf *text)
 {
     for (size_t i = 0; i < text->len; i++)
-        if (!memchr(" \t\r\n", text->ptr[i], 4))
+        if (text->ptr[i] != ' ' && text->ptr[i] != '\t' && text->ptr[i] != '\r' &&
+            text->ptr[i] != '\n')
             return false;
     return true;
 }
