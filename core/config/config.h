@@ -9,7 +9,13 @@
 
 enum source_kind { SOURCE_NONE, SOURCE_POLL, SOURCE_LAMBDA, SOURCE_KCL, SOURCE_FILE };
 enum order_kind { ORDER_DEFAULT, ORDER_ITEM, ORDER_SHARD, ORDER_NONE };
-enum exhausted_kind { EXHAUSTED_DEFAULT, EXHAUSTED_SINK, EXHAUSTED_DEAD, EXHAUSTED_BLOCK, EXHAUSTED_DROP };
+enum exhausted_kind {
+    EXHAUSTED_DEFAULT,
+    EXHAUSTED_SINK,
+    EXHAUSTED_DEAD,
+    EXHAUSTED_BLOCK,
+    EXHAUSTED_DROP
+};
 
 struct sink_config {
     const char *name, *plugin;
@@ -20,34 +26,34 @@ struct sink_config {
     /* match; events 0 = not narrowed */
     uint32_t events;
     const char *const *changed, *const *present; /* NULL-terminated or NULL */
-    int ttl;                          /* 0 any, 1 only, -1 none */
+    int ttl;                                     /* 0 any, 1 only, -1 none */
     struct filter *filter;
     /* retry */
-    int64_t max_attempts;             /* 8 */
-    int64_t base_ms, cap_ms;          /* 100 ms, 20 s */
-    int64_t max_record_age_ms;        /* 0 = no limit */
-    int64_t timeout_ms;               /* 60 s */
-    int64_t concurrency;              /* deliveries in flight; 0 = default (4) */
-    int64_t batch_records;            /* records in one delivery; 0 = the plugin's wish, else 100 */
+    int64_t max_attempts;      /* 8 */
+    int64_t base_ms, cap_ms;   /* 100 ms, 20 s */
+    int64_t max_record_age_ms; /* 0 = no limit */
+    int64_t timeout_ms;        /* 60 s */
+    int64_t concurrency;       /* deliveries in flight; 0 = default (4) */
+    int64_t batch_records;     /* records in one delivery; 0 = the plugin's wish, else 100 */
     enum order_kind order;
     enum exhausted_kind on_exhausted;
     const char *exhausted_sink;
-    bool oversize_pointer;            /* on_oversize: "pointer" instead of "block" */
-    const char *const *only_from;     /* NULL-terminated sink names or NULL */
-    bool dead_letters_only;           /* it is the target of another sink's on_exhausted and has only_from */
+    bool oversize_pointer;        /* on_oversize: "pointer" instead of "block" */
+    const char *const *only_from; /* NULL-terminated sink names or NULL */
+    bool dead_letters_only; /* it is the target of another sink's on_exhausted and has only_from */
 };
 
 struct config {
-    const char *path;                 /* as named by the user; NULL = built in */
-    const char *dir;                  /* folder that relative paths refer to, absolute */
-    const char *name;                 /* the pipeline */
+    const char *path; /* as named by the user; NULL = built in */
+    const char *dir;  /* folder that relative paths refer to, absolute */
+    const char *name; /* the pipeline */
     enum source_kind source;
-    bool in_lambda;                   /* loaded by the Lambda runtime: source is SOURCE_LAMBDA */
-    const char *file_path;            /* source file: path, or "-" */
+    bool in_lambda;        /* loaded by the Lambda runtime: source is SOURCE_LAMBDA */
+    const char *file_path; /* source file: path, or "-" */
     const struct json_value *source_at;
     struct {
         const char *const *tables, *const *streams;
-        const char *starting_position;  /* "TRIM_HORIZON", "LATEST", "AT_TIMESTAMP" */
+        const char *starting_position; /* "TRIM_HORIZON", "LATEST", "AT_TIMESTAMP" */
         int64_t starting_timestamp_us;
         int64_t batch_size, batching_window_ms, parallelization_factor, idle_poll_ms, loops;
         int64_t maximum_retry_attempts, maximum_record_age_ms;
@@ -57,7 +63,7 @@ struct config {
     const char *poison_sink;
     struct {
         bool report_batch_item_failures;
-        int64_t deadline_margin_ms;   /* 500 */
+        int64_t deadline_margin_ms; /* 500 */
     } lambda;
     struct {
         const char *region, *endpoint_url, *profile;
@@ -69,18 +75,18 @@ struct config {
         const char *kind, *path, *table;
         int64_t every_ms;
     } state;
-    const char *const *plugin_dirs;   /* NULL-terminated, absolute */
-    struct sink_config *sinks;        /* enabled and not, in the order written */
+    const char *const *plugin_dirs; /* NULL-terminated, absolute */
+    struct sink_config *sinks;      /* enabled and not, in the order written */
     size_t sink_count;
-    int64_t in_flight_bytes;          /* limits.in_flight, 64 MiB */
-    int64_t queued_records;           /* limits.queued_records per sink, 10,000 */
+    int64_t in_flight_bytes; /* limits.in_flight, 64 MiB */
+    int64_t queued_records;  /* limits.queued_records per sink, 10,000 */
     struct {
         int level;
-        const char *format;           /* "auto", "text", "json" */
+        const char *format; /* "auto", "text", "json" */
     } log;
-    int64_t shutdown_grace_ms;        /* 25 s */
-    const struct json_value *root;    /* effective tree */
+    int64_t shutdown_grace_ms;     /* 25 s */
+    const struct json_value *root; /* effective tree */
     struct arena arena;
-    weir_str text;                    /* the file's bytes, owned by the arena */
+    weir_str text; /* the file's bytes, owned by the arena */
 };
 #endif

@@ -54,7 +54,7 @@ struct weir_instance {
     char **tables;                     /* NULL-terminated: WEIR_D_WRITES_TABLE, in order declared */
     char **iam;                        /* NULL-terminated: WEIR_D_IAM */
     char *target;                      /* WEIR_D_TARGET or NULL */
-    char *order;             /* WEIR_D_ORDER or NULL */
+    char *order;                       /* WEIR_D_ORDER or NULL */
     struct option_set *options;        /* see options.h */
     struct ext_timers *timers;
     struct ext_works *works;

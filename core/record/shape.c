@@ -89,7 +89,8 @@ static const char *object_document(struct decoder *d, const char *p, bool lines)
     }
     if (!name)
         return bad_here(d);
-    return seen & M_RECORDS ? name : decode_bad(d, name, "neither a stream event nor a stream record");
+    return seen & M_RECORDS ? name
+                            : decode_bad(d, name, "neither a stream event nor a stream record");
 }
 
 static const char *document(struct decoder *d, const char *p, bool lines)

@@ -7,8 +7,8 @@ struct arena_chunk;
 struct arena {
     struct arena_chunk *chunk; /* newest; its predecessors are linked behind it */
     char *at, *end;
-    size_t chunk_bytes;        /* size of the next ordinary chunk */
-    size_t total_bytes;        /* all chunks: what this arena pins */
+    size_t chunk_bytes; /* size of the next ordinary chunk */
+    size_t total_bytes; /* all chunks: what this arena pins */
 };
 struct arena_mark {
     struct arena_chunk *chunk;

@@ -7,7 +7,8 @@
 struct buf {
     char *ptr;
     size_t len, cap, max_bytes;
-    bool failed; /* an append did not fit or memory ran out: content is incomplete. Sticky until reset */
+    bool failed; /* an append did not fit or memory ran out: content is incomplete. Sticky until
+                    reset */
 };
 
 void buf_init(struct buf *buf, size_t max_bytes); /* no allocation yet */

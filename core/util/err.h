@@ -8,6 +8,8 @@ struct err {
     char msg[512];
 };
 
-/* Fills `err` (may be NULL) and returns `code`. Control characters of the result are shown as '?'. */
-int err_set(struct err *err, int code, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* Fills `err` (may be NULL) and returns `code`. Control characters of the result are shown as '?'.
+ */
+int err_set(struct err *err, int code, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 #endif

@@ -1,6 +1,6 @@
 /* The seams: the only ways in which the pipeline touches the world. The program implements them on
- * libuv, libcurl and SQLite (core/loop, core/state), the simulator on a virtual world. All functions
- * are called on the router thread, unless said. */
+ * libuv, libcurl and SQLite (core/loop, core/state), the simulator on a virtual world. All
+ * functions are called on the router thread, unless said. */
 #ifndef WEIR_UTIL_SEAM_H
 #define WEIR_UTIL_SEAM_H
 #include "util/buf.h"
@@ -57,8 +57,8 @@ struct http_header {
 
 struct http_call { /* owned by the caller from start() until done() returns */
     /* request; what the views point at must live as long */
-    const char *method;      /* "GET", "POST", "PUT" */
-    const char *url;         /* NUL-terminated, absolute */
+    const char *method; /* "GET", "POST", "PUT" */
+    const char *url;    /* NUL-terminated, absolute */
     const struct http_header *headers;
     size_t header_count;
     weir_str body;
@@ -66,47 +66,52 @@ struct http_call { /* owned by the caller from start() until done() returns */
     int64_t timeout_ms;         /* whole exchange; 0 = none: only for the Runtime API's next */
     size_t max_answer_bytes;    /* 0 = 1 MiB */
     bool fresh_connection;
-    void (*done)(struct http_call *call); /* exactly once, later, never from inside start or abort */
-    void *arg;                            /* the caller's */
+    void (*done)(
+        struct http_call *call); /* exactly once, later, never from inside start or abort */
+    void *arg;                   /* the caller's */
     /* answer, valid in done() */
     enum http_result result;
     int status;
-    struct buf answer;        /* the body; the caller inits and frees it; the transport appends.
-                                 64 zero bytes of padding follow len */
-    struct buf answer_headers; /* raw header lines of the final answer, "Name: value\r\n"...; caller inits, frees */
-    char reason[160];         /* for people, when result != HTTP_DONE */
-    void *impl;               /* the transport's */
+    struct buf answer;         /* the body; the caller inits and frees it; the transport appends.
+                                  64 zero bytes of padding follow len */
+    struct buf answer_headers; /* raw header lines of the final answer, "Name: value\r\n"...; caller
+                                  inits, frees */
+    char reason[160];          /* for people, when result != HTTP_DONE */
+    void *impl;                /* the transport's */
 };
 
 struct transport {
     void *ctx;
-    int (*start)(void *ctx, struct http_call *call); /* 0 or -errno (then no done()) */
+    int (*start)(void *ctx, struct http_call *call);  /* 0 or -errno (then no done()) */
     void (*abort)(void *ctx, struct http_call *call); /* done() follows with HTTP_ABORTED */
-    void (*forget_connections)(void *ctx); /* pooled connections are stale (after a thaw): use none again */
+    void (*forget_connections)(
+        void *ctx); /* pooled connections are stale (after a thaw): use none again */
 };
 
-/* Value of a header of the answer, case-insensitive, without surrounding blanks; len 0 when absent. */
+/* Value of a header of the answer, case-insensitive, without surrounding blanks; len 0 when absent.
+ */
 weir_str http_answer_header(const struct http_call *call, const char *name);
 
 /* ---- work: blocking functions on pool threads ---- */
 
 struct work {
-    struct work *next;                /* the implementation's */
-    void (*run)(struct work *work);   /* on a pool thread */
-    void (*done)(struct work *work);  /* on the router thread */
+    struct work *next;               /* the implementation's */
+    void (*run)(struct work *work);  /* on a pool thread */
+    void (*done)(struct work *work); /* on the router thread */
     void *impl;
 };
 
 struct worker {
     void *ctx;
-    int (*submit)(void *ctx, struct work *work); /* 0 or -errno; order between works is not promised */
+    int (*submit)(void *ctx,
+                  struct work *work); /* 0 or -errno; order between works is not promised */
 };
 
 /* ---- store: what must outlive the process ---- */
 
 struct dead_letter {
     weir_str pipeline, sink, stream_arn, shard, sequence, event_id;
-    weir_str record;  /* EVENT_JSON; raw bytes for a poison record */
+    weir_str record; /* EVENT_JSON; raw bytes for a poison record */
     weir_str reason, code;
     int64_t attempts;
     int64_t first_us, last_us; /* unix time of the first and the last attempt */
@@ -114,18 +119,20 @@ struct dead_letter {
 
 struct store_put { /* owned by the caller until done() */
     struct dead_letter letter;
-    void (*done)(struct store_put *put, int status); /* 0 = durable, or -errno; later, never from inside */
+    void (*done)(struct store_put *put,
+                 int status); /* 0 = durable, or -errno; later, never from inside */
     void *arg, *impl;
 };
 
 struct store {
     void *ctx;
-    int (*dead_put)(void *ctx, struct store_put *put); /* 0 or -errno (then no done()); copies nothing:
-                                                          what letter points at lives until done() */
+    int (*dead_put)(void *ctx,
+                    struct store_put *put); /* 0 or -errno (then no done()); copies nothing:
+                                               what letter points at lives until done() */
 };
 
-/* All of them together, as the pipeline is given them at start. `store.dead_put` is NULL where there
- * is no local state (Lambda, KCL). */
+/* All of them together, as the pipeline is given them at start. `store.dead_put` is NULL where
+ * there is no local state (Lambda, KCL). */
 struct world {
     struct clock clock;
     struct random random;

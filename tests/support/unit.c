@@ -29,7 +29,8 @@ void unit_int(const char *file, int line, const char *what, long long actual, lo
     CU_assertImplementation(actual == expected, (unsigned)line, what, file, "", CU_FALSE);
 }
 
-void unit_str(const char *file, int line, const char *what, const char *actual, const char *expected)
+void unit_str(const char *file, int line, const char *what, const char *actual,
+              const char *expected)
 {
     int same = actual && expected && strcmp(actual, expected) == 0;
     if (!same)
@@ -72,7 +73,8 @@ int unit_main(int argc, char **argv, const char *suite_name, const struct unit_t
     setvbuf(stdout, NULL, _IONBF, 0);
     if (CU_initialize_registry() != CUE_SUCCESS)
         return 2;
-    CU_pSuite suite = CU_add_suite_with_setup_and_teardown(suite_name, NULL, NULL, before_each, after_each);
+    CU_pSuite suite =
+        CU_add_suite_with_setup_and_teardown(suite_name, NULL, NULL, before_each, after_each);
     unsigned added = 0;
     for (const struct unit_test *test = tests; suite && test->name; test++)
         if (wanted(argc, argv, test->name) && CU_add_test(suite, test->name, test->run))

@@ -39,7 +39,8 @@ static void F64_a_delivery_never_completed_stays_open(void)
     rig.plugin->desc.cancel(rig.instance->self, rig.delivery->token);
     rig_drain(&rig);
     CHECK_INT(rig.ended, 0);
-    delivery_complete_rest(&rig.board, rig.delivery->instance, rig.delivery->token, WEIR_RETRY, STR("the test ends"));
+    delivery_complete_rest(&rig.board, rig.delivery->instance, rig.delivery->token, WEIR_RETRY,
+                           STR("the test ends"));
     rig_drain(&rig);
     CHECK_INT(rig.ended, 1);
     rig_done(&rig);
