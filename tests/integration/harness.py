@@ -30,6 +30,7 @@ from fakes import aws_server, runtime_api  # noqa: E402  (found by the line abov
 WEIR = BUILD / "weir"
 if not WEIR.exists():
     raise SystemExit(f"{WEIR} is not built")
+SANITIZED = "WEIR_SANITIZE:STRING=\n" not in (BUILD / "CMakeCache.txt").read_text()
 
 
 def plugin_dirs():

@@ -145,7 +145,7 @@ static void F81_large_containers_are_indexed(void)
     for (size_t i = 0; i < value_size(list); i++) {
         size_t place = (i * 7919) % ENTRIES;
         const struct node *entry = value_entry(value_entry(list, place, NULL), 0, NULL);
-        good += (size_t)atol(cstr(value_text(entry))) == place;
+        good += (size_t)strtoul(cstr(value_text(entry)), NULL, 10) == place;
     }
     CHECK_INT(good, ENTRIES);
     CHECK(value_entry(list, ENTRIES, NULL) == NULL);
