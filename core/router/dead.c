@@ -134,8 +134,9 @@ static void on_stored(struct store_put *put, int status)
     struct stored_letter *stored = put->arg;
     struct item *item = stored->item;
     struct flow *flow = item->flow;
+    flow->puts--;
     if (flow->ended) {
-        flow_orphan_gone(flow);
+        flow_orphan_gone(flow); /* it may have outlived the router */
         return;
     }
     flow->holds[flow->router->sink_count]--;
@@ -161,12 +162,17 @@ static void to_store(struct item *item, const char *reason)
     *stored = (struct stored_letter){.item = item,
                                      .put = {.letter = letter_of(item, reason), .done = on_stored}};
     stored->put.arg = stored;
+    if (stored->put.letter.record.len == 0) {
+        origin_stuck(item, "out of memory"); /* never a letter without its record */
+        return;
+    }
     int rc = store->dead_put ? store->dead_put(store->ctx, &stored->put) : -ENOSYS;
     if (rc < 0) {
         origin_stuck(item, "there is no local store for dead letters here");
         return;
     }
     flow->holds[flow->router->sink_count]++;
+    flow->puts++;
     leave(item);
 }
 
@@ -185,6 +191,8 @@ static struct dead_info *info_of(const struct item *item, const char *reason)
     enum { LETTER_BYTES_MAX = 64 << 20 }; /* six times a 6 MiB record, escaped */
     struct arena *arena = &item->flow->arena;
     struct dead_letter letter = letter_of(item, reason);
+    if (letter.record.len == 0)
+        return NULL;
     char attempts[16];
     snprintf(attempts, sizeof attempts, "%" PRIu32, item->attempts);
     struct buf json;

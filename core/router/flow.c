@@ -43,10 +43,16 @@ static struct flow *flow_new(struct router *router, struct batch *batch)
     return flow;
 }
 
+static void unpin(struct flow *flow)
+{
+    flow->router->pinned_bytes -= flow->pinned_bytes;
+    flow->pinned_bytes = 0;
+}
+
 static void flow_free(struct flow *flow)
 {
     struct router *router = flow->router;
-    router->pinned_bytes -= batch_pinned_bytes(flow->batch);
+    unpin(flow);
     batch_unref(flow->batch);
     arena_reset(&flow->arena);
     flow->next = router->spare;
@@ -82,6 +88,7 @@ static void begin_item(struct item *item)
     }
     /* with `block` the mapping bounds the attempts, and each redelivery deserves at least one */
     item->attempts = sink->route.on_exhausted == ROUTE_BLOCK ? 0 : fact.attempts;
+    item->down_epoch = fact.down_epoch;
     sink->counts.pending++;
     flow->holds[sink->index]++;
     if (!(record->unmet >> sink->index & 1)) {
@@ -134,12 +141,15 @@ int router_submit(struct router *router, struct batch *batch, int64_t deadline_m
     flow->deadline_ms = deadline_ms;
     flow->done = done;
     flow->arg = arg;
-    router->pinned_bytes += batch_pinned_bytes(batch);
+    flow->pinned_bytes = batch_pinned_bytes(batch); /* it may grow: give back what was counted */
+    router->pinned_bytes += flow->pinned_bytes;
     flow->items = arena_alloc(&flow->arena, (count_items(flow) + 1) * sizeof *flow->items,
                               _Alignof(struct item));
     flow->holds =
         arena_alloc(&flow->arena, (router->sink_count + 1) * sizeof *flow->holds, _Alignof(size_t));
-    if (!flow->items || !flow->holds) {
+    int64_t left_ms = deadline_ms ? deadline_ms - clock->now_ms(clock->ctx) : 0;
+    if (!flow->items || !flow->holds ||
+        (deadline_ms && clock->arm(clock->ctx, &flow->deadline_timer, left_ms) < 0)) {
         flow_free(flow);
         return -ENOMEM;
     }
@@ -153,8 +163,8 @@ int router_submit(struct router *router, struct batch *batch, int64_t deadline_m
     count_read(router, batch);
     for (size_t i = 0; i < batch->record_count; i++)
         begin_record(flow, batch->records[i]);
-    if (deadline_ms)
-        clock->arm(clock->ctx, &flow->deadline_timer, deadline_ms - clock->now_ms(clock->ctx));
+    for (size_t i = 0; router->config.invocations && i < router->sink_count; i++)
+        sink_wake(&router->sinks[i]);
     router_kick(router);
     return 0;
 }
@@ -170,10 +180,15 @@ static bool still_working(const struct flow *flow, const struct sink *sink)
     return !sink->down || sink->open_count > sink->hung || (sink->route.required && !invocations);
 }
 
+static bool flow_cut_short(const struct flow *flow)
+{
+    return flow->overdue || flow->router->stopping;
+}
+
 static bool flow_over(const struct flow *flow)
 {
     const struct router *router = flow->router;
-    if (flow->overdue || router->stopping)
+    if (flow_cut_short(flow))
         return true;
     for (size_t i = 0; i < router->sink_count; i++)
         if (still_working(flow, &router->sinks[i]))
@@ -251,11 +266,13 @@ static void remember(const struct flow *flow, bool complete)
             continue;
         weir_str position = record_position(item->record);
         struct memory *memory = &item->sink->memory;
-        bool finished = item->state == ITEM_FINISHED;
+        const struct memory_fact fact = {.finished = item->state == ITEM_FINISHED,
+                                         .attempts = item->attempts,
+                                         .down_epoch = item->down_epoch};
         if (complete)
             memory_drop(memory, item->record->stream_arn, position);
-        else if (finished || item->attempts > 0)
-            memory_put(memory, item->record->stream_arn, position, finished, item->attempts);
+        else if (fact.finished || fact.attempts > 0 || fact.down_epoch > 0)
+            memory_put(memory, item->record->stream_arn, position, fact);
     }
 }
 
@@ -316,7 +333,7 @@ static void flow_end(struct flow *flow)
     struct router *router = flow->router;
     struct clock *clock = router->clock;
     clock->disarm(clock->ctx, &flow->deadline_timer);
-    if (flow->overdue || router->stopping)
+    if (flow_cut_short(flow))
         revoke_open(flow);
     struct batch_result result = fold(flow);
     if (router->config.invocations)
@@ -330,32 +347,51 @@ static void flow_end(struct flow *flow)
     if ((router->config.invocations || router->stopping) && router->flow_count == 0)
         for (size_t i = 0; i < router->sink_count; i++)
             sink_rest(&router->sinks[i]);
+    if (flow->orphans == 0)
+        unpin(flow); /* its owner may look whether there is room again */
     flow->orphans++; /* so that it lives while its owner looks at the result */
     flow->done(flow->arg, &result);
     flow_orphan_gone(flow);
+}
+
+void flow_forget(struct flow *flow)
+{
+    batch_unref(flow->batch);
+    arena_done(&flow->arena);
+    mem_free(flow);
 }
 
 void flow_orphan_gone(struct flow *flow)
 {
     if (--flow->orphans > 0)
         return;
+    if (!flow->router) {
+        flow_forget(flow); /* the store was the last to need it */
+        return;
+    }
     leave_list(&flow->router->orphaned, flow);
     flow_free(flow);
 }
 
 /* ---- the router's turn ---- */
 
+static void end_flows(struct router *router, bool (*over)(const struct flow *flow))
+{
+    for (struct flow *flow = router->first, *next; flow; flow = next) {
+        next = flow->next;
+        if (over(flow))
+            flow_end(flow);
+    }
+}
+
 static void on_kick(struct post *post)
 {
     struct router *router = (struct router *)((char *)post - offsetof(struct router, kick));
     router->kicked = false;
+    end_flows(router, flow_cut_short); /* first: nothing is started for them any more */
     for (size_t i = 0; i < router->sink_count; i++)
         sink_pump(&router->sinks[i]);
-    for (struct flow *flow = router->first, *next; flow; flow = next) {
-        next = flow->next;
-        if (flow_over(flow))
-            flow_end(flow);
-    }
+    end_flows(router, flow_over);
 }
 
 void router_kick(struct router *router)

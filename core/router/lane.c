@@ -155,12 +155,9 @@ static void ready_remove(struct sink *sink, struct lane *lane)
     lane->ready = false;
 }
 
-struct lane *lane_pop_ready(struct sink *sink)
+void lane_take_ready(struct lane *lane)
 {
-    struct lane *lane = sink->ready_first;
-    if (lane)
-        ready_remove(sink, lane);
-    return lane;
+    ready_remove(lane->sink, lane);
 }
 
 static void lane_free(struct lane *lane)

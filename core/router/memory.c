@@ -7,8 +7,7 @@ struct memory_entry {
     struct memory_entry *next; /* in the bucket */
     struct memory_entry *older, *newer;
     uint64_t hash;
-    uint32_t attempts;
-    bool finished;
+    struct memory_fact fact;
     size_t stream_bytes, position_bytes;
     char key[]; /* stream, then position */
 };
@@ -70,7 +69,7 @@ struct memory_fact memory_find(const struct memory *memory, weir_str stream, wei
         *place_of(memory, hash_of(stream, position), stream, position);
     if (!entry)
         return (struct memory_fact){0};
-    return (struct memory_fact){true, entry->finished, entry->attempts};
+    return entry->fact;
 }
 
 static void drop_oldest(struct memory *memory)
@@ -95,8 +94,7 @@ static struct memory_entry *entry_new(weir_str stream, weir_str position)
     return entry;
 }
 
-void memory_put(struct memory *memory, weir_str stream, weir_str position, bool finished,
-                uint32_t attempts)
+void memory_put(struct memory *memory, weir_str stream, weir_str position, struct memory_fact fact)
 {
     enum { BUCKETS = 8192 };
     if (position.len == 0)
@@ -113,8 +111,7 @@ void memory_put(struct memory *memory, weir_str stream, weir_str position, bool 
         return;
     if (memory->count >= MEMORY_ENTRIES_MAX)
         drop_oldest(memory);
-    entry->finished = finished;
-    entry->attempts = attempts;
+    entry->fact = fact;
     struct memory_entry **bucket = &memory->buckets[entry->hash % memory->bucket_count];
     entry->next = *bucket;
     *bucket = entry;

@@ -15,15 +15,15 @@ struct memory {
     struct memory_entry *oldest, *newest;
 };
 
-struct memory_fact {
-    bool known, finished;
+struct memory_fact { /* all zero: nothing is known */
+    bool finished;
     uint32_t attempts;
+    uint32_t down_epoch; /* as the item's */
 };
 
 void memory_done(struct memory *memory);
 struct memory_fact memory_find(const struct memory *memory, weir_str stream, weir_str position);
 /* Adds or replaces. Out of memory: forgets, which costs a repeat. */
-void memory_put(struct memory *memory, weir_str stream, weir_str position, bool finished,
-                uint32_t attempts);
+void memory_put(struct memory *memory, weir_str stream, weir_str position, struct memory_fact fact);
 void memory_drop(struct memory *memory, weir_str stream, weir_str position);
 #endif

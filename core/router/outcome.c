@@ -27,9 +27,10 @@ static void stick_lane(struct lane *lane, const struct item *cause)
 {
     lane->blocked = true;
     for (struct item *item = lane->items.first; item; item = item->next)
-        if (item != cause && item->state == ITEM_QUEUED) {
+        if (item != cause && (item->state == ITEM_QUEUED || item->state == ITEM_BEHIND)) {
+            sink_stop_waiting(item);
             item->state = ITEM_STUCK;
-            item->why = "an earlier record of the same item is stuck";
+            item->why = STUCK_BEHIND;
             unhold(item);
         }
     lane_settle(lane);
@@ -113,16 +114,31 @@ static void down(struct item *item, const char *reason)
     sink_requeue(item, -1);
 }
 
-static void check_order_kept(struct item *item)
+static void order_broken(struct sink *sink)
 {
-    struct sink *sink = item->sink;
-    if (!item->lane || !item->prev || item->prev->state == ITEM_OPEN)
-        return;
     sink->counts.order_breaches++;
     router_log(
         sink->router, WEIR_LOG_ERROR, sink, "W0506",
         "the plugin promised to keep order, then stored a record behind one that it did not store");
     sink_down(sink, "the plugin broke its promise to keep order");
+}
+
+/* Of a run of one lane: nothing is stored behind what is not, whatever is completed first. */
+static void check_order_kept(struct item *item, int32_t outcome)
+{
+    bool put_back = outcome == WEIR_RETRY || outcome == WEIR_DOWN;
+    if (put_back && item->passed)
+        order_broken(item->sink);
+    item->passed = false;
+    if (outcome != WEIR_OK || !item->lane)
+        return;
+    for (struct item *earlier = item->prev; earlier && !earlier->passed; earlier = earlier->prev) {
+        if (earlier->state != ITEM_OPEN) {
+            order_broken(item->sink);
+            return;
+        }
+        earlier->passed = true;
+    }
 }
 
 void outcome_apply(struct item *item, int32_t outcome, const char *reason)
@@ -135,9 +151,7 @@ void outcome_apply(struct item *item, int32_t outcome, const char *reason)
         outcome = WEIR_FAIL;
         reason = reason ? reason : "the dead-letter sink skipped it";
     }
-    if (outcome == WEIR_OK || outcome == WEIR_SKIP)
-        check_order_kept(item);
-    if (outcome != WEIR_DOWN && sink->counts.order_breaches == 0)
+    if (outcome != WEIR_DOWN)
         sink_alive(sink);
     if (outcome == WEIR_OK)
         item_finish(item, &sink->counts.delivered);
@@ -157,21 +171,22 @@ static void late_outcome(struct item *item, int32_t outcome, const char *reason)
 {
     struct sink *sink = item->sink;
     struct item *waiter = item->waiter;
+    const struct item *about = item->origin ? item->origin : item; /* what the source knows */
     bool finished = outcome == WEIR_OK || (outcome == WEIR_SKIP && !item->origin);
     for (struct item **at = &sink->revoked; *at; at = &(*at)->revoked_next)
         if (*at == item) {
             *at = item->revoked_next;
             break;
         }
-    if (finished && !item->origin)
-        memory_put(&sink->memory, item->record->stream_arn, record_position(item->record), true,
-                   item->attempts);
+    if (finished && about->sink)
+        memory_put(&about->sink->memory, item->record->stream_arn, record_position(item->record),
+                   (struct memory_fact){.finished = true, .attempts = about->attempts});
     if (waiter) {
         waiter->behind = item->waiter = NULL;
         if (waiter->lane)
             waiter->lane->open++;
         waiter->state = ITEM_OPEN;
-        outcome_apply(waiter, finished || outcome == WEIR_DOWN ? outcome : WEIR_RETRY, reason);
+        outcome_apply(waiter, outcome, reason);
     }
     item->state = ITEM_FINISHED;
     flow_orphan_gone(item->flow);
@@ -185,6 +200,8 @@ void outcome_on_completion(void *ctx, struct weir_record *entry, int32_t outcome
     weir_delivery *delivery = entry->delivery;
     if (delivery->revoked)
         item->sink->counts.late++;
+    if (!item->orphan && item->sink->keeps_order)
+        check_order_kept(item, outcome);
     if (item->orphan)
         late_outcome(item, outcome, reason);
     else

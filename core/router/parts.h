@@ -12,6 +12,8 @@ enum {
     SEQUENCE_SHOWN = 128
 };
 
+#define STUCK_BEHIND "an earlier record of the same item is stuck"
+
 enum item_state {
     ITEM_QUEUED,  /* in its lane or in the sink's plain queue */
     ITEM_OPEN,    /* with the plugin */
@@ -39,6 +41,7 @@ struct item {
     uint32_t down_epoch; /* sink->up_epoch when it last got `down`, + 1; 0 = never */
     uint8_t state;
     bool orphan;     /* its flow has ended; only its completion is awaited */
+    bool passed;     /* a later one of its run is stored: to put this one back breaks order */
     const char *why; /* last reason, in the flow's arena; NULL = none */
 };
 
@@ -102,7 +105,9 @@ struct flow {
     size_t *holds; /* by sink: items that are neither finished nor stuck nor leaving; the last one
                       counts records on their way into the local store */
     size_t poison_items;
-    size_t orphans; /* ended, but plugins (or the store) still hold this many of its items */
+    size_t pinned_bytes; /* its part of router->pinned_bytes */
+    size_t orphans;      /* ended, but plugins (or the store) still hold this many of its items */
+    size_t puts;         /* dead letters that the local store is writing */
     bool overdue, ended;
 };
 
@@ -130,7 +135,7 @@ struct lane *lane_get(struct sink *sink,
 struct lane *lane_single(struct sink *sink);
 void lane_settle(struct lane *lane); /* ready, waiting or gone, as its content says; may free it */
 void lane_wait(struct lane *lane, int64_t delay_ms);
-struct lane *lane_pop_ready(struct sink *sink);
+void lane_take_ready(struct lane *lane); /* out of sink->ready, to the plugin */
 void lanes_done(struct sink *sink);
 
 /* sink.c */
@@ -139,13 +144,15 @@ void sink_done(struct sink *sink);
 void sink_accept(struct sink *sink, struct item *item); /* queues a new item */
 void sink_pump(struct sink *sink);                      /* starts deliveries as far as allowed */
 void sink_requeue(struct item *item,
-                  int64_t delay_ms); /* an item that was open goes on waiting; -1 = no wait */
-void sink_detach(struct item *item); /* takes an item out of its lane or queue */
+                  int64_t delay_ms);       /* an item that was open goes on waiting; -1 = no wait */
+void sink_stop_waiting(struct item *item); /* behind a revoked one */
+void sink_detach(struct item *item);       /* takes an item out of its lane or queue */
 void sink_down(struct sink *sink, const char *reason);
 void sink_alive(struct sink *sink);
 void sink_revoke(weir_delivery *delivery);
 void sink_delivery_ended(weir_delivery *delivery);
 void sink_rest(struct sink *sink); /* Lambda: no timer stays armed between batches */
+void sink_wake(struct sink *sink); /* and at the next batch what was revoked has its grace again */
 
 /* outcome.c */
 void outcome_apply(struct item *item, int32_t outcome, const char *reason);
@@ -163,6 +170,7 @@ void dead_letter_stuck(struct item *letter, const char *reason);
 
 /* flow.c */
 void flow_orphan_gone(struct flow *flow);
+void flow_forget(struct flow *flow);     /* frees it and what it holds */
 void router_kick(struct router *router); /* soon: start what can be started, end what has ended */
 const char *flow_note(struct flow *flow, const char *reason); /* a copy in its arena, or NULL */
 void router_log(const struct router *router, int level, const struct sink *sink, const char *code,

@@ -82,12 +82,12 @@ static void forget_open(struct sink *sink)
 
 static void free_flows(struct flow *flow)
 {
-    while (flow) {
-        struct flow *next = flow->next;
-        batch_unref(flow->batch);
-        arena_done(&flow->arena);
-        mem_free(flow);
-        flow = next;
+    for (struct flow *next; flow; flow = next) {
+        next = flow->next;
+        flow->router = NULL;
+        flow->orphans = flow->puts;
+        if (flow->puts == 0) /* else the store still reads from it, and frees it in the end */
+            flow_forget(flow);
     }
 }
 
@@ -96,6 +96,8 @@ void router_free(struct router *router)
     if (!router)
         return;
     assert(!router->first && !router->kicked);
+    router->kicked = true; /* nothing is posted any more: what is completed now only has its say */
+    board_drain(router->board);
     for (size_t i = 0; router->sinks && i < router->sink_count; i++) {
         check_identity(&router->sinks[i].counts);
         forget_open(&router->sinks[i]);

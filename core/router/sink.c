@@ -45,12 +45,24 @@ static uint64_t lane_key(const struct sink *sink, const struct record *record)
     return hash_bytes(hash, record->batch->shard.ptr, record->batch->shard.len);
 }
 
-/* The item of an ended flow with which a plugin still holds this very record. */
-static struct item *revoked_item(const struct sink *sink, const struct record *record)
+/* The record itself and a dead letter about it are two things, so are letters of two sinks. */
+static bool same_errand(const struct item *a, const struct item *b)
 {
+    if (!a->origin || !b->origin)
+        return !a->origin && !b->origin;
+    return a->origin->sink == b->origin->sink;
+}
+
+/* The item of an ended flow with which a plugin still holds this very record. */
+static struct item *revoked_item(const struct sink *sink, const struct item *wanted)
+{
+    const struct record *record = wanted->record;
     weir_str position = record_position(record);
+    if (position.len == 0)
+        return NULL; /* nothing to know it by */
     for (struct item *item = sink->revoked; item; item = item->revoked_next)
-        if (!item->waiter && str_eq(record_position(item->record), position) &&
+        if (!item->waiter && same_errand(item, wanted) &&
+            str_eq(record_position(item->record), position) &&
             str_eq(item->record->stream_arn, record->stream_arn))
             return item;
     return NULL;
@@ -65,32 +77,38 @@ static void wait_behind(struct item *item, struct item *holder)
 
 void sink_accept(struct sink *sink, struct item *item)
 {
-    struct item *holder = sink->revoked ? revoked_item(sink, item->record) : NULL;
-    item->state = ITEM_QUEUED;
+    struct item *holder = sink->revoked ? revoked_item(sink, item) : NULL;
+    bool ordered = sink->route.order != ROUTE_NONE;
+    struct lane *lane = ordered ? lane_get(sink, lane_key(sink, item->record)) : NULL;
+    item->state = ITEM_OPEN; /* in no list yet */
     sink->queued++;
-    if (holder)
-        wait_behind(item, holder);
-    if (sink->route.order == ROUTE_NONE) {
-        if (!holder)
-            list_append(&sink->queue, item);
-        return;
-    }
-    struct lane *lane = lane_get(sink, lane_key(sink, item->record));
-    if (!lane) {
+    if (ordered && !lane) {
         item_stick(item, "out of memory");
         return;
     }
     item->lane = lane;
-    list_append(&lane->items, item);
-    if (lane->blocked)
-        item_stick(item, "an earlier record of the same item is stuck");
-    else
+    if (lane)
+        list_append(&lane->items, item);
+    if (lane && lane->blocked) {
+        item_stick(item, STUCK_BEHIND);
+        return;
+    }
+    item->state = ITEM_QUEUED;
+    if (holder)
+        wait_behind(item, holder);
+    if (lane)
         lane_settle(lane);
+    else if (!holder)
+        list_append(&sink->queue, item);
 }
 
 void sink_requeue(struct item *item, int64_t delay_ms)
 {
     struct sink *sink = item->sink;
+    if (item->lane && item->lane->blocked) {
+        item_stick(item, STUCK_BEHIND);
+        return;
+    }
     item->state = ITEM_QUEUED;
     if (!item->lane && delay_ms < 0) {
         list_append(&sink->queue, item);
@@ -109,6 +127,13 @@ void sink_requeue(struct item *item, int64_t delay_ms)
     lane_settle(item->lane);
 }
 
+void sink_stop_waiting(struct item *item)
+{
+    if (item->behind)
+        item->behind->waiter = NULL;
+    item->behind = NULL;
+}
+
 void sink_detach(struct item *item)
 {
     struct lane *lane = item->lane;
@@ -120,10 +145,7 @@ void sink_detach(struct item *item)
     } else if (item->state == ITEM_QUEUED) {
         list_remove(&item->sink->queue, item);
     }
-    if (item->behind) {
-        item->behind->waiter = NULL;
-        item->behind = NULL;
-    }
+    sink_stop_waiting(item);
 }
 
 /* ---- deliveries ---- */
@@ -132,49 +154,93 @@ static bool too_old(const struct sink *sink, const struct item *item)
 {
     struct clock *clock = sink->router->clock;
     int64_t limit_ms = sink->route.max_record_age_ms;
-    if (limit_ms == 0 || item->record->precision == 0)
-        return false;
+    if (limit_ms == 0 || item->record->precision == 0 || item->origin)
+        return false; /* a letter tells of an old record, it is not old itself */
     return (clock->wall_us(clock->ctx) - item->record->created_us) / 1000 > limit_ms;
 }
 
-/* Hands out the next item that may go to the plugin, already ITEM_OPEN, or NULL. `run`: go on in
- * this lane (a plugin that keeps order gets whole runs). */
-static struct item *next_item(struct sink *sink, struct lane **run)
+/* What a delivery under assembly goes on with. */
+struct filling {
+    struct item *last; /* taken last, from a lane whose run goes on (a plugin that keeps order) */
+    struct flow *flow; /* a delivery holds records of one batch, since a record may be read until
+                          the last one of its delivery is completed; NULL: nothing taken yet */
+};
+
+static bool may_take(const struct item *item, const struct filling *filling)
 {
-    struct item *item = NULL;
-    if (*run) {
-        for (item = (*run)->items.first; item && item->state == ITEM_OPEN;)
-            item = item->next;
-        if (!item || item->state != ITEM_QUEUED)
-            item = NULL;
+    return item && item->state == ITEM_QUEUED && (!filling->flow || item->flow == filling->flow);
+}
+
+/* At the deadline nothing is started, even when its timer could not fire yet because a plugin's
+ * record() takes its time. */
+static bool out_of_time(const struct item *item)
+{
+    struct flow *flow = item->flow;
+    struct clock *clock = flow->router->clock;
+    if (!flow->overdue && flow->deadline_ms && clock->now_ms(clock->ctx) >= flow->deadline_ms) {
+        flow->overdue = true;
+        router_kick(flow->router);
     }
-    if (!item) {
-        *run = lane_pop_ready(sink);
-        item = *run ? (*run)->items.first : sink->queue.first;
+    return flow->overdue;
+}
+
+/* Who is next. A sink that is down is probed, where there is a choice, by a record that did not
+ * itself get `down` since the last sign of life: if that one passes, it was the record's fault. */
+static struct item *candidate(const struct sink *sink)
+{
+    enum { LOOK_AT = 16 };
+    struct item *first = sink->ready_first ? sink->ready_first->items.first : sink->queue.first;
+    const uint32_t suspect = sink->up_epoch + 1;
+    if (!sink->down || !first || first->down_epoch != suspect)
+        return first;
+    int looked = 0;
+    for (const struct lane *lane = sink->ready_first; lane && looked < LOOK_AT; looked++) {
+        if (lane->items.first->down_epoch != suspect)
+            return lane->items.first;
+        lane = lane->next_ready;
     }
-    if (!item)
+    for (struct item *item = sink->queue.first; item && looked < 2 * LOOK_AT; looked++) {
+        if (item->down_epoch != suspect)
+            return item;
+        item = item->next;
+    }
+    return first;
+}
+
+/* Hands out the next item that may go to the plugin, already ITEM_OPEN, or NULL. */
+static struct item *next_item(struct sink *sink, struct filling *filling)
+{
+    struct item *item = filling->last ? filling->last->next : NULL;
+    bool goes_on = may_take(item, filling);
+    if (!goes_on)
+        item = candidate(sink);
+    if (!may_take(item, filling) || out_of_time(item))
         return NULL;
+    if (!item->lane)
+        list_remove(&sink->queue, item);
+    else if (!goes_on)
+        lane_take_ready(item->lane);
     if (item->lane)
         item->lane->open++;
-    else
-        list_remove(&sink->queue, item);
     item->state = ITEM_OPEN;
-    if (!sink->keeps_order)
-        *run = NULL;
     return item;
 }
 
-static struct item *next_deliverable(struct sink *sink, struct lane **run)
+static struct item *next_deliverable(struct sink *sink, struct filling *filling)
 {
     struct item *item;
     struct clock *clock = sink->router->clock;
-    while ((item = next_item(sink, run)) && too_old(sink, item)) {
+    while ((item = next_item(sink, filling)) && too_old(sink, item)) {
         if (item->lane)
             item->lane->open--;
-        *run = NULL;
+        filling->last = NULL;
         item_exhaust(item, "the record is older than max_record_age");
     }
-    if (item && item->first_us == 0)
+    if (!item)
+        return NULL;
+    filling->flow = item->flow;
+    filling->last = sink->keeps_order && item->lane ? item : NULL;
+    if (item->first_us == 0)
         item->first_us = clock->wall_us(clock->ctx);
     return item;
 }
@@ -182,7 +248,10 @@ static struct item *next_deliverable(struct sink *sink, struct lane **run)
 static void enter_plugin(struct sink *sink, const struct item *item)
 {
     struct router_call *call = &sink->router->call;
+    struct clock *clock = sink->router->clock;
     weir_str position = record_position(item->record);
+    /* before `sink`: a watchdog that sees the call must not see the time of an earlier one */
+    atomic_store_explicit(&call->since_ms, clock->now_ms(clock->ctx), memory_order_relaxed);
     atomic_store_explicit(&call->sequence, position.ptr, memory_order_relaxed);
     atomic_store_explicit(&call->sequence_len, position.len, memory_order_relaxed);
     atomic_store_explicit(&call->sink, sink->route.name, memory_order_release);
@@ -195,8 +264,9 @@ static void leave_plugin(struct sink *sink)
 
 static void fill_entry(struct weir_record *entry, struct item *item)
 {
+    bool ordered = item->lane && !item->lane->single;
     *entry = (struct weir_record){.rec = item->record,
-                                  .lane = item->lane ? item->lane->key : (uint64_t)(uintptr_t)item,
+                                  .lane = ordered ? item->lane->key : (uint64_t)(uintptr_t)item,
                                   .dead = item->dead,
                                   .item = item};
 }
@@ -204,16 +274,13 @@ static void fill_entry(struct weir_record *entry, struct item *item)
 /* A plugin with record(): one after the other, each outcome at once. */
 static bool deliver_sync(struct sink *sink)
 {
-    struct lane *run = NULL;
-    struct item *item = next_deliverable(sink, &run);
+    struct filling filling = {0};
+    struct item *item = next_deliverable(sink, &filling);
     if (!item)
         return false;
-    struct clock *clock = sink->router->clock;
     struct weir_record entry;
     fill_entry(&entry, item);
     enter_plugin(sink, item);
-    atomic_store_explicit(&sink->router->call.since_ms, clock->now_ms(clock->ctx),
-                          memory_order_relaxed);
     int32_t outcome = sink->route.instance->plugin->desc.record(sink->route.instance->self, &entry);
     leave_plugin(sink);
     outcome_apply(item, outcome < WEIR_OK || outcome > WEIR_DOWN ? WEIR_RETRY : outcome, NULL);
@@ -297,17 +364,15 @@ static void open_delivery(struct sink *sink, weir_delivery *delivery, int64_t de
 /* A plugin with deliver(): a batch, completed later. */
 static bool deliver_async(struct sink *sink)
 {
-    struct router *router = sink->router;
-    struct clock *clock = router->clock;
+    struct clock *clock = sink->router->clock;
     size_t most = sink->down ? 1 : sink->route.batch_records;
-    weir_delivery *delivery = delivery_new(router->board, sink->route.instance, most);
+    weir_delivery *delivery = delivery_new(sink->router->board, sink->route.instance, most);
     if (!delivery)
         return false; /* out of memory: the next completion or batch tries again */
-    int64_t now_ms = clock->now_ms(clock->ctx);
-    int64_t deadline_ms = now_ms + sink->route.timeout_ms;
-    struct lane *run = NULL;
+    int64_t deadline_ms = clock->now_ms(clock->ctx) + sink->route.timeout_ms;
+    struct filling filling = {0};
     struct item *item;
-    while (delivery->count < most && (item = next_deliverable(sink, &run))) {
+    while (delivery->count < most && (item = next_deliverable(sink, &filling))) {
         fill_entry(&delivery->entries[delivery->count++], item);
         if (item->flow->deadline_ms && item->flow->deadline_ms < deadline_ms)
             deadline_ms = item->flow->deadline_ms;
@@ -318,7 +383,6 @@ static bool deliver_async(struct sink *sink)
     }
     open_delivery(sink, delivery, deadline_ms);
     enter_plugin(sink, delivery->entries[0].item);
-    atomic_store_explicit(&router->call.since_ms, now_ms, memory_order_relaxed);
     sink->route.instance->plugin->desc.deliver(sink->route.instance->self, delivery);
     leave_plugin(sink);
     return true;
@@ -339,7 +403,8 @@ void sink_pump(struct sink *sink)
     bool started = false;
     while (may_start(sink) && (plugin->record ? deliver_sync(sink) : deliver_async(sink)))
         started = true;
-    if (started && plugin->flush && !sink->ready_first && !sink->queue.first)
+    /* nothing more may be given now: a plugin that gathers must not wait for it */
+    if (started && plugin->flush)
         plugin->flush(sink->route.instance->self, sink->route.timeout_ms);
     if (started)
         router_kick(sink->router);
@@ -367,8 +432,8 @@ void sink_alive(struct sink *sink)
 {
     struct clock *clock = sink->router->clock;
     sink->up_epoch++;
-    if (!sink->down || sink->hung > 0)
-        return;
+    if (!sink->down || sink->hung > 0 || sink->counts.order_breaches > 0)
+        return; /* one that breaks order stays held: it gets one record at a time */
     sink->down = false;
     sink->counts.up = true;
     sink->probe_delay_ms = PROBE_FIRST_MS;
@@ -383,4 +448,12 @@ void sink_rest(struct sink *sink)
     sink->probe_delay_ms = PROBE_FIRST_MS;
     for (weir_delivery *delivery = sink->open_first; delivery; delivery = delivery->next)
         clock->disarm(clock->ctx, &delivery->timer);
+}
+
+void sink_wake(struct sink *sink)
+{
+    struct clock *clock = sink->router->clock;
+    for (weir_delivery *delivery = sink->open_first; delivery; delivery = delivery->next)
+        if (delivery->revoked && !delivery->hung && delivery->timer.heap_slot == 0)
+            clock->arm(clock->ctx, &delivery->timer, CANCEL_GRACE_MS);
 }

@@ -1,0 +1,410 @@
+/* on_exhausted, on_poison, dead letters, the fold. */
+#include "rig.h"
+#include "router/parts.h"
+
+static int32_t fail_2(struct vsink *sink, const struct vseen *seen)
+{
+    (void)sink;
+    return strcmp(seen->sequence, "2") == 0 ? WEIR_FAIL : WEIR_OK;
+}
+
+static int32_t say_arg(struct vsink *sink, const struct vseen *seen)
+{
+    (void)seen;
+    return *(const int32_t *)sink->arg;
+}
+
+/* The letter as `arg` says, everything else fails at "2". */
+static int32_t hold(struct vsink *sink, const struct vseen *seen)
+{
+    (void)sink;
+    (void)seen;
+    return VSINK_HOLD;
+}
+
+static void fail_goes_to_block_and_nothing_passes_it(void)
+{
+    struct rig rig;
+    rig_init(&rig, 1, false);
+    rig.sinks[0].script = fail_2;
+    rig.sinks[0].reason = "bad record";
+    rig_start(&rig);
+    const struct rig_answer *answer = rig_run(&rig, "1:x 2:x 3:y 4:x", 0);
+    CHECK(!answer->complete && !answer->sink_down && !answer->unreadable);
+    CHECK_INT(answer->unfinished, 2);
+    CHECK_STR(answer->lowest, "2");
+    CHECK_STR(answer->sink, "a");
+    CHECK_STR(answer->reason, "bad record");
+    CHECK_STR(vsink_story(&rig.sinks[0]), "1 3 2");
+    CHECK_INT(rig_counts(&rig, 0).returned, 2);
+    rig_done(&rig);
+}
+
+static void fail_goes_to_drop(void)
+{
+    struct rig rig;
+    rig_init(&rig, 1, false);
+    rig.routes[0].on_exhausted = ROUTE_DROP;
+    rig.sinks[0].script = fail_2;
+    rig_start(&rig);
+    CHECK(rig_run(&rig, "1:x 2:x 3:x", 0)->complete);
+    CHECK_INT(rig_counts(&rig, 0).dropped, 1);
+    CHECK_INT(rig_counts(&rig, 0).delivered, 2);
+    rig_done(&rig);
+}
+
+static void F22_fail_goes_to_the_store_whole(void)
+{
+    struct rig rig;
+    rig_init(&rig, 1, false);
+    rig.routes[0].on_exhausted = ROUTE_DEAD;
+    rig.sinks[0].script = fail_2;
+    rig.sinks[0].reason = "bad\nrecord";
+    rig_start(&rig);
+    CHECK(rig_run(&rig, "1:x 2:x 3:x", 0)->complete);
+    CHECK_INT(rig_counts(&rig, 0).dead, 1);
+    CHECK_INT(rig.world.letter_count, 1);
+    CHECK(vworld_stored(&rig.world, "a", "2"));
+    CHECK_STR(rig.world.letters[0].reason, "bad?record");
+    CHECK(strstr(rig.world.letters[0].record, "\"SequenceNumber\":\"2\"") != NULL);
+    rig_done(&rig);
+}
+
+static void nothing_of_the_item_passes_before_the_letter_is_stored(void)
+{
+    struct rig rig;
+    rig_init(&rig, 1, false);
+    rig.routes[0].on_exhausted = ROUTE_DEAD;
+    rig.sinks[0].script = fail_2;
+    rig.world.hold_puts = true;
+    rig_start(&rig);
+    size_t number = rig_submit(&rig, "2:x 3:x", 0);
+    vworld_run(&rig.world, 1000);
+    CHECK(!rig.answers[number].came);
+    CHECK_STR(vsink_story(&rig.sinks[0]), "2");
+    vworld_store(&rig.world, 0);
+    CHECK(rig_wait(&rig, number)->complete);
+    CHECK_STR(vsink_story(&rig.sinks[0]), "2 3");
+    rig_done(&rig);
+}
+
+static void a_letter_that_is_not_stored_acknowledges_nothing(void)
+{
+    static const struct {
+        int refuse, status;
+    } rows[] = {{0, -ENOSPC}, {0, -EROFS}, {-ENOSYS, 0}, {-ENOMEM, 0}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct rig rig;
+        rig_init(&rig, 1, false);
+        rig.routes[0].on_exhausted = ROUTE_DEAD;
+        rig.sinks[0].script = fail_2;
+        rig.world.refuse_put = rows[i].refuse;
+        rig.world.store_status = rows[i].status;
+        rig_start(&rig);
+        const struct rig_answer *answer = rig_run(&rig, "1:x 2:x 3:x 4:y", 0);
+        CHECK(!answer->complete);
+        CHECK_INT(answer->unfinished, 2);
+        CHECK_STR(answer->lowest, "2");
+        CHECK_INT(rig_counts(&rig, 0).dead, 0);
+        rig_done(&rig);
+    }
+}
+
+static void attempts_run_out_after_as_many_as_configured(void)
+{
+    struct rig rig;
+    int32_t said = WEIR_RETRY;
+    rig_init(&rig, 1, false);
+    rig.routes[0].on_exhausted = ROUTE_DEAD;
+    rig.sinks[0].script = say_arg;
+    rig.sinks[0].arg = &said;
+    rig_start(&rig);
+    CHECK(rig_run(&rig, "1:x", 0)->complete);
+    CHECK_INT(rig.sinks[0].count, 3);
+    CHECK_INT(rig.world.letters[0].attempts, 3);
+    rig_done(&rig);
+}
+
+/* Sink a gives up on record 2, sink b takes dead letters and says `said`. */
+static void letter_rig(struct rig *rig, int32_t *said)
+{
+    rig_init(rig, 2, false);
+    rig->routes[0].on_exhausted = ROUTE_SINK;
+    rig->routes[0].exhausted_sink = 1;
+    rig->letters_only[1] = true;
+    rig->sinks[0].script = fail_2;
+    rig->sinks[0].reason = "no good";
+    rig->sinks[1].script = say_arg;
+    rig->sinks[1].arg = said;
+    rig_start(rig);
+}
+
+static void a_dead_letter_sink_that_says_ok_finishes_the_record(void)
+{
+    struct rig rig;
+    int32_t said = WEIR_OK;
+    letter_rig(&rig, &said);
+    CHECK(rig_run(&rig, "1:x 2:x 3:x", 0)->complete);
+    CHECK_STR(vsink_story(&rig.sinks[1]), "d2");
+    CHECK_STR(rig.sinks[1].log[0].dead_sink, "a");
+    CHECK_INT(rig_counts(&rig, 0).dead, 1);
+    CHECK_INT(rig_counts(&rig, 1).delivered, 1);
+    rig_done(&rig);
+}
+
+static void a_dead_letter_sink_that_says_skip_or_fail_does_not(void)
+{
+    static const int32_t rows[] = {WEIR_SKIP, WEIR_FAIL, WEIR_RETRY};
+    for (size_t i = 0; i < 3; i++) {
+        struct rig rig;
+        int32_t said = rows[i];
+        letter_rig(&rig, &said);
+        const struct rig_answer *answer = rig_run(&rig, "1:x 2:x 3:x", 0);
+        CHECK(!answer->complete);
+        CHECK_STR(answer->lowest, "2");
+        CHECK_INT(answer->unfinished, 2);
+        CHECK_INT(rig.sinks[1].count, said == WEIR_RETRY ? 3 : 1);
+        CHECK_INT(rig_counts(&rig, 1).skipped, 0);
+        CHECK_INT(rig_counts(&rig, 0).dead, 0);
+        rig_done(&rig);
+    }
+}
+
+static void a_dead_letter_sink_may_give_up_into_the_store(void)
+{
+    struct rig rig;
+    int32_t said = WEIR_FAIL;
+    letter_rig(&rig, &said);
+    rig.router->sinks[1].route.on_exhausted = ROUTE_DEAD;
+    CHECK(rig_run(&rig, "1:x 2:x 3:x", 0)->complete);
+    CHECK(vworld_stored(&rig.world, "b", "2"));
+    CHECK_INT(rig_counts(&rig, 0).dead, 1);
+    CHECK_INT(rig_counts(&rig, 1).dead, 1);
+    rig_done(&rig);
+}
+
+static void a_dead_letter_sink_that_is_down_is_waited_for(void)
+{
+    struct rig rig;
+    int32_t said = WEIR_DOWN;
+    letter_rig(&rig, &said);
+    size_t number = rig_submit(&rig, "2:x", 0);
+    vworld_run(&rig.world, 100000);
+    CHECK(!rig.answers[number].came);
+    said = WEIR_OK;
+    CHECK(rig_wait(&rig, number)->complete);
+    rig_done(&rig);
+}
+
+/* max_record_age is about records; a letter of an old record must still arrive. */
+static void records_too_old_become_letters_and_letters_are_never_too_old(void)
+{
+    struct rig rig;
+    int32_t said = WEIR_OK;
+    letter_rig(&rig, &said);
+    rig.router->sinks[0].route.max_record_age_ms = rig.router->sinks[1].route.max_record_age_ms =
+        60000;
+    rig.world.wall_us += 3600ll * 1000000;
+    CHECK(rig_run(&rig, "1:x", 0)->complete);
+    CHECK_INT(rig.sinks[0].count, 0);
+    CHECK_STR(vsink_story(&rig.sinks[1]), "d1");
+    rig_done(&rig);
+}
+
+/* ---- poison ---- */
+
+static void F22_poison_goes_where_on_poison_says(void)
+{
+    static const struct {
+        enum route_exhausted where;
+        bool complete;
+        unsigned dead, dropped, returned;
+    } rows[] = {{ROUTE_BLOCK, false, 0, 0, 1},
+                {ROUTE_DROP, true, 0, 1, 0},
+                {ROUTE_DEAD, true, 1, 0, 0},
+                {ROUTE_SINK, true, 1, 0, 0}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct rig rig;
+        rig_init(&rig, 3, false);
+        rig.config.on_poison = rows[i].where;
+        rig.config.poison_sink = 2;
+        rig.letters_only[2] = true;
+        rig_start(&rig);
+        const struct rig_answer *answer = rig_run(&rig, "1:x !2:x 3:x", 0);
+        CHECK(answer->complete == rows[i].complete);
+        for (size_t k = 0; k < 2; k++) { /* for every sink */
+            CHECK_INT(rig_counts(&rig, k).delivered, 2);
+            CHECK_INT(rig_counts(&rig, k).dead, rows[i].dead);
+            CHECK_INT(rig_counts(&rig, k).dropped, rows[i].dropped);
+            CHECK_INT(rig_counts(&rig, k).returned, rows[i].returned);
+        }
+        if (!rows[i].complete)
+            CHECK_STR(answer->lowest, "2");
+        if (rows[i].where == ROUTE_DEAD)
+            CHECK(vworld_stored(&rig.world, "", "2"));
+        if (rows[i].where == ROUTE_SINK)
+            CHECK_STR(vsink_story(&rig.sinks[2]), "d2");
+        CHECK_INT(router_poison_count(rig.router), 1);
+        rig_done(&rig);
+    }
+}
+
+static void poison_without_a_position_can_not_be_folded(void)
+{
+    struct rig rig;
+    rig_init(&rig, 1, true);
+    rig_start(&rig);
+    const struct rig_answer *answer = rig_run(&rig, "1:x ! 3:x", 0);
+    CHECK(!answer->complete);
+    CHECK(answer->unreadable);
+    CHECK_INT(answer->unfinished, 1);
+    rig_done(&rig);
+}
+
+/* ---- images ---- */
+
+static void unmet_images_fail_and_are_never_skipped(void)
+{
+    for (int drop = 0; drop < 2; drop++) {
+        struct rig rig;
+        rig_init(&rig, 2, false);
+        rig.rules[0].images = WEIR_OLD | WEIR_NEW; /* the records have only the new one */
+        rig.routes[0].on_exhausted = drop ? ROUTE_DROP : ROUTE_BLOCK;
+        rig_start(&rig);
+        const struct rig_answer *answer = rig_run(&rig, "1:x 2:y", 0);
+        CHECK(answer->complete == (drop == 1));
+        CHECK_INT(rig.sinks[0].count, 0);
+        CHECK_INT(rig_counts(&rig, 0).dropped, drop ? 2 : 0);
+        CHECK_INT(rig_counts(&rig, 1).delivered, 2);
+        if (!drop) {
+            CHECK_STR(answer->lowest, "1");
+            CHECK(strstr(answer->reason, "NEW_AND_OLD_IMAGES") != NULL);
+        }
+        rig_done(&rig);
+    }
+}
+
+/* ---- the fold ---- */
+
+static void F21_fold_is_the_lowest_as_a_number(void)
+{
+    static const struct {
+        const char *records, *lowest;
+    } rows[] = {
+        {"1000000000000000000000:a 999999999999999999999:b", "999999999999999999999"},
+        {"999999999999999999999:a 1000000000000000000000:b", "999999999999999999999"},
+        {"000000000000000000000000100:a 99:b", "99"},
+        {"00000000000000000000000098:a 99:b", "00000000000000000000000098"},
+        {"18446744073709551617:a 2:b", "2"},
+    };
+    int32_t said = WEIR_FAIL;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct rig rig;
+        rig_init(&rig, 1, true);
+        rig.sinks[0].script = say_arg;
+        rig.sinks[0].arg = &said;
+        rig_start(&rig);
+        CHECK_STR(rig_run(&rig, rows[i].records, 0)->lowest, rows[i].lowest);
+        rig_done(&rig);
+    }
+}
+
+static int32_t fail_3_and_7(struct vsink *sink, const struct vseen *seen)
+{
+    (void)sink;
+    return strcmp(seen->sequence, "3") == 0 || strcmp(seen->sequence, "7") == 0 ? WEIR_FAIL
+                                                                                : WEIR_OK;
+}
+
+static void B18_of_two_failures_the_first_is_reported(void)
+{
+    struct rig rig;
+    rig_init(&rig, 2, true);
+    rig.sinks[1].script = fail_3_and_7;
+    rig_start(&rig);
+    const struct rig_answer *answer = rig_run(&rig, "1:a 2:b 3:c 4:d 5:e 6:f 7:g 8:h", 0);
+    CHECK_STR(answer->lowest, "3");
+    CHECK_STR(answer->sink, "b");
+    CHECK_INT(answer->unfinished, 2);
+    rig_done(&rig);
+}
+
+/* ---- sinks that are not required ---- */
+
+static void F68_a_sink_that_is_not_required_holds_nothing_when_it_fails(void)
+{
+    static const int32_t rows[] = {WEIR_FAIL, WEIR_RETRY, WEIR_DOWN, VSINK_HOLD};
+    for (size_t i = 0; i < 4; i++) {
+        struct rig rig;
+        int32_t said = rows[i];
+        rig_init(&rig, 2, false);
+        rig.routes[1].required = false;
+        rig.sinks[1].script = say_arg;
+        rig.sinks[1].arg = &said;
+        rig.sinks[1].on_cancel = VSINK_HOLD;
+        rig_start(&rig);
+        const struct rig_answer *answer = rig_run(&rig, "1:x 2:x", 0);
+        CHECK(answer->complete);
+        CHECK(answer->at_ms <= 1000 + 7000); /* at worst its time limit and the grace */
+        CHECK_INT(rig_counts(&rig, 1).dropped, 2);
+        CHECK_INT(rig_counts(&rig, 1).returned, 0);
+        if (said == VSINK_HOLD)
+            vsink_say_all(&rig.sinks[1], WEIR_OK);
+        router_stop(rig.router);
+        vworld_settle(&rig.world);
+        rig_done(&rig);
+    }
+}
+
+static void F68_a_full_queue_drops_what_is_not_required(void)
+{
+    struct rig rig;
+    rig_init(&rig, 2, false);
+    rig.routes[1].required = false;
+    rig.routes[1].queue_records = 2;
+    rig.sinks[1].script = hold;
+    rig_start(&rig);
+    size_t number = rig_submit(&rig, "1:a 2:b 3:c 4:d", 0);
+    vworld_settle(&rig.world);
+    CHECK_INT(rig_counts(&rig, 1).dropped, 2);
+    vsink_say_all(&rig.sinks[1], WEIR_OK);
+    CHECK(rig_wait(&rig, number)->complete);
+    CHECK_INT(rig_counts(&rig, 1).delivered, 2);
+    rig_done(&rig);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct unit_test tests[] = {
+        {"fail_goes_to_block_and_nothing_passes_it", fail_goes_to_block_and_nothing_passes_it},
+        {"fail_goes_to_drop", fail_goes_to_drop},
+        {"F22_fail_goes_to_the_store_whole", F22_fail_goes_to_the_store_whole},
+        {"nothing_of_the_item_passes_before_the_letter_is_stored",
+         nothing_of_the_item_passes_before_the_letter_is_stored},
+        {"a_letter_that_is_not_stored_acknowledges_nothing",
+         a_letter_that_is_not_stored_acknowledges_nothing},
+        {"attempts_run_out_after_as_many_as_configured",
+         attempts_run_out_after_as_many_as_configured},
+        {"a_dead_letter_sink_that_says_ok_finishes_the_record",
+         a_dead_letter_sink_that_says_ok_finishes_the_record},
+        {"a_dead_letter_sink_that_says_skip_or_fail_does_not",
+         a_dead_letter_sink_that_says_skip_or_fail_does_not},
+        {"a_dead_letter_sink_may_give_up_into_the_store",
+         a_dead_letter_sink_may_give_up_into_the_store},
+        {"a_dead_letter_sink_that_is_down_is_waited_for",
+         a_dead_letter_sink_that_is_down_is_waited_for},
+        {"records_too_old_become_letters_and_letters_are_never_too_old",
+         records_too_old_become_letters_and_letters_are_never_too_old},
+        {"F22_poison_goes_where_on_poison_says", F22_poison_goes_where_on_poison_says},
+        {"poison_without_a_position_can_not_be_folded",
+         poison_without_a_position_can_not_be_folded},
+        {"unmet_images_fail_and_are_never_skipped", unmet_images_fail_and_are_never_skipped},
+        {"F21_fold_is_the_lowest_as_a_number", F21_fold_is_the_lowest_as_a_number},
+        {"B18_of_two_failures_the_first_is_reported", B18_of_two_failures_the_first_is_reported},
+        {"F68_a_sink_that_is_not_required_holds_nothing_when_it_fails",
+         F68_a_sink_that_is_not_required_holds_nothing_when_it_fails},
+        {"F68_a_full_queue_drops_what_is_not_required",
+         F68_a_full_queue_drops_what_is_not_required},
+        {NULL, NULL}};
+    return unit_main(argc, argv, "router, giving up", tests);
+}
