@@ -100,8 +100,10 @@ enum member {
 enum member member_named(weir_str name, uint32_t escaped);
 
 /* ---- image.c ---- `p` on the '{' of a map of attributes; its node is the next one. Validates
- * everything, N by DynamoDB's grammar, B as base64, no name twice. */
-const char *image_build(struct decoder *d, const char *p, unsigned depth);
+ * everything, N by DynamoDB's grammar, B as base64, no name twice. `twin`: index + 1 of the node of
+ * another image of the same record, 0 = none: old and new images share most of their attributes, and
+ * bytes that stand alike there need no second look. */
+const char *image_build(struct decoder *d, const char *p, unsigned depth, uint32_t twin);
 bool base64_valid(const char *p, size_t len); /* a NUL or any byte may follow */
 
 /* ---- fields.c ---- one record's object, `p` on its '{', into d->head. `inner`: it is what a

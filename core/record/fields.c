@@ -216,7 +216,9 @@ static const char *image_field(struct decoder *d, const char *p, int which)
     if (!(d->wanted & (uint32_t)which))
         return scan_skip(&d->scan, p, 2);
     uint32_t index = d->node_count;
-    p = image_build(d, p, 2);
+    uint32_t twin =
+        which == WEIR_KEYS ? 0 : d->image_at[which == WEIR_OLD ? slot[WEIR_NEW] : slot[WEIR_OLD]];
+    p = image_build(d, p, 2, twin);
     if (p)
         d->image_at[slot[which]] = index + 1;
     return p;

@@ -12,8 +12,16 @@ struct frame {
     bool map, escaped; /* escaped: some of its names */
 };
 
+/* The other image of the record, while its members go along with those being read. */
+struct twin {
+    uint32_t at, end;  /* nodes: its next member; behind its last one */
+    const char *close; /* its closing bracket */
+    bool same_names;   /* so far: then no name stands twice here either */
+};
+
 struct build {
     struct decoder *d;
+    struct twin twin;
     unsigned depth; /* brackets open around the image */
     unsigned top;   /* frames in use */
     struct frame frame[FRAMES_MAX];
@@ -181,7 +189,9 @@ static const char *leave(struct build *b, const char *p)
     struct node *node = node_at(b->d, frame->node);
     node->val_bytes = (uint32_t)(p - node->val);
     node->next = b->d->node_count - frame->node;
-    if (frame->map && frame->count > 1 && !names_unique(b->d, node, frame->count, frame->escaped))
+    bool known_unique = b->top == 0 && b->twin.same_names && b->twin.at == b->twin.end;
+    if (frame->map && frame->count > 1 && !known_unique &&
+        !names_unique(b->d, node, frame->count, frame->escaped))
         return scan_fail(&b->d->scan, node->val,
                          b->d->out_of_memory ? "out of memory" : "one name twice in a map");
     return p;
@@ -356,7 +366,92 @@ static const char *close_container(struct build *b, const char *p)
     return p && b->top > 0 ? unwrap(b->d, p) : p;
 }
 
-const char *image_build(struct decoder *d, const char *p, unsigned depth)
+/* ---- the twin ---- */
+
+/* The byte behind a member of the twin, its comma included: where the next one begins, or the '}'.
+ */
+static inline const char *twin_stop(const struct build *b, uint32_t next)
+{
+    return next < b->twin.end ? node_at(b->d, next)->key - 1 : b->twin.close;
+}
+
+/* Nodes [from, to) once more, for the same text `shift` bytes further on. */
+static void copy_nodes(struct decoder *d, uint32_t from, uint32_t to, ptrdiff_t shift)
+{
+    uint32_t ahead = (d->node_count - from) << NODE_INDEX_SHIFT;
+    const struct node *old = node_at(d, from);
+    struct node *copy = node_at(d, d->node_count);
+    for (uint32_t i = 0; i < to - from; i++) {
+        copy[i] = old[i];
+        copy[i].key = old[i].key ? old[i].key + shift : NULL;
+        copy[i].val += shift;
+        copy[i].bits += ahead;
+    }
+    d->node_count += to - from;
+}
+
+/* `p` on the quote of a member of the image: takes over all members from here on that stand alike
+ * in the twin, and returns behind them: on the next member's quote or, *ended, behind the twin's
+ * last. */
+static const char *echo(struct build *b, const char *p, bool *ended)
+{
+    struct decoder *d = b->d;
+    const char *from = node_at(d, b->twin.at)->key - 1;
+    size_t same = scan_common(p, from, (size_t)(b->twin.close - from));
+    uint32_t next = b->twin.at, members = 0, escaped = 0;
+    const char *stop = from;
+    while (next < b->twin.end) {
+        const struct node *node = node_at(d, next);
+        const char *end = twin_stop(b, next + node->next);
+        if (end > from + same)
+            break;
+        escaped |= node->bits & NODE_KEY_ESCAPED;
+        next += node->next;
+        stop = end;
+        members++;
+    }
+    uint32_t count = d->node_count + (next - b->twin.at);
+    if (members == 0 || (count > d->node_cap && head_reserve(d, count) < 0))
+        return p; /* one by one, to the end of what is allowed */
+    copy_nodes(d, b->twin.at, next, p - from);
+    b->frame[0].count += members;
+    b->frame[0].escaped |= escaped != 0;
+    b->twin.at = next;
+    *ended = next == b->twin.end;
+    return p + (stop - from);
+}
+
+/* After a member that was read the long way, its node at `index`: the twin goes on behind its
+ * member of the same name. */
+static void follow(struct build *b, uint32_t index)
+{
+    const struct decoder *d = b->d;
+    const struct node *read = node_at(d, index);
+    for (uint32_t at = b->twin.at; at < b->twin.end; at += node_at(d, at)->next) {
+        const struct node *node = node_at(d, at);
+        if (node->key_bytes == read->key_bytes &&
+            memcmp(node->key, read->key, read->key_bytes) == 0) {
+            b->twin.same_names &= at == b->twin.at;
+            b->twin.at = at + node->next;
+            return;
+        }
+    }
+    b->twin.same_names = false;
+}
+
+static void meet(struct build *b, uint32_t twin)
+{
+    b->twin = (struct twin){0};
+    if (twin == 0)
+        return;
+    const struct node *image = node_at(b->d, twin - 1);
+    b->twin.at = twin;
+    b->twin.end = twin - 1 + image->next;
+    b->twin.close = image->val + image->val_bytes - 1;
+    b->twin.same_names = true;
+}
+
+const char *image_build(struct decoder *d, const char *p, unsigned depth, uint32_t twin)
 {
     static const struct name nameless;
     struct build b;
@@ -364,16 +459,27 @@ const char *image_build(struct decoder *d, const char *p, unsigned depth)
     b.d = d;
     b.depth = depth;
     b.top = 0;
+    meet(&b, twin);
     p = enter(&b, p, &nameless, WEIR_T_M | NODE_IMAGE, &opened);
     while (p && b.top > 0) {
         struct frame *frame = &b.frame[b.top - 1];
+        bool outer = b.top == 1, along = outer && b.twin.at < b.twin.end, ended = false;
         opened = false;
-        if (frame->map && *p == '"')
+        if (along && *p == '"')
+            p = echo(&b, p, &ended);
+        else if (frame->map && *p == '"')
             p = fast_members(d, p, &frame->count);
         if (!p)
             return NULL;
-        frame->count++;
-        p = frame->map ? member(&b, p, &opened) : value(&b, p, &nameless, &opened);
+        if (!ended) {
+            uint32_t index = d->node_count;
+            frame->count++;
+            p = frame->map ? member(&b, p, &opened) : value(&b, p, &nameless, &opened);
+            if (p && along)
+                follow(&b, index);
+            else if (outer)
+                b.twin.same_names = false;
+        }
         while (p && !opened && b.top > 0) {
             p = scan_space(p);
             if (likely(*p == ',')) {

@@ -142,6 +142,27 @@ static inline bool scan_same32(const char *p, const char *text, uint32_t mask)
 #endif
 }
 
+/* How many bytes, at most `most`, stand alike at a and b. Reads up to 32 beyond. */
+static inline size_t scan_common(const char *a, const char *b, size_t most)
+{
+    for (size_t at = 0; at < most; at += 16) {
+#if defined(__SSE2__)
+        __m128i same = _mm_cmpeq_epi8(_mm_loadu_si128((const __m128i *)(const void *)(a + at)),
+                                      _mm_loadu_si128((const __m128i *)(const void *)(b + at)));
+        uint32_t differ = (uint32_t)_mm_movemask_epi8(same) ^ 0xffff;
+        if (differ)
+            at += (size_t)__builtin_ctz(differ);
+        if (differ)
+            return at < most ? at : most;
+#else
+        for (size_t i = at; i < at + 16 && i < most; i++)
+            if (a[i] != b[i])
+                return i;
+#endif
+    }
+    return most;
+}
+
 /* Is [p, p + len) plainly "-12.34": digits with at most one point inside and a minus before? Up to
  * 30 characters; false may also mean that a closer look is needed. Reads 32 bytes, without a loop,
  * since numbers of ever other lengths make loops end at places hard to foresee. */
