@@ -233,18 +233,18 @@ static uint32_t type_named(weir_str name, uint32_t escaped)
 /* The type in {"T": where there is no white space and no escape; WEIR_T_NONE otherwise. */
 static inline uint32_t compact_type(const char *p, const char **content)
 {
-    static const uint8_t single[128] = {
+    static const uint8_t single[256] = {
         ['S'] = WEIR_T_S, ['N'] = WEIR_T_N, ['B'] = WEIR_T_B, ['M'] = WEIR_T_M, ['L'] = WEIR_T_L};
-    static const uint8_t set[128] = {['S'] = WEIR_T_SS, ['N'] = WEIR_T_NS, ['B'] = WEIR_T_BS};
+    static const uint8_t set[256] = {['S'] = WEIR_T_SS, ['N'] = WEIR_T_NS, ['B'] = WEIR_T_BS};
     if (p[0] != '{' || p[1] != '"')
         return WEIR_T_NONE;
     if (p[3] == '"' && p[4] == ':') {
         *content = p + 5;
-        return single[p[2] & 127];
+        return single[(unsigned char)p[2]];
     }
     if (p[3] == 'S' && p[4] == '"' && p[5] == ':') {
         *content = p + 6;
-        return set[p[2] & 127];
+        return set[(unsigned char)p[2]];
     }
     *content = p + 8;
     if (memcmp(p + 2, "BOOL\":", 6) == 0)

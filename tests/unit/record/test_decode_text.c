@@ -143,6 +143,9 @@ static void F82_wrong_structure_is_poison(void)
         {"\"NewImage\":{\"v\":{\"L\":{}}}", "a list is not an array"},
         {"\"NewImage\":{\"v\":{\"L\":[1]}}", "an attribute value is not an object"},
         {"\"NewImage\":{\"v\":{\"X\":\"1\"}}", "unknown attribute type"},
+        {"\"NewImage\":{\"v\":{\"\xce\":\"1\"}}", NULL}, /* not UTF-8; 'N' but for its highest bit */
+        {"\"NewImage\":{\"v\":{\"\xd3S\":[\"1\"]}}", NULL},
+        {"\"NewImage\":{\"v\":{\"\xcd\":{}}}", NULL},
         {"\"NewImage\":{\"v\":{\"s\":\"1\"}}", "unknown attribute type"},
         {"\"NewImage\":{\"v\":{}}", "an attribute value has no type"},
         {"\"NewImage\":{\"v\":\"x\"}", "an attribute value is not an object"},
