@@ -21,7 +21,6 @@ struct lambda {
     struct http_header headers[2];
     struct buf url, body;
     char *request_id;
-    bool fallback; /* the error post that follows a 413 */
     int64_t answered_ms;
     uint64_t invocations;
 };
@@ -138,9 +137,9 @@ static void answer_error(struct lambda *lambda, const char *type, const char *me
     answer(lambda, &(struct verdict){.error = true, .type = type, .message = str_of(message)});
 }
 
-/* 413: the answer was too large; the invocation is closed with a short error instead. Other 4xx:
- * the Runtime API has made up its mind, go on. 5xx: the container is in a state that only a restart
- * mends. */
+/* 4xx, 413 too: the Runtime API has closed the invocation as failed, and would refuse a second
+ * report with 403 (brefphp/bref#1483). 5xx: the container is in a state that only a restart mends.
+ */
 static void on_reported(struct http_call *call)
 {
     struct lambda *lambda = call->arg;
@@ -150,11 +149,6 @@ static void on_reported(struct http_call *call)
         snprintf(msg, sizeof msg, "the Runtime API did not take the answer: %s (status %d)",
                  call->result == HTTP_DONE ? "server error" : call->reason, call->status);
         finish(lambda, 1, "W0602", msg);
-        return;
-    }
-    if (call->status == 413 && !lambda->fallback) {
-        lambda->fallback = true;
-        answer_error(lambda, "Weir.AnswerTooLarge", "the answer was too large for the Runtime API");
         return;
     }
     if (call->status >= 400) {
@@ -279,7 +273,6 @@ static void on_next(struct http_call *call)
     }
     if (lambda->invocations++ && now_ms(lambda) - lambda->answered_ms > IDLE_STALE_MS)
         transport->forget_connections(transport->ctx);
-    lambda->fallback = false;
     if (lambda->config.began)
         lambda->config.began(lambda->config.began_ctx, &invocation);
     invoke(lambda);

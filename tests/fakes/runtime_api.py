@@ -100,12 +100,10 @@ class RuntimeApi:
                     if answer is None:
                         return self.reply(400, b'{"errorType":"InvalidRequestID"}')
                     status = api.report_status.pop(0) if api.report_status else 202
-                    accepted = any(r.status == 202 for r in answer.reports)
-                    status = 403 if accepted else status
+                    status = 403 if answer.reports else status  # one report closes it, also a refused one
                     answer.reports.append(Report(kind, status, dict(self.headers), body))
                 self.reply(status, b"{}")
-                if status != 413:  # after 413 the runtime owes another report
-                    answer.done.set()
+                answer.done.set()
                 return None
 
         self.server = Server(Handler)
