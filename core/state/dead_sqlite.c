@@ -20,7 +20,7 @@ struct dead_store {
 };
 
 /* A letter of a record that is read again replaces its earlier one; poison without a position does
- * not. */
+ * not. A sequence number alone is not enough: records read from a file may carry no stream. */
 static const char schema[] =
     "PRAGMA journal_mode=WAL;"
     "PRAGMA synchronous=FULL;"
@@ -33,14 +33,14 @@ static const char schema[] =
     "code TEXT NOT NULL,"
     " attempts INTEGER NOT NULL, first_us INTEGER NOT NULL, last_us INTEGER NOT NULL);"
     "CREATE UNIQUE INDEX IF NOT EXISTS dead_letter_record ON dead_letter(pipeline, sink, stream, "
-    "sequence)"
+    "sequence, event_id)"
     " WHERE sequence <> '';";
 
 static const char insert_sql[] = "INSERT INTO dead_letter(pipeline, sink, stream, shard, sequence, "
                                  "event_id, record, reason, code, attempts,"
                                  " first_us, last_us) VALUES(?,?,?,?,?,?,?,?,?,?,?,?)"
-                                 " ON CONFLICT(pipeline, sink, stream, sequence) WHERE sequence <> "
-                                 "'' DO UPDATE SET record = excluded.record,"
+                                 " ON CONFLICT(pipeline, sink, stream, sequence, event_id) WHERE "
+                                 "sequence <> '' DO UPDATE SET record = excluded.record,"
                                  " reason = excluded.reason, code = excluded.code, attempts = "
                                  "excluded.attempts, last_us = excluded.last_us";
 
@@ -145,7 +145,7 @@ static void on_put(struct work *work)
         dead->stored++;
     put->done(put, status);
     int rc = 0;
-    while (dead->first && (rc = write_next(dead)) < 0) {
+    while (dead->first && !dead->writing && (rc = write_next(dead)) < 0) { /* done() may put more */
         put = dead->first;
         dead->first = put->impl;
         put->done(put, rc);
@@ -170,8 +170,8 @@ static int dead_put(void *ctx, struct store_put *put)
     else
         dead->first = put;
     dead->last = put;
-    if (dead->writing)
-        return 0;
+    if (dead->writing || dead->first != put)
+        return 0; /* on_put() comes to it */
     int rc = write_next(dead);
     if (rc < 0)
         dead->first = NULL;
