@@ -111,6 +111,20 @@ static int check_names(const weir_host *host, weir_instance *instance, const str
     return 0;
 }
 
+/* DynamoDB's own rule: a call with another name is refused as invalid, which would look like the
+ * fault of each record. */
+static bool is_table(weir_str table)
+{
+    for (size_t i = 0; i < table.len; i++) {
+        char c = table.ptr[i];
+        bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                     c == '_' || c == '-' || c == '.';
+        if (!plain && !(is_arn(table) && (c == ':' || c == '/')))
+            return false;
+    }
+    return table.len >= 3 && table.len <= (is_arn(table) ? 1024u : 255u);
+}
+
 static int check(const weir_host *host, weir_instance *instance, const struct settings *s)
 {
     if (s->store != 0) {
@@ -120,11 +134,13 @@ static int check(const weir_host *host, weir_instance *instance, const struct se
         if (s->path.len == 0)
             return refuse(host, instance, "path",
                           "is needed by store \"sqlite\": the file for the history");
-    } else if (s->table.len == 0) {
-        return refuse(host, instance, "table", "must not be empty");
+    } else if (!is_table(s->table)) {
+        return refuse(host, instance, "table",
+                      "must have 3 to 255 of a-z, A-Z, 0-9, '_', '-' and '.', or be an ARN");
     }
-    if (s->concurrency < 1 || s->concurrency > 256)
-        return refuse(host, instance, "concurrency", "must be 1 to 256");
+    if (s->concurrency < 1 || s->concurrency > 64)
+        return refuse(host, instance, "concurrency",
+                      "must be 1 to 64: so many connections there are");
     if (s->batch < 1 || s->batch > 25)
         return refuse(host, instance, "batch", "must be 1 to 25: DynamoDB takes no more in a call");
     if (s->key_attribute.len == 0)

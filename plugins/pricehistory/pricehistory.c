@@ -159,7 +159,7 @@ static const weir_option options[] = {
      "A MODIFY in which the price appears or vanishes: no row, or a row with NULL for the absent "
      "side."},
     {"announce", "true", WEIR_O_BOOL, 0, NULL, "Log a line for every row that was stored."},
-    {"concurrency", "16", WEIR_O_INT, 0, NULL, "Calls to DynamoDB in flight at once, 1 to 256."},
+    {"concurrency", "16", WEIR_O_INT, 0, NULL, "Calls to DynamoDB in flight at once, 1 to 64."},
     {"batch", "25", WEIR_O_INT, 0, NULL,
      "Rows in one call, 1 to 25; 1 writes by PutItem. Timestamp seconds always writes by PutItem."},
     {"endpoint", NULL, WEIR_O_STRING, 0, NULL,

@@ -181,9 +181,12 @@ static int compare_row(struct file *file, const struct row *row, struct result *
         rc = step == SQLITE_ROW ? SQLITE_OK : step == SQLITE_DONE ? SQLITE_CORRUPT : step;
     }
     if (rc == SQLITE_OK && !is_same(file, row)) {
+        weir_buf event = {0};
         row_name(file->history, row, name, sizeof name);
-        set_result(result, WEIR_FAIL, "collision: %.150s is the row of event %.60s", name,
-                   column(file->find, 0).ptr);
+        put_visible(&event, column(file->find, 0), 60);
+        set_result(result, WEIR_FAIL, "collision: %.150s is the row of event %.*s", name,
+                   (int)event.len, event.len ? event.ptr : "");
+        weir_buf_free(&event);
     }
     sqlite3_reset(file->find);
     return rc;

@@ -63,13 +63,13 @@ static void row_is_exactly_the_four_attributes(void)
 
 static void names_endpoint_and_region_are_configured(void)
 {
-    open_with("{\"table\":\"H\",\"id_name\":\"p\",\"timestamp_name\":\"t\",\"old_name\":\"o\","
+    open_with("{\"table\":\"Hist\",\"id_name\":\"p\",\"timestamp_name\":\"t\",\"old_name\":\"o\","
               "\"new_name\":\"n\","
               "\"key_attribute\":\"sku\",\"price_attribute\":\"offers[0].amount\",\"announce\":"
               "false,\"batch\":1,"
               "\"endpoint\":\"http://127.0.0.1:8000\",\"region\":\"eu-west-1\"}");
     CHECK_STR(fake.watched[0], "offers[0].amount");
-    CHECK_STR(fake.declared[WEIR_D_IAM], "dynamodb:PutItem arn:aws:dynamodb:*:*:table/H");
+    CHECK_STR(fake.declared[WEIR_D_IAM], "dynamodb:PutItem arn:aws:dynamodb:*:*:table/Hist");
     fake_deliver(&fake,
                  "{\"eventName\":\"MODIFY\",\"eventID\":\"e\",\"dynamodb\":{\"Keys\":{\"sku\":{"
                  "\"N\":\"7\"},\"t\":{\"B\":\"AA==\"}},"
@@ -80,7 +80,7 @@ static void names_endpoint_and_region_are_configured(void)
     CHECK_STR(fake.calls[0].endpoint, "http://127.0.0.1:8000");
     CHECK_STR(fake.calls[0].region, "eu-west-1");
     CHECK_STR(fake.calls[0].body,
-              "{\"TableName\":\"H\",\"Item\":{\"p\":{\"N\":\"7\"},\"t\":{\"N\":\"1763850074."
+              "{\"TableName\":\"Hist\",\"Item\":{\"p\":{\"N\":\"7\"},\"t\":{\"N\":\"1763850074."
               "0000000000000000000000000009\"},"
               "\"o\":{\"N\":\"1\"},\"n\":{\"S\":\"free\"},\"source_t\":{\"B\":\"AA==\"}}}");
     fake_answer(&fake, 0, WEIR_OK, 200, "{}");
@@ -352,7 +352,7 @@ static void F83_hostile_ids_and_prices_are_escaped_in_the_log(void)
 /* Names and values are data: quotes in them can't leave their place in the request. */
 static void F84_values_stay_values(void)
 {
-    open_with("{\"table\":\"a\\\"b\",\"old_name\":\"o\\\"\"}");
+    open_with("{\"old_name\":\"o\\\"\"}");
     fake_deliver(&fake, change("x\\\"},\\\"y\\\":{\\\"S\\\":\\\"z", N("1"), N("2"), SECOND, "1"));
     table_apply(&table, &fake.calls[0]);
     CHECK_STR(
@@ -387,6 +387,8 @@ static void F35_item_too_large_fails_before_it_is_sent(void)
     mem_free(record);
 }
 
+#define TABLE_RULE "table: must have 3 to 255 of a-z, A-Z, 0-9, '_', '-' and '.', or be an ARN"
+
 static void bad_options_are_refused_by_name(void)
 {
     static const struct {
@@ -394,8 +396,12 @@ static void bad_options_are_refused_by_name(void)
     } rows[] = {
         {"{\"batch\":26}", "batch: must be 1 to 25: DynamoDB takes no more in a call"},
         {"{\"batch\":0}", "batch: must be 1 to 25: DynamoDB takes no more in a call"},
-        {"{\"concurrency\":0}", "concurrency: must be 1 to 256"},
-        {"{\"table\":\"\"}", "table: must not be empty"},
+        {"{\"concurrency\":0}", "concurrency: must be 1 to 64: so many connections there are"},
+        {"{\"concurrency\":65}", "concurrency: must be 1 to 64: so many connections there are"},
+        {"{\"table\":\"\"}", TABLE_RULE},
+        {"{\"table\":\"Price History\"}", TABLE_RULE},
+        {"{\"table\":\"ab\"}", TABLE_RULE},
+        {"{\"table\":\"a/b\"}", TABLE_RULE},
         {"{\"key_attribute\":\"\"}", "key_attribute: must not be empty"},
         {"{\"price_attribute\":\"\"}", "price_attribute: must not be empty"},
         {"{\"old_name\":\"new_price\"}", "new_name: two attributes of the row have this name"},
@@ -418,12 +424,12 @@ static void two_instances_share_nothing(void)
 {
     static struct fake one, two;
     const weir_plugin *plugin = fake_load("pricehistory");
-    CHECK_INT(fake_open(&one, plugin, "{\"table\":\"A\"}"), 0);
-    CHECK_INT(fake_open(&two, plugin, "{\"table\":\"B\",\"timestamp\":\"text\"}"), 0);
+    CHECK_INT(fake_open(&one, plugin, "{\"table\":\"TableA\"}"), 0);
+    CHECK_INT(fake_open(&two, plugin, "{\"table\":\"TableB\",\"timestamp\":\"text\"}"), 0);
     struct fake_delivery *first = fake_deliver(&one, change("p", N("1"), N("2"), SECOND, "1"));
     struct fake_delivery *second = fake_deliver(&two, change("p", N("1"), N("2"), SECOND, "1"));
-    CHECK(strstr(one.calls[0].body, "{\"A\":[") != NULL);
-    CHECK(strstr(two.calls[0].body, "{\"B\":[") != NULL);
+    CHECK(strstr(one.calls[0].body, "{\"TableA\":[") != NULL);
+    CHECK(strstr(two.calls[0].body, "{\"TableB\":[") != NULL);
     fake_answer_all(&two, DONE);
     CHECK_INT(fake_outcome(first, 0), 0);
     CHECK_INT(fake_outcome(second, 0), WEIR_OK);
