@@ -64,6 +64,12 @@ void item_exhaust(struct item *item, const char *reason)
     dead_begin(item, reason);
 }
 
+static void fail(struct item *item, const char *reason)
+{
+    item->attempts++; /* the log and the dead letter count this one too */
+    item_exhaust(item, reason);
+}
+
 /* Exponential back-off with full jitter. */
 static int64_t retry_delay_ms(const struct sink *sink, uint32_t attempts)
 {
@@ -158,7 +164,7 @@ void outcome_apply(struct item *item, int32_t outcome, const char *reason)
     else if (outcome == WEIR_SKIP)
         item_finish(item, &sink->counts.skipped);
     else if (outcome == WEIR_FAIL)
-        item_exhaust(item, reason);
+        fail(item, reason);
     else if (outcome == WEIR_DOWN)
         down(item, reason);
     else
