@@ -255,6 +255,17 @@ static void print_summary(struct run *run)
     buf_done(&out);
 }
 
+/* A record in the dead letters, or dropped, is finished, but not delivered. */
+static bool all_delivered(const struct run *run)
+{
+    for (size_t i = 0; i < run->pipeline.sinks->count; i++) {
+        struct sink_counts counts = router_counts(run->pipeline.router, i);
+        if (run->pipeline.sinks->sinks[i].config->required && counts.dead + counts.dropped > 0)
+            return false;
+    }
+    return true;
+}
+
 static int open_input(struct run *run)
 {
     const char *path = run->config->file_path;
@@ -298,7 +309,8 @@ static int run_file(struct run *run)
     if (run->exit_code != 0)
         return run->exit_code;
     bool stopped_clean = run->signals && result->reason[0] == '\0';
-    return result->complete || stopped_clean ? EXIT_DONE : EXIT_NO;
+    bool done = result->complete || stopped_clean;
+    return done && all_delivered(run) ? EXIT_DONE : EXIT_NO;
 }
 
 /* ---- all ---- */

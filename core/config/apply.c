@@ -438,10 +438,23 @@ static void refuse_unknown(struct apply *apply, const struct key *keys,
             apply_unknown(apply, member, where, known);
 }
 
+/* With `instead` it is the value that has to wait, else the key. */
+void apply_later(struct apply *apply, const struct json_value *value, const char *instead)
+{
+    struct diag *diag = diag_warning(
+        apply->diags, "W0403", instead ? diag_value_of(value) : diag_name_of(value),
+        "\"%.*s\"%s%.*s is checked, but this release does not use it", STR_ARG(value->name),
+        instead ? ": " : "", instead ? (int)value->raw.len : 0, instead ? value->raw.ptr : "");
+    if (instead)
+        diag_help(apply->diags, diag, "%s", instead);
+}
+
 static void apply_key(struct apply *apply, const struct key *key, const struct json_value *object,
                       const char *where, void *base)
 {
     const struct json_value *value = object ? json_member0(object, key->name) : NULL;
+    if (value && key->later)
+        apply_later(apply, value, NULL);
     if (key->kind == KEY_SECTION) {
         bool is_top = apply->config->root == object;
         apply_section(apply, key->section, value,

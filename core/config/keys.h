@@ -22,7 +22,7 @@ enum key_kind {
     KEY_SPECIAL,  /* the `special` function */
     KEY_FREE      /* anything; not used */
 };
-#define KEY_NOWHERE SIZE_MAX /* checked, not stored: a later release's */
+#define KEY_NOWHERE SIZE_MAX /* checked, not stored */
 
 struct apply {
     struct config *config;
@@ -43,6 +43,7 @@ struct key {
     void (*special)(struct apply *apply, const struct json_value *value, const char *where,
                     void *base);
     const char *help;
+    bool later; /* checked, but nothing uses it yet: said as a warning where it is written */
 };
 extern const struct key config_keys[]; /* of the file, into struct config */
 extern const struct key sink_keys[];   /* of one sink, into struct sink_config */
@@ -62,6 +63,8 @@ const char *apply_string(struct apply *apply,
 const char *const *apply_strings(struct apply *apply, const struct json_value *value);
 void apply_unknown(struct apply *apply, const struct json_value *member, const char *where,
                    const char *const *known);
+/* Warns that a key, or with `instead` (what happens now) its value, is not used by this release. */
+void apply_later(struct apply *apply, const struct json_value *value, const char *instead);
 const char *apply_format(struct apply *apply, const char *format, ...)
     __attribute__((format(printf, 2, 3))); /* in the arena; "" without memory */
 void *apply_alloc(struct apply *apply, size_t count,

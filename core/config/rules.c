@@ -87,6 +87,14 @@ static void check_endpoints(struct apply *apply)
         config->aws.profile = NULL;
 }
 
+static void check_state(struct apply *apply)
+{
+    const struct config *config = apply->config;
+    const struct json_value *kind = json_member0(json_member0(config->root, "state"), "kind");
+    if (kind && config->state.kind && strcmp(config->state.kind, "sqlite") != 0)
+        apply_later(apply, kind, "dead letters go to the SQLite file at \"path\" of state.");
+}
+
 /* ---- dead letters ---- */
 
 static struct sink_config *find_sink(const struct config *config, const char *name)
@@ -242,10 +250,13 @@ static void check_only_from(struct apply *apply, struct sink_config *sink)
 
 /* ---- sinks ---- */
 
-/* The retry limits of the source are the defaults of its sinks. */
+/* The retry limits of the source are the defaults of its sinks; Lambda has its mapping's instead.
+ */
 static void inherit_limits(const struct config *config, struct sink_config *sink)
 {
     const struct json_value *retry = json_member0(sink->at, "retry");
+    if (config->in_lambda)
+        return;
     if (json_member0(config->source_at, "maximum_retry_attempts") &&
         !json_member0(retry, "max_attempts"))
         sink->max_attempts = config->poll.maximum_retry_attempts < 0
@@ -293,6 +304,7 @@ void config_rules(struct apply *apply)
     enum exhausted_kind fallback = no_local_store(config) ? EXHAUSTED_BLOCK : EXHAUSTED_DEAD;
     check_source(apply);
     check_endpoints(apply);
+    check_state(apply);
     weir_str poison_at = target_at(config->root, "on_poison");
     if (config->on_poison == EXHAUSTED_DEAD)
         check_dead(apply, poison_at);

@@ -112,6 +112,9 @@ static void read_target(struct apply *apply, const struct json_value *value, str
     const struct json_value *oversize = json_member0(value, "on_oversize");
     if (oversize)
         route->pointer = apply_choice(apply, oversize, "block|pointer") == 1;
+    if (route->pointer)
+        apply_later(apply, oversize,
+                    "a dead letter that its sink finds too large blocks, as with \"block\".");
     if (to) {
         route->sink = apply_string(apply, to);
         if (route->sink)

@@ -95,6 +95,22 @@ def exit_codes():
 
 
 @test
+def F22_what_fails_is_stored_beside_the_config_when_nothing_else_is_said():
+    bad = json.loads(events.lines([events.price(1, "p1", 1, 2)]))
+    bad["dynamodb"]["Keys"] = {"another": {"S": "p1"}}
+    with folder() as path:
+        cfg = config(path, {"price": price_sink(path)})
+        done = run(cfg, "-", json.dumps(bad).encode() + b"\n" + events.lines([events.price(2, "p2", 1, 2)]))
+        equal(done.returncode, 1, done.stderr.decode())  # one record was not delivered
+        holds(b"after 1 attempts" in done.stderr, done.stderr.decode())
+        letters = rows(path / "state" / "weir.db", "SELECT sink, attempts, reason, record FROM dead_letter")
+        equal([letter[:2] for letter in letters], [("price", 1)])
+        holds("product_id" in letters[0][2], letters[0][2])
+        equal(json.loads(letters[0][3])["dynamodb"]["Keys"], bad["dynamodb"]["Keys"])
+        equal(len(stored(path)), 1)
+
+
+@test
 def F75_a_reader_that_goes_away():
     with folder() as path:
         big = path / "big.jsonl"

@@ -319,6 +319,69 @@ static void sources_of_later_releases_are_checked_but_not_run(void)
     }
 }
 
+/* Whoever sets a key must not believe that it does something. */
+static void what_nothing_uses_yet_is_said(void)
+{
+    static const char *const rows[] = {
+        "\"admin\":{\"listen\":\"127.0.0.1:9630\"}",
+        "\"metrics\":{\"prometheus\":true}",
+        "\"log\":{\"redact\":[\"ssn\"]}",
+        "\"state\":{\"every\":\"5s\"}",
+        "\"state\":{\"table\":\"weir\"}",
+        "\"state\":{\"kind\":\"memory\"}",
+        "\"tests\":[]",
+        "\"sinks\":{\"a\":{\"plugin\":\"stdout\",\"on_full\":\"hold\"}}",
+        "\"sinks\":{\"a\":{\"plugin\":\"stdout\",\"max_hold\":\"6h\"}}",
+        "\"sinks\":{\"d\":{\"plugin\":\"stdout\"},\"a\":{\"plugin\":\"stdout\","
+        "\"on_exhausted\":{\"to\":\"d\",\"on_oversize\":\"pointer\"}}}",
+    };
+    char text[512];
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct place place;
+        const char *sinks = strncmp(rows[i], "\"sinks\"", 7) == 0
+                                ? ""
+                                : ",\"sinks\":{\"a\":{\"plugin\":\"stdout\"}}";
+        snprintf(text, sizeof text, "{%s%s}", rows[i], sinks);
+        place_make(&place, text);
+        place_load(&place);
+        unit_int(__FILE__, __LINE__, rows[i], place.rc, 0);
+        unit_str(__FILE__, __LINE__, rows[i], first_code(&place), "W0403");
+        unit_int(__FILE__, __LINE__, rows[i], (long long)place.diags.warnings, 1);
+        place_remove(&place);
+    }
+}
+
+static void dead_letters_have_a_place_without_a_word(void)
+{
+    struct place place;
+    char path[128];
+    place_make(&place, "{\"source\":{\"kind\":\"file\",\"path\":\"-\"},\"sinks\":{\"a\":{"
+                       "\"plugin\":\"stdout\"}}}");
+    place_load(&place);
+    CHECK_FATAL(place.config != NULL);
+    snprintf(path, sizeof path, "%s/state/weir.db", place.dir);
+    CHECK_INT(place.config->sinks[0].on_exhausted, EXHAUSTED_DEAD);
+    CHECK_STR(place.config->state.path ? place.config->state.path : "none", path);
+    place_remove(&place);
+}
+
+/* In Lambda `source` is checked, but not used. */
+static void in_lambda_the_source_s_limits_are_not_the_sinks(void)
+{
+    for (int lambda = 0; lambda < 2; lambda++) {
+        struct place place;
+        place_make(&place, "{\"source\":{\"kind\":\"poll\",\"tables\":[\"T\"],"
+                           "\"maximum_retry_attempts\":2,\"maximum_record_age\":\"1h\"},"
+                           "\"sinks\":{\"a\":{\"plugin\":\"stdout\"}}}");
+        place.request.lambda = lambda;
+        place_load(&place);
+        CHECK_FATAL(place.config != NULL);
+        CHECK_INT(place.config->sinks[0].max_attempts, lambda ? 8 : 3);
+        CHECK_INT(place.config->sinks[0].max_record_age_ms, lambda ? 0 : 3600000);
+        place_remove(&place);
+    }
+}
+
 static void S20_a_file_that_everybody_may_change_is_warned_about(void)
 {
     struct place place;
@@ -390,6 +453,10 @@ int main(int argc, char **argv)
          in_lambda_the_function_s_file_is_found_and_the_source_is_lambda},
         {"sources_of_later_releases_are_checked_but_not_run",
          sources_of_later_releases_are_checked_but_not_run},
+        {"what_nothing_uses_yet_is_said", what_nothing_uses_yet_is_said},
+        {"dead_letters_have_a_place_without_a_word", dead_letters_have_a_place_without_a_word},
+        {"in_lambda_the_source_s_limits_are_not_the_sinks",
+         in_lambda_the_source_s_limits_are_not_the_sinks},
         {"S20_a_file_that_everybody_may_change_is_warned_about",
          S20_a_file_that_everybody_may_change_is_warned_about},
         {"any_bytes_are_an_error_not_a_crash", any_bytes_are_an_error_not_a_crash},
