@@ -74,8 +74,9 @@ static inline char *load_body(const char *path, void *(*alloc)(size_t), size_t *
     return body;
 }
 
-/* pass(): decodes the body once and counts into *tally. */
-static inline void run_bench(const char *name, size_t body_bytes, void (*pass)(struct tally *))
+/* Seconds of CPU time that one pass() takes: it decodes the body once and counts into *tally.
+ * Median of ROUNDS, after a warm-up. */
+static inline double measure(void (*pass)(struct tally *))
 {
     struct tally tally = {0, 0, FNV_START, 0};
     double start = cpu_seconds(), spent, round[ROUNDS];
@@ -93,13 +94,23 @@ static inline void run_bench(const char *name, size_t body_bytes, void (*pass)(s
         round[i] = (cpu_seconds() - start) / (double)loops;
     }
     qsort(round, ROUNDS, sizeof *round, by_size);
-    double median = round[ROUNDS / 2];
-    tally.records = tally.hits = 0;
-    tally.want_checksum = 1;
+    return round[ROUNDS / 2];
+}
+
+static inline void print_line(const char *name, size_t body_bytes, const struct tally *tally,
+                              double seconds)
+{
+    printf("T1\t%s\t%zu\t%zu\t%016llx\t%.1f\t%.1f\t%ld\n", name, tally->records, tally->hits,
+           (unsigned long long)tally->checksum,
+           seconds * 1e9 / (double)(tally->records ? tally->records : 1),
+           (double)body_bytes / seconds / 1e6, peak_kb());
+}
+
+static inline void run_bench(const char *name, size_t body_bytes, void (*pass)(struct tally *))
+{
+    double seconds = measure(pass);
+    struct tally tally = {0, 0, FNV_START, 1};
     pass(&tally);
-    printf("T1\t%s\t%zu\t%zu\t%016llx\t%.1f\t%.1f\t%ld\n", name, tally.records, tally.hits,
-           (unsigned long long)tally.checksum,
-           median * 1e9 / (double)(tally.records ? tally.records : 1),
-           (double)body_bytes / median / 1e6, peak_kb());
+    print_line(name, body_bytes, &tally, seconds);
 }
 #endif

@@ -16,20 +16,6 @@ enum {
 
 /* ---- what libcurl calls while a transfer runs ---- */
 
-/* There is no seek callback beside this one, on purpose. When a reused connection dies after a POST
- * went out, libcurl wants to send it again on a new one, silently; it can't without rewinding the
- * body, and gives up with CURLE_SEND_FAIL_REWIND. Then it is ours to decide and to count. */
-static size_t on_read(char *out, size_t size, size_t count, void *ctx)
-{
-    struct exchange *exchange = ctx;
-    size_t left = exchange->call->body.len - exchange->body_at;
-    size_t len = left < size * count ? left : size * count;
-    if (len)
-        memcpy(out, exchange->call->body.ptr + exchange->body_at, len);
-    exchange->body_at += len;
-    return len;
-}
-
 static size_t max_answer(const struct http_call *call)
 {
     return call->max_answer_bytes ? call->max_answer_bytes : ANSWER_BYTES;
@@ -155,13 +141,17 @@ static curl_socket_t on_open(void *ctx, curlsocktype purpose, struct curl_sockad
     return http_open_socket(exchange->http, purpose, address);
 }
 
-/* The connection stands; the request goes out when this returns. */
+/* The connection stands; the request goes out when this returns. When a reused connection dies
+ * after a POST went out, libcurl wants to send it again on another one, silently: then this is
+ * called for a second time, and refuses. So it is ours to decide and to count. */
 static int on_ready(void *ctx, char *remote_ip, char *local_ip, int remote_port, int local_port)
 {
     struct exchange *exchange = ctx;
     (void)remote_ip;
     (void)local_ip;
     (void)remote_port;
+    if (exchange->sent && exchange->once)
+        return CURL_PREREQFUNC_ABORT;
     /* What a new TLS connection has waiting are session tickets: only a reused one must be silent.
      */
     if (!exchange->opened && !http_connection_clean(exchange->http, local_port)) {
@@ -200,8 +190,6 @@ static void set_options(struct exchange *exchange)
     curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
     curl_easy_setopt(easy, CURLOPT_CA_CACHE_TIMEOUT, 86400L);
 #endif
-    curl_easy_setopt(easy, CURLOPT_READFUNCTION, on_read);
-    curl_easy_setopt(easy, CURLOPT_READDATA, exchange);
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, exchange);
     curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
@@ -280,7 +268,6 @@ static void close_exchange(struct exchange *exchange)
 
 static int launch(struct exchange *exchange)
 {
-    exchange->body_at = 0;
     exchange->opened = exchange->sent = exchange->stale = false;
     exchange->too_large = exchange->out_of_memory = false;
     exchange->curl_error[0] = '\0';
@@ -384,7 +371,7 @@ static enum http_result judge_failure(struct exchange *exchange, CURLcode code)
         return HTTP_INVALID;
     case CURLE_OPERATION_TIMEDOUT:
         return exchange->sent ? HTTP_TIMEOUT : HTTP_UNREACHABLE;
-    case CURLE_SEND_FAIL_REWIND:
+    case CURLE_ABORTED_BY_CALLBACK: /* on_ready */
         explain(call, "the connection was lost after the request was sent");
         return HTTP_AMBIGUOUS;
     default:

@@ -154,15 +154,15 @@ static void set_method(struct exchange *exchange)
     if (get) {
         curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L);
     } else {
-        curl_easy_setopt(easy, CURLOPT_POST, 1L);
+        /* Not by a read callback: so the head and a body of up to 64 KB are one write, one packet.
+         */
         curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)call->body.len);
+        curl_easy_setopt(easy, CURLOPT_POSTFIELDS, call->body.len ? call->body.ptr : "");
         if (strcmp(call->method, "POST") != 0)
             curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, call->method);
     }
-    /* A request that libcurl can send again without asking for its body (it has none) must not meet
-     * a dead connection, where libcurl would do so silently. */
-    bool fresh = call->fresh_connection || (!get && call->body.len == 0);
-    curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, fresh ? 1L : 0L);
+    exchange->once = !get;
+    curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, call->fresh_connection ? 1L : 0L);
 }
 
 static long as_long(int64_t value)
