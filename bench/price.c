@@ -80,7 +80,7 @@ static void read_all(struct reader *reader, const weir_value *image)
             continue;
         }
         reader->bytes += name.len + host->text(entry).len;
-        if (host->size(entry) > 0 && top < DEPTH_MAX) {
+        if (host->type(entry) >= WEIR_T_M && top < DEPTH_MAX) {
             stack[top] = entry;
             place[top++] = 0;
         }

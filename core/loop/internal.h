@@ -38,7 +38,7 @@ struct exchange { /* one transfer, or a spare one; its easy handle is reused */
     struct curl_slist *header_nodes;
     size_t header_capacity;
     struct buf header_text, url;
-    bool once;   /* libcurl may not send it again by itself */
+    bool once; /* libcurl may not send it again by itself */
     enum http_result
         ended;   /* HTTP_DONE: still with libcurl; else the result that `post` will report */
     bool opened; /* a connection was made for it: it is not a reused one */
