@@ -286,8 +286,12 @@ static void release_item(struct item *item)
     *(sink->route.required || item->origin ? &sink->counts.returned : &sink->counts.dropped) += 1;
     sink->counts.pending--;
     bool with_plugin = item->state == ITEM_OPEN;
-    if (with_plugin && item->lane)
+    if (with_plugin && item->lane) {
         item->lane->open--;
+        item->lane->closed++; /* until it is completed, also for the batches to come */
+        item->closes = !item->lane->single;
+        item->lane_key = item->lane->key;
+    }
     sink_detach(item);
     if (!with_plugin)
         return;

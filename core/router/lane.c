@@ -114,6 +114,19 @@ struct lane *lane_single(struct sink *sink)
     return lane_new(sink, 0, true);
 }
 
+struct lane *lane_find(const struct sink *sink, uint64_t key)
+{
+    return sink->lanes.count ? *slot_of(&sink->lanes, key) : NULL;
+}
+
+static size_t orphans_of(const struct sink *sink, uint64_t key)
+{
+    size_t count = 0;
+    for (const struct item *item = sink->revoked; item; item = item->revoked_next)
+        count += item->closes && item->lane_key == key;
+    return count;
+}
+
 struct lane *lane_get(struct sink *sink, uint64_t key)
 {
     struct lane_map *map = &sink->lanes;
@@ -124,6 +137,7 @@ struct lane *lane_get(struct sink *sink, uint64_t key)
         return *slot;
     struct lane *lane = lane_new(sink, key, false);
     if (lane) {
+        lane->closed = orphans_of(sink, key);
         *slot = lane;
         map->count++;
     }
@@ -175,8 +189,8 @@ static void lane_free(struct lane *lane)
 void lane_settle(struct lane *lane)
 {
     const struct item *head = lane->items.first;
-    bool ready =
-        head && head->state == ITEM_QUEUED && lane->open == 0 && !lane->waiting && !lane->blocked;
+    bool ready = head && head->state == ITEM_QUEUED && lane->open == 0 && lane->closed == 0 &&
+                 !lane->waiting && !lane->blocked;
     if (ready && !lane->ready)
         ready_append(lane->sink, lane);
     else if (!ready && lane->ready)

@@ -32,6 +32,8 @@ static void stick_lane(struct lane *lane, const struct item *cause)
             item->state = ITEM_STUCK;
             item->why = STUCK_BEHIND;
             unhold(item);
+            if (item->origin)
+                dead_letter_stuck(item, STUCK_BEHIND);
         }
     lane_settle(lane);
 }
@@ -177,6 +179,7 @@ static void late_outcome(struct item *item, int32_t outcome, const char *reason)
 {
     struct sink *sink = item->sink;
     struct item *waiter = item->waiter;
+    struct lane *lane = item->closes ? lane_find(sink, item->lane_key) : NULL;
     const struct item *about = item->origin ? item->origin : item; /* what the source knows */
     bool finished = outcome == WEIR_OK || (outcome == WEIR_SKIP && !item->origin);
     for (struct item **at = &sink->revoked; *at; at = &(*at)->revoked_next)
@@ -184,6 +187,10 @@ static void late_outcome(struct item *item, int32_t outcome, const char *reason)
             *at = item->revoked_next;
             break;
         }
+    if (lane) {
+        lane->closed--;
+        lane_settle(lane);
+    }
     if (finished && about->sink)
         memory_put(&about->sink->memory, item->record->stream_arn, record_position(item->record),
                    (struct memory_fact){.finished = true, .attempts = about->attempts});

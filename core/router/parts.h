@@ -40,9 +40,11 @@ struct item {
     uint32_t attempts;
     uint32_t down_epoch; /* sink->up_epoch when it last got `down`, + 1; 0 = never */
     uint8_t state;
-    bool orphan;     /* its flow has ended; only its completion is awaited */
-    bool passed;     /* a later one of its run is stored: to put this one back breaks order */
-    const char *why; /* last reason, in the flow's arena; NULL = none */
+    uint64_t lane_key; /* of an orphan that closes its lane */
+    bool orphan;       /* its flow has ended; only its completion is awaited */
+    bool closes;       /* an orphan that was in a lane */
+    bool passed;       /* a later one of its run is stored: to put this one back breaks order */
+    const char *why;   /* last reason, in the flow's arena; NULL = none */
 };
 
 struct item_list {
@@ -57,6 +59,7 @@ struct lane {
     uint64_t key;
     struct item_list items;
     size_t open;                  /* of them with the plugin */
+    size_t closed;                /* orphans of this lane: it opens when they are completed */
     bool ready, waiting, blocked; /* in sink->ready; timer armed; a stuck record bars the way */
     bool single; /* of an unordered sink: holds one retried record, not in the map */
     struct lane *next_ready, *prev_ready, *next_spare;
@@ -132,6 +135,7 @@ void list_push(struct item_list *list, struct item *item); /* in front */
 void list_remove(struct item_list *list, struct item *item);
 struct lane *lane_get(struct sink *sink,
                       uint64_t key); /* finds or makes; NULL when out of memory */
+struct lane *lane_find(const struct sink *sink, uint64_t key); /* NULL: nothing is in it */
 struct lane *lane_single(struct sink *sink);
 void lane_settle(struct lane *lane); /* ready, waiting or gone, as its content says; may free it */
 void lane_wait(struct lane *lane, int64_t delay_ms);

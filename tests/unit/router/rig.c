@@ -82,12 +82,14 @@ void rig_done(struct rig *rig)
     for (size_t i = 0; i < rig->count; i++)
         CHECK_INT(router_counts(rig->router, i).pending, 0);
     router_free(rig->router);
+    rig->router = NULL;
+    rig->world.after_step = NULL;
+    vworld_settle(&rig->world); /* the board may have been posted */
     match_plan_free(rig->plan);
     board_drain(&rig->board);
     board_done(&rig->board);
     for (size_t i = 0; i < rig->count; i++)
         vsink_done(&rig->sinks[i]);
-    rig->router = NULL;
     vworld_done(&rig->world);
 }
 
@@ -165,18 +167,25 @@ static void on_answer(void *arg, const struct batch_result *result)
     snprintf(answer->reason, sizeof answer->reason, "%s", result->reason ? result->reason : "");
 }
 
-size_t rig_submit(struct rig *rig, const char *records, int64_t deadline_in_ms)
+int rig_try(struct rig *rig, struct batch *batch, int64_t deadline_in_ms, size_t *number)
 {
-    struct batch *batch = rig_batch(rig, records);
-    size_t number = rig->answer_count++;
-    CHECK_FATAL(number < RIG_ANSWERS);
-    rig->answers[number] = (struct rig_answer){0};
+    CHECK_FATAL(rig->answer_count < RIG_ANSWERS);
+    struct rig_answer *answer = &rig->answers[rig->answer_count];
+    *answer = (struct rig_answer){0};
     int rc =
         router_submit(rig->router, batch, deadline_in_ms ? rig->world.now_ms + deadline_in_ms : 0,
-                      on_answer, &rig->answers[number]);
-    CHECK_INT(rc, 0);
+                      on_answer, answer);
+    CHECK(!answer->came); /* later, never from inside */
+    *number = rig->answer_count++;
+    return rc;
+}
+
+size_t rig_submit(struct rig *rig, const char *records, int64_t deadline_in_ms)
+{
+    size_t number = 0;
+    struct batch *batch = rig_batch(rig, records);
+    CHECK_INT(rig_try(rig, batch, deadline_in_ms, &number), 0);
     batch_unref(batch);
-    CHECK(!rig->answers[number].came); /* later, never from inside */
     return number;
 }
 

@@ -53,6 +53,7 @@ void rig_done(struct rig *rig); /* frees; checks the counts and that nothing is 
 struct batch *rig_batch(struct rig *rig, const char *records);
 /* Decodes and submits; the number of its answer. */
 size_t rig_submit(struct rig *rig, const char *records, int64_t deadline_in_ms);
+int rig_try(struct rig *rig, struct batch *batch, int64_t deadline_in_ms, size_t *number);
 /* Submits and runs until the answer; fails the test when none comes in an hour. */
 const struct rig_answer *rig_run(struct rig *rig, const char *records, int64_t deadline_in_ms);
 const struct rig_answer *rig_wait(struct rig *rig, size_t answer);

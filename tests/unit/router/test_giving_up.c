@@ -170,6 +170,22 @@ static void a_dead_letter_sink_that_says_skip_or_fail_does_not(void)
     }
 }
 
+/* Letters of several records share a lane of their sink: each record hears of its own. */
+static void a_stuck_letter_sticks_those_behind_it_and_their_records(void)
+{
+    struct rig rig;
+    int32_t said = WEIR_FAIL;
+    letter_rig(&rig, &said);
+    rig.router->sinks[1].route.order = ROUTE_SHARD;
+    rig.router->sinks[0].route.order = ROUTE_NONE;
+    rig.sinks[0].script = say_arg;
+    rig.sinks[0].arg = &said;
+    const struct rig_answer *answer = rig_run(&rig, "1:x 2:y 3:z", 0);
+    CHECK_INT(answer->unfinished, 3);
+    CHECK_STR(answer->lowest, "1");
+    rig_done(&rig);
+}
+
 static void a_dead_letter_sink_may_give_up_into_the_store(void)
 {
     struct rig rig;
@@ -389,6 +405,8 @@ int main(int argc, char **argv)
          a_dead_letter_sink_that_says_ok_finishes_the_record},
         {"a_dead_letter_sink_that_says_skip_or_fail_does_not",
          a_dead_letter_sink_that_says_skip_or_fail_does_not},
+        {"a_stuck_letter_sticks_those_behind_it_and_their_records",
+         a_stuck_letter_sticks_those_behind_it_and_their_records},
         {"a_dead_letter_sink_may_give_up_into_the_store",
          a_dead_letter_sink_may_give_up_into_the_store},
         {"a_dead_letter_sink_that_is_down_is_waited_for",

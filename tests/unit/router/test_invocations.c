@@ -292,6 +292,21 @@ static void a_late_outcome_for_a_stuck_record_is_only_remembered(void)
     rig_done(&rig);
 }
 
+/* The mapping gave up on 1, which the plugin still holds: its lane stays closed (D6). */
+static void nothing_of_a_lane_passes_a_revoked_delivery(void)
+{
+    struct rig rig;
+    orphan_rig(&rig, ROUTE_ITEM);
+    rig.sinks[0].script = NULL;
+    size_t number = rig_submit(&rig, "3:x 4:z", 30000);
+    vworld_run(&rig.world, 100);
+    CHECK_STR(vsink_story(&rig.sinks[0]), "1 2 4");
+    vsink_say_all(&rig.sinks[0], WEIR_OK);
+    CHECK(rig_wait(&rig, number)->complete);
+    CHECK_STR(vsink_story(&rig.sinks[0]), "1 2 4 3");
+    rig_done(&rig);
+}
+
 static void a_late_second_outcome_of_a_run_is_no_breach(void)
 {
     struct rig rig;
@@ -337,6 +352,8 @@ int main(int argc, char **argv)
         {"a_late_letter_is_not_taken_for_its_record", a_late_letter_is_not_taken_for_its_record},
         {"a_late_outcome_for_a_stuck_record_is_only_remembered",
          a_late_outcome_for_a_stuck_record_is_only_remembered},
+        {"nothing_of_a_lane_passes_a_revoked_delivery",
+         nothing_of_a_lane_passes_a_revoked_delivery},
         {"a_late_second_outcome_of_a_run_is_no_breach",
          a_late_second_outcome_of_a_run_is_no_breach},
         {NULL, NULL}};
