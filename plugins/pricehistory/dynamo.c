@@ -68,7 +68,8 @@ static enum fit fit(const struct call *call, const struct row *row)
             memcmp(other->stamp, row->stamp, row->stamp_len) != 0 ||
             !host->equal(other->id, row->id))
             continue;
-        bool same = weir_equal(host->json(other->old_price), host->json(row->old_price)) &&
+        bool same = weir_equal(other->event_id, row->event_id) &&
+                    weir_equal(host->json(other->old_price), host->json(row->old_price)) &&
                     weir_equal(host->json(other->new_price), host->json(row->new_price));
         return same && call->row_count < ROWS_MAX ? FIT_SAME : FIT_NOT;
     }

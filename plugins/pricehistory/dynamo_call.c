@@ -90,11 +90,8 @@ static bool read_unprocessed(const struct call *call, const weir_json_doc *doc,
     const weir_json *json = call->store->json;
     const weir_json_node *root = json->root(doc), *tables = json->member(root, "UnprocessedItems");
     bool cancelled = some_cancelled(call);
-    if (json->kind(root) != WEIR_J_OBJECT)
-        return false;
-    if (json->kind(tables) == WEIR_J_NONE || json->kind(tables) == WEIR_J_NULL)
-        return true;
-    if (json->kind(tables) != WEIR_J_OBJECT)
+    if (json->kind(tables) !=
+        WEIR_J_OBJECT) /* DynamoDB always sends it, empty when all is stored */
         return false;
     for (size_t t = 0; t < json->size(tables); t++) {
         const weir_json_node *entries = json->entry(tables, t, NULL);

@@ -251,6 +251,43 @@ static void a_collision_of_whole_seconds_is_a_failure_that_names_both(void)
     finish();
 }
 
+/* 1 -> 2, deleted and made again at 1, 1 -> 2: two changes that look alike, and in whole seconds
+ * have one key. Only a repeat of the same event may share the other's item and outcome. */
+static void alike_changes_of_one_second_are_not_one_row(void)
+{
+    open_with("{\"timestamp\":\"seconds\",\"concurrency\":1}");
+    struct fake_delivery *wall = fake_deliver(&fake, change("w", N("1"), N("2"), SECOND, "4"));
+    struct fake_delivery *first = fake_deliver(&fake, change("p", N("1"), N("2"), SECOND, "5"));
+    struct fake_delivery *again = fake_deliver(&fake, change("p", N("1"), N("2"), SECOND, "5"));
+    struct fake_delivery *alike = fake_deliver(&fake, change("p", N("1"), N("2"), SECOND, "6"));
+    fake_answer(&fake, 0, WEIR_OK, 200, "{}");
+    fake_answer(&fake, 1, WEIR_OK, 200, "{}");
+    CHECK_INT(fake_outcome(wall, 0), WEIR_OK);
+    CHECK_INT(fake_outcome(first, 0), WEIR_OK);
+    CHECK_INT(fake_outcome(again, 0), WEIR_OK);
+    CHECK_INT(fake_outcome(alike, 0), 0);
+    CHECK_INT(fake.call_count, 3);
+    if (fake.call_count == 3)
+        fake_answer_error(&fake, 2, WEIR_FAIL, 400, "ConditionalCheckFailedException", "",
+                          "{\"Item\":{\"event_id\":{\"S\":\"e5\"}}}");
+    CHECK_INT(fake_outcome(alike, 0), WEIR_FAIL);
+    finish();
+}
+
+/* DynamoDB always says what is left, be it nothing: an answer that doesn't is not DynamoDB's. */
+static void an_answer_without_unprocessed_items_acknowledges_nothing(void)
+{
+    static const char *const answers[] = {"{}", "{\"UnprocessedItems\":null}",
+                                          "{\"UnprocessedItems\":[]}", "{\"message\":\"hello\"}"};
+    for (size_t i = 0; i < sizeof answers / sizeof answers[0]; i++) {
+        open_with("{}");
+        struct fake_delivery *one = fake_deliver(&fake, change("p", N("1"), N("2"), SECOND, "5"));
+        fake_answer(&fake, 0, WEIR_OK, 200, answers[i]);
+        unit_int(__FILE__, __LINE__, answers[i], fake_outcome(one, 0), WEIR_RETRY);
+        finish();
+    }
+}
+
 /* The write was carried out and the answer lost: the repeat is the same row. */
 static void F39_a_lost_answer_is_repeated_as_the_same_row(void)
 {
@@ -392,6 +429,8 @@ int main(int argc, char **argv)
         TEST(F35_only_the_bad_row_of_a_call_fails),
         TEST(F34_whole_seconds_are_written_on_condition),
         TEST(a_collision_of_whole_seconds_is_a_failure_that_names_both),
+        TEST(alike_changes_of_one_second_are_not_one_row),
+        TEST(an_answer_without_unprocessed_items_acknowledges_nothing),
         TEST(F39_a_lost_answer_is_repeated_as_the_same_row),
         TEST(cancel_drops_what_waits_and_aborts_what_is_in_flight),
         TEST(cancel_of_one_delivery_leaves_the_other_in_the_call),
