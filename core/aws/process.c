@@ -129,15 +129,24 @@ static long read_all(int fd, char *text, size_t max, int64_t deadline_ms)
     }
 }
 
-static int await(pid_t pid, bool kill_it)
+/* Its exit status; 128 when a signal ended it, ours too. It may have closed its output and go on.
+ */
+static int await(pid_t pid, bool kill_it, int64_t deadline_ms)
 {
+    const struct timespec pause = {.tv_nsec = 5000000};
     int status;
-    if (kill_it)
-        kill(-pid, SIGKILL);
-    while (waitpid(pid, &status, 0) < 0)
-        if (errno != EINTR)
+    for (;;) {
+        if (kill_it)
+            kill(-pid, SIGKILL);
+        pid_t ended = waitpid(pid, &status, kill_it ? 0 : WNOHANG);
+        if (ended == pid)
+            return WIFEXITED(status) ? WEXITSTATUS(status) : 128;
+        if (ended < 0 && errno != EINTR)
             return -errno;
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 128;
+        if (ended == 0)
+            nanosleep(&pause, NULL);
+        kill_it = kill_it || now_ms() >= deadline_ms;
+    }
 }
 
 static int judge(long len, int status, int timeout_ms, struct err *err)
@@ -173,8 +182,12 @@ int credential_process_run(const char *command, char *const *env, int timeout_ms
     if (rc < 0) {
         err_set(err, rc, "credential_process can't be started: %s", strerror(-rc));
     } else {
-        long len = read_all(ends[0], text, OUTPUT_BYTES_MAX, now_ms() + timeout_ms);
-        rc = judge(len, await(pid, len < 0), timeout_ms, err);
+        int64_t deadline_ms = now_ms() + timeout_ms;
+        long len = read_all(ends[0], text, OUTPUT_BYTES_MAX, deadline_ms);
+        int status = await(pid, len < 0, deadline_ms);
+        if (len >= 0 && now_ms() >= deadline_ms)
+            len = -ETIMEDOUT;
+        rc = judge(len, status, timeout_ms, err);
         if (rc == 0)
             rc = credential_process_parse((weir_str){text, (size_t)len}, out, err);
     }

@@ -415,6 +415,7 @@ static void a_process_is_run_with_limits(void)
     CHECK_STR(made.secret_key, "s/x");
     credentials_done(&made);
     CHECK_INT(credential_process_run("sleep 20", env, 100, &made, &err), -ETIMEDOUT);
+    CHECK_INT(credential_process_run("exec >&-; sleep 8", env, 100, &made, &err), -ETIMEDOUT);
     CHECK_INT(credential_process_run("yes", env, 5000, &made, &err), -EINVAL);
     CHECK(strstr(err.msg, "64 KiB") != NULL);
     CHECK_INT(credential_process_run("echo hello; exit 4", env, 5000, &made, &err), -EINVAL);
