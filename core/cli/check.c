@@ -43,6 +43,8 @@ static const char *exhausted_text(const struct check *check, const struct sink_c
     case EXHAUSTED_BLOCK:
         return check->config->source == SOURCE_LAMBDA
                    ? "block: the bound is the event source mapping's retries and record age"
+               : check->config->source == SOURCE_FILE
+                   ? "block: the record stays undelivered, and the run says so"
                    : "block: the shard waits";
     default:
         return "dead: the local store, state.path";

@@ -5,6 +5,7 @@
 #include "source/lambda.h"
 #include "source/replay.h"
 #include "state/dead_sqlite.h"
+#include "util/text.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -231,6 +232,14 @@ static void print_sink(struct run *run, struct buf *out, size_t index)
     buf_putc(out, '\n');
 }
 
+/* It may quote a plugin, and that a record. */
+static void put_reason(struct buf *out, const char *reason)
+{
+    buf_puts(out, "not complete: ");
+    buf_put_visible(out, str_of(reason), strlen(reason));
+    buf_putc(out, '\n');
+}
+
 static void print_summary(struct run *run)
 {
     struct buf out;
@@ -250,7 +259,7 @@ static void print_summary(struct run *run)
         buf_printf(&out, "  dead letters: %s\n", dead_store_path(run->pipeline.dead));
 #endif
     if (result->reason[0])
-        buf_printf(&out, "not complete: %s\n", result->reason);
+        put_reason(&out, result->reason);
     cli_write(run->cli->err, &out);
     buf_done(&out);
 }
