@@ -281,7 +281,7 @@ static void F43_messages_carry_what_to_drop_repeats_by(void)
     finish();
 }
 
-static void F84_the_queue_is_the_configured_one(void)
+static void F84_S14_the_queue_is_the_configured_one(void)
 {
     static const struct {
         const char *url, *endpoint, *region, *iam;
@@ -383,7 +383,7 @@ int main(int argc, char **argv)
         TEST(F41_sizes_are_known_before_sending),
         TEST(F42_only_printable_ascii_is_sent),
         TEST(F43_messages_carry_what_to_drop_repeats_by),
-        TEST(F84_the_queue_is_the_configured_one),
+        TEST(F84_S14_the_queue_is_the_configured_one),
         TEST(bad_options_are_refused_by_name),
         TEST(a_call_that_can_not_be_made_loses_nothing),
         {NULL, NULL},

@@ -143,7 +143,8 @@ static void F82_wrong_structure_is_poison(void)
         {"\"NewImage\":{\"v\":{\"L\":{}}}", "a list is not an array"},
         {"\"NewImage\":{\"v\":{\"L\":[1]}}", "an attribute value is not an object"},
         {"\"NewImage\":{\"v\":{\"X\":\"1\"}}", "unknown attribute type"},
-        {"\"NewImage\":{\"v\":{\"\xce\":\"1\"}}", NULL}, /* not UTF-8; 'N' but for its highest bit */
+        {"\"NewImage\":{\"v\":{\"\xce\":\"1\"}}",
+         NULL}, /* not UTF-8; 'N' but for its highest bit */
         {"\"NewImage\":{\"v\":{\"\xd3S\":[\"1\"]}}", NULL},
         {"\"NewImage\":{\"v\":{\"\xcd\":{}}}", NULL},
         {"\"NewImage\":{\"v\":{\"s\":\"1\"}}", "unknown attribute type"},
@@ -197,7 +198,7 @@ static void F82_wrong_structure_is_poison(void)
     }
 }
 
-static void F82_wrong_types_of_the_record_itself(void)
+static void F82_S25_wrong_types_of_the_record_itself(void)
 {
     static const char *const wrong[] = {
         "{\"eventID\":\"id-200\",\"dynamodb\":{\"SequenceNumber\":7}}",
@@ -293,7 +294,7 @@ int main(int argc, char **argv)
         {"F80_every_text_row_as_name", F80_every_text_row_as_name},
         {"F80_every_text_row_in_skipped_parts", F80_every_text_row_in_skipped_parts},
         {"F82_wrong_structure_is_poison", F82_wrong_structure_is_poison},
-        {"F82_wrong_types_of_the_record_itself", F82_wrong_types_of_the_record_itself},
+        {"F82_S25_wrong_types_of_the_record_itself", F82_S25_wrong_types_of_the_record_itself},
         {"S22_depth_has_a_cap_and_needs_no_stack", S22_depth_has_a_cap_and_needs_no_stack},
         {NULL, NULL}};
     return unit_main(argc, argv, "record.decode_text", tests);

@@ -144,7 +144,7 @@ static void compare_orders_numbers(void)
         }
 }
 
-static void F85_equal_in_value_but_not_in_text(void)
+static void F85_S24_equal_in_value_but_not_in_text(void)
 {
     static const struct {
         const char *a, *b;
@@ -258,7 +258,7 @@ int main(int argc, char **argv)
         {"parse_and_canonical", parse_and_canonical},
         {"an_embedded_zero_byte_is_no_number", an_embedded_zero_byte_is_no_number},
         {"compare_orders_numbers", compare_orders_numbers},
-        {"F85_equal_in_value_but_not_in_text", F85_equal_in_value_but_not_in_text},
+        {"F85_S24_equal_in_value_but_not_in_text", F85_S24_equal_in_value_but_not_in_text},
         {"difference_is_exact_and_plain", difference_is_exact_and_plain},
         {"F81_a_megabyte_of_digits_takes_linear_time", F81_a_megabyte_of_digits_takes_linear_time},
         {NULL, NULL}};
