@@ -3,7 +3,8 @@
 #ifndef WEIR_AWS_CHAIN_H
 #define WEIR_AWS_CHAIN_H
 #include "aws/aws.h"
-#include "aws/credentials.h"
+#include "aws/endpoint.h"
+#include "aws/fetch.h"
 
 enum credentials_state {
     CREDENTIALS_READY, /* here they are */
@@ -11,29 +12,9 @@ enum credentials_state {
     CREDENTIALS_NONE   /* none to be had: chain->reason */
 };
 
-struct credential_chain;
-struct credential_fetch;
-
-/* One source of credentials. start() calls fetch_done() once, now or later, with 0 and credentials
- * (taken), -ENOENT (not set up here: the next provider is asked), or another -errno and a reason.
- */
-struct credential_provider {
-    const char *name;
-    void (*start)(struct credential_fetch *fetch);
-};
-
-struct credential_fetch {
-    struct credential_chain *chain;
-    struct work work; /* for providers that block */
-    struct credentials got;
-    int status;
-    struct err err;
-};
-
 struct credential_chain {
     const struct world *world;
-    const struct aws_config *config;
-    const char *profile;                                /* NUL-terminated, lives as long */
+    struct endpoint_settings settings;                  /* what they point at lives as long */
     bool profile_chosen;                                /* named by someone: it must exist */
     const struct credential_provider *const *providers; /* NULL-terminated */
     void (*changed)(
@@ -43,23 +24,30 @@ struct credential_chain {
     struct credential_fetch fetch;
     size_t asked; /* providers asked in this refresh */
     bool refreshing, getting, stale;
-    int64_t refresh_at_us; /* wall clock; 0 = never */
-    int64_t retry_at_ms;   /* no refresh before, after a failed one */
+    int64_t
+        refresh_at_us;   /* wall clock; 0 = never. From then on keys are renewed while they serve */
+    int64_t wait_at_us;  /* and from then on calls wait for that */
+    int64_t retry_at_ms; /* no refresh before, after a failed one */
     int64_t retry_delay_ms;
     uint64_t generation;
-    char reason[400];
+    char tried[640];  /* in this refresh: "NAME: why it gave nothing; ..." */
+    char reason[800]; /* one line, without secrets */
 };
 
 void chain_init(struct credential_chain *chain, const struct world *world,
-                const struct aws_config *config, const char *profile, bool profile_chosen,
+                const struct endpoint_settings *settings, bool profile_chosen,
                 void (*changed)(void *ctx), void *ctx);
+/* Ends a refresh that runs, if it can, without a call of changed(); one that is with a pool thread
+ * or the transport ends soon, with it. */
+void chain_cancel(struct credential_chain *chain);
 void chain_done(struct credential_chain *chain); /* no refresh may run */
 enum credentials_state chain_get(struct credential_chain *chain, const struct credentials **out);
 /* The service refused these keys as expired: fetch new ones, unless that has been done meanwhile.
  */
 void chain_refused(struct credential_chain *chain, uint64_t generation);
 
-void fetch_done(struct credential_fetch *fetch, int status);
+void chain_log(const struct credential_chain *chain, int level, const char *text);
 
-extern const struct credential_provider provider_environment, provider_profile;
+extern const struct credential_provider provider_environment, provider_web_identity,
+    provider_profile, provider_container, provider_imds;
 #endif

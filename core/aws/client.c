@@ -51,7 +51,7 @@ struct aws_call_state {
     uint64_t generation; /* of the credentials it was signed with */
     int tokens;          /* taken from the retry quota for this attempt */
     bool signed_again, keys_again;
-    char message[400];
+    char message[800];
 };
 
 struct aws_client {
@@ -132,6 +132,12 @@ static int resolve(struct aws_client *client, struct err *err)
 
 static void credentials_changed(void *ctx);
 
+static struct endpoint_settings settings_of(const struct aws_client *client)
+{
+    return (struct endpoint_settings){&client->config, client->profiles, client->profile,
+                                      client->region};
+}
+
 static int check_endpoints(const struct aws_client *client, struct err *err)
 {
     const struct aws_config *config = &client->config;
@@ -157,7 +163,8 @@ int aws_client_new(const struct world *world, const struct aws_config *config,
     int rc = resolve(client, err);
     if (rc == 0)
         rc = check_endpoints(client, err);
-    chain_init(&client->chain, world, &client->config, client->profile,
+    struct endpoint_settings settings = settings_of(client);
+    chain_init(&client->chain, world, &settings,
                text_or(config->profile, env_text(config->environ_block, "AWS_PROFILE")) != NULL,
                credentials_changed, client);
     if (rc < 0) {
@@ -181,6 +188,7 @@ void aws_client_free(struct aws_client *client)
     if (!client)
         return;
     client->closing = true;
+    chain_cancel(&client->chain);
     if (client->chain.refreshing)
         return; /* a pool thread still works for it: credentials_changed() comes back here */
     while (client->spare) {
@@ -483,8 +491,7 @@ static struct endpoint *find_endpoint(struct aws_client *client, const struct aw
         endpoint = endpoint->next;
     if (endpoint)
         return endpoint;
-    struct endpoint_settings settings = {&client->config, client->profiles, client->profile,
-                                         client->region};
+    struct endpoint_settings settings = settings_of(client);
     if (client->endpoint_count == ENDPOINTS_MAX)
         err_set(err, -ENOSPC, "more than %d different endpoints", ENDPOINTS_MAX);
     else if (endpoint_new(&settings, call->service, call->endpoint, call->region, &endpoint, err) ==

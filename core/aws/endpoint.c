@@ -33,9 +33,6 @@ static int split_url(weir_str url, struct url_parts *out, struct err *err)
     parts.path = (weir_str){url.ptr + end, url.len - end};
     if (memchr(parts.authority.ptr, '@', parts.authority.len))
         return err_set(err, -EINVAL, "endpoint holds a user name; credentials don't belong there");
-    if (memchr(parts.path.ptr, '?', parts.path.len) || memchr(parts.path.ptr, '#', parts.path.len))
-        return err_set(err, -EINVAL, "endpoint %.*s: a query or fragment has no place there",
-                       STR_ARG(url));
     *out = parts;
     return 0;
 }
@@ -119,6 +116,10 @@ static enum host_kind kind_of_host(weir_str host)
 static int check_parts(weir_str url, bool allow_http, struct url_parts *parts, struct err *err)
 {
     int rc = split_url(url, parts, err);
+    if (rc == 0 && (memchr(parts->path.ptr, '?', parts->path.len) ||
+                    memchr(parts->path.ptr, '#', parts->path.len)))
+        rc = err_set(err, -EINVAL, "endpoint %.*s: a query or fragment has no place there",
+                     STR_ARG(url));
     if (rc == 0)
         rc = split_authority(parts, err);
     if (rc < 0)
@@ -138,6 +139,25 @@ int endpoint_check(weir_str url, bool allow_http, struct err *err)
 {
     struct url_parts parts = {0};
     return check_parts(url, allow_http, &parts, err);
+}
+
+int endpoint_check_credentials(weir_str url, const char *const *addresses, bool allow_http,
+                               struct err *err)
+{
+    struct url_parts parts = {0};
+    int rc = split_url(url, &parts, err);
+    if (rc == 0)
+        rc = split_authority(&parts, err);
+    if (rc < 0)
+        return rc;
+    for (; *addresses; addresses++)
+        if (str_is(parts.host, *addresses))
+            return 0;
+    enum host_kind kind = kind_of_host(parts.host);
+    if (kind == HOST_LOOPBACK || (kind != HOST_LINK_LOCAL && (parts.https || allow_http)))
+        return 0;
+    return err_set(err, -EINVAL, "credentials are not fetched from %.*s: neither https nor local",
+                   STR_ARG(parts.host));
 }
 
 /* ---- where is it? ---- */

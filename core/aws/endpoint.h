@@ -34,4 +34,8 @@ bool endpoint_is(const struct endpoint *endpoint, const char *service, weir_str 
 /* The rules for endpoints: http or https, no user, no link-local address, no control character;
  * http only to this machine or where allowed. 0, or -EINVAL. */
 int endpoint_check(weir_str url, bool allow_http, struct err *err);
+/* The rules for where credentials are fetched from: the same, but the link-local `addresses`
+ * (NULL-terminated, as they are written) are allowed, and a query is. 0, or -EINVAL. */
+int endpoint_check_credentials(weir_str url, const char *const *addresses, bool allow_http,
+                               struct err *err);
 #endif

@@ -1,7 +1,6 @@
 #include "aws/process.h"
 
-#include "aws/time.h"
-#include "json/json.h"
+#include "aws/document.h"
 #include "util/alloc.h"
 
 #include <errno.h>
@@ -19,51 +18,19 @@ extern char **environ;
 
 /* ---- the document ---- */
 
-static int take(const struct json_value *root, struct credentials *out, struct err *err)
+static int check_version(const struct json_value *root, struct err *err)
 {
-    int64_t version = 0, expires_s = 0;
-    const struct json_value *expires = json_member0(root, "Expiration");
-    struct credentials made = {0};
+    int64_t version = 0;
     if (json_i64(json_member0(root, "Version"), &version) < 0 || version != 1)
         return err_set(err, -EINVAL, "credential_process: \"Version\" is not 1");
-    if (expires && parse_iso_time(json_text(root, "Expiration"), &expires_s) < 0)
-        return err_set(err, -EINVAL, "credential_process: \"Expiration\" is not a time");
-    int rc = credentials_set(&made, json_text(root, "AccessKeyId"),
-                             json_text(root, "SecretAccessKey"), json_text(root, "SessionToken"));
-    if (rc == -EINVAL)
-        return err_set(err, rc,
-                       "credential_process: AccessKeyId or SecretAccessKey is missing or "
-                       "malformed");
-    if (rc < 0)
-        return err_set(err, rc, "out of memory");
-    made.expires_us = expires_s * 1000000;
-    *out = made;
     return 0;
-}
-
-/* Unescaped copies in the arena are wiped like the text itself. */
-static void wipe_member(const struct json_value *root, const char *name)
-{
-    weir_str text = json_text(root, name);
-    wipe((char *)text.ptr, text.len);
 }
 
 int credential_process_parse(weir_str json, struct credentials *out, struct err *err)
 {
-    struct arena arena;
-    struct json_error where;
-    arena_init(&arena, 4096);
-    const struct json_value *root = json_parse(&arena, json, JSON_LAST_WINS, 1000, &where);
-    int rc;
-    if (!root || root->kind != JSON_OBJECT) {
-        rc = err_set(err, -EINVAL, "credential_process did not print one JSON object");
-    } else {
-        rc = take(root, out, err);
-        wipe_member(root, "SecretAccessKey");
-        wipe_member(root, "SessionToken");
-    }
-    arena_done(&arena);
-    return rc;
+    static const struct document_shape shape = {"credential_process", "SessionToken", false,
+                                                check_version};
+    return document_read(json, &shape, out, err);
 }
 
 /* ---- the program ---- */

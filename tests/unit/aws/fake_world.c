@@ -83,6 +83,10 @@ static void note_request(struct fake_world *fake, const struct http_call *call)
                                 "%.*s: %.*s\n", STR_ARG(call->headers[i].name),
                                 STR_ARG(call->headers[i].value));
     snprintf(fake->last_url, sizeof fake->last_url, "%s", call->url);
+    size_t room = sizeof fake->requests - fake->requests_len;
+    int more = snprintf(fake->requests + fake->requests_len, room, "%s %s\n%.*s%.*s\n\n",
+                        call->method, call->url, (int)len, fake->last_request, STR_ARG(call->body));
+    fake->requests_len += (size_t)more < room ? (size_t)more : 0; /* or it is cut off */
 }
 
 static int start(void *ctx, struct http_call *call)

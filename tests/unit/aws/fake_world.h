@@ -32,6 +32,8 @@ struct fake_world {
     size_t open_count, most_open, started, works_run;
     char last_request[4096]; /* its headers, one a line */
     char last_url[256];
+    char requests[16384]; /* all: a line "METHOD URL", the headers, the body */
+    size_t requests_len;
     uint64_t random;
     bool fail_start;
 };

@@ -1,129 +1,15 @@
 #include "aws/aws.h"
-#include "aws/chain.h"
 #include "aws/process.h"
 
-#include "fake_world.h"
+#include "credentials_fixture.h"
 #include "unit.h"
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
-
-#define COUNT(array) (sizeof(array) / sizeof *(array))
 
 static const struct scripted fine = {HTTP_DONE, 200, NULL, "{}", 0};
 static const struct scripted expired = {HTTP_DONE, 400, NULL,
                                         "{\"__type\":\"x#ExpiredTokenException\"}", 0};
-
-struct fixture {
-    struct fake_world fake;
-    struct aws_client *client;
-    struct aws_config config;
-    char folder[32], credentials_path[64];
-    char variables[8][128];
-    char *env[9];
-    size_t env_count;
-    char log[512];
-    int logged;
-};
-
-static void on_log(void *ctx, int level, const char *msg)
-{
-    struct fixture *f = ctx;
-    (void)level;
-    f->logged++;
-    snprintf(f->log, sizeof f->log, "%s", msg);
-}
-
-static void set_env(struct fixture *f, const char *text)
-{
-    snprintf(f->variables[f->env_count], sizeof f->variables[0], "%s", text);
-    f->env[f->env_count] = f->variables[f->env_count];
-    f->env_count++;
-}
-
-static void write_credentials(struct fixture *f, const char *text)
-{
-    FILE *file = fopen(f->credentials_path, "w");
-    CHECK_FATAL(file != NULL);
-    fputs(text, file);
-    fclose(file);
-}
-
-/* A client whose credentials file holds `text`; NULL: there is none. */
-static void begin(struct fixture *f, const struct scripted *script, size_t count, const char *text)
-{
-    char variable[128];
-    *f = (struct fixture){.folder = "/tmp/weir-creds-XXXXXX"};
-    CHECK_FATAL(mkdtemp(f->folder) != NULL);
-    snprintf(f->credentials_path, sizeof f->credentials_path, "%s/credentials", f->folder);
-    snprintf(variable, sizeof variable, "AWS_SHARED_CREDENTIALS_FILE=%s", f->credentials_path);
-    set_env(f, variable);
-    set_env(f, "HOME=/nonexistent");
-    if (text)
-        write_credentials(f, text);
-    f->config = (struct aws_config){.region = "eu-west-1", .log = on_log, .log_ctx = f};
-    f->config.environ_block = f->env;
-    fake_init(&f->fake, script, count);
-}
-
-static void make_client(struct fixture *f)
-{
-    f->config.environ_block = f->env;
-    CHECK_INT(aws_client_new(&f->fake.world, &f->config, &f->client, NULL), 0);
-    CHECK_FATAL(f->client != NULL);
-}
-
-static void end(struct fixture *f)
-{
-    aws_client_free(f->client);
-    fake_done(&f->fake);
-    unlink(f->credentials_path);
-    rmdir(f->folder);
-}
-
-struct result {
-    int done, attempts;
-    enum aws_outcome outcome;
-    char type[64], message[400];
-};
-
-static void on_done(struct aws_call *call)
-{
-    struct result *result = call->arg;
-    result->done++;
-    result->attempts = call->attempts;
-    result->outcome = call->outcome;
-    snprintf(result->type, sizeof result->type, "%.*s", STR_ARG(call->error_type));
-    snprintf(result->message, sizeof result->message, "%.*s", STR_ARG(call->error_message));
-}
-
-static struct aws_call simple_call(struct result *result)
-{
-    *result = (struct result){0};
-    return (struct aws_call){.service = "sqs",
-                             .target = "AmazonSQS.SendMessage",
-                             .body = STR("{}"),
-                             .max_attempts = 1,
-                             .done = on_done,
-                             .arg = result};
-}
-
-static void run(struct fixture *f, struct result *result)
-{
-    struct aws_call call = simple_call(result);
-    CHECK_INT(aws_call_start(f->client, &call), 0);
-    fake_run(&f->fake, 1000);
-    CHECK_INT(result->done, 1);
-}
-
-static bool signed_by(const struct fixture *f, const char *access_key)
-{
-    char expected[64];
-    snprintf(expected, sizeof expected, "Credential=%s/", access_key);
-    return strstr(fake_header(&f->fake, "Authorization"), expected) != NULL;
-}
 
 static void the_environment_comes_first_and_an_empty_token_is_none(void)
 {
