@@ -13,14 +13,16 @@ static uint64_t token_of(const struct delivery_board *board, uint32_t slot)
     return (uint64_t)board->generations[slot] << 32 | (slot + 1);
 }
 
-/* A live delivery of this instance: a token that belongs to another sink acknowledges nothing. */
+/* A live delivery of this instance: a token that belongs to another sink acknowledges nothing, nor
+ * does a guess at the token of a delivery that is still being filled. */
 static weir_delivery *find(struct delivery_board *board, const weir_instance *instance,
                            uint64_t token)
 {
     uint32_t slot = (uint32_t)token - 1;
     if (slot >= board->slot_count || !board->slots[slot] || token != token_of(board, slot))
         return NULL;
-    return board->slots[slot]->instance == instance ? board->slots[slot] : NULL;
+    weir_delivery *delivery = board->slots[slot];
+    return delivery->instance == instance && delivery->open > 0 ? delivery : NULL;
 }
 
 static void on_post(struct post *post)

@@ -367,8 +367,11 @@ static bool deliver_async(struct sink *sink)
     struct clock *clock = sink->router->clock;
     size_t most = sink->down ? 1 : sink->route.batch_records;
     weir_delivery *delivery = delivery_new(sink->router->board, sink->route.instance, most);
-    if (!delivery)
-        return false; /* out of memory: the next completion or batch tries again */
+    if (!delivery) { /* out of memory; perhaps nothing else will happen that tries again */
+        if (sink->probe_timer.heap_slot == 0)
+            clock->arm(clock->ctx, &sink->probe_timer, PROBE_FIRST_MS);
+        return false;
+    }
     int64_t deadline_ms = clock->now_ms(clock->ctx) + sink->route.timeout_ms;
     struct filling filling = {0};
     struct item *item;

@@ -10,8 +10,8 @@
 enum {
     EVENT_BYTES_MAX =
         32 << 20, /* Lambda's own limit is 6 MB; the decoder's is 6 MiB and some slack */
-    ANSWER_BYTES_MAX = 64 << 10, /* of what we post */
-    REPORT_TIMEOUT_MS = 10000,   /* of a response or error post */
+    ANSWER_BYTES_MAX = 256 << 10, /* of what we post: 32 KiB of reasons, escaped */
+    REPORT_TIMEOUT_MS = 10000,    /* of a response or error post */
     IDLE_STALE_MS = 5000 /* pooled connections to others are not trusted after a gap this long */
 };
 
@@ -66,10 +66,12 @@ static void prepare(struct lambda *lambda, const char *method, const char *path,
     buf_init(&call->answer_headers, 64 << 10);
 }
 
-static void start(struct lambda *lambda)
+/* Nothing that memory cut short is ever sent: half an answer might be taken for success. */
+static void start(struct lambda *lambda, const struct buf *body)
 {
     const struct transport *transport = &lambda->config.world->transport;
-    if (transport->start(transport->ctx, &lambda->call) < 0)
+    if (lambda->url.failed || (body && body->failed) ||
+        transport->start(transport->ctx, &lambda->call) < 0)
         finish(lambda, 1, "W0602", "can't talk to the Runtime API: out of memory");
 }
 
@@ -78,7 +80,7 @@ static void ask_next(struct lambda *lambda)
 {
     prepare(lambda, "GET", "invocation/next", on_next);
     lambda->call.max_answer_bytes = EVENT_BYTES_MAX;
-    start(lambda);
+    start(lambda, NULL);
 }
 
 /* ---- answers ---- */
@@ -96,7 +98,7 @@ static void post(struct lambda *lambda, const char *path, const char *error_type
     lambda->call.header_count = error_type ? 2 : 1;
     lambda->call.body = buf_str(&lambda->body);
     lambda->call.timeout_ms = REPORT_TIMEOUT_MS;
-    start(lambda);
+    start(lambda, &lambda->body);
 }
 
 static void write_error(struct buf *body, const char *type, weir_str message)
