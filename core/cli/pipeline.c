@@ -128,6 +128,7 @@ static struct route route_of(const struct pipeline *pipeline, size_t index)
         .order = order_of(sink),
         .on_exhausted = exhausted_of(config->on_exhausted, pipeline->lambda),
         .exhausted_sink = sink_named(pipeline->sinks, config->exhausted_sink),
+        .oversize_pointer = config->oversize_pointer,
         .max_attempts = config->max_attempts,
         .base_ms = config->base_ms,
         .cap_ms = config->cap_ms,

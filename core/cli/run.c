@@ -225,6 +225,7 @@ static void print_sink(struct run *run, struct buf *out, size_t index)
                 {"duplicate", counts.duplicate},
                 {"dropped", counts.dropped},
                 {"not delivered", counts.returned},
+                {"dead without images", counts.pointers},
                 {"retries", counts.retries}};
     for (size_t i = 0; i < sizeof rare / sizeof *rare; i++)
         if (rare[i].count)

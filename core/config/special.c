@@ -112,9 +112,6 @@ static void read_target(struct apply *apply, const struct json_value *value, str
     const struct json_value *oversize = json_member0(value, "on_oversize");
     if (oversize)
         route->pointer = apply_choice(apply, oversize, "block|pointer") == 1;
-    if (route->pointer)
-        apply_later(apply, oversize,
-                    "a dead letter that its sink finds too large blocks, as with \"block\".");
     if (to) {
         route->sink = apply_string(apply, to);
         if (route->sink)
@@ -163,6 +160,9 @@ void special_on_poison(struct apply *apply, const struct json_value *value, cons
     (void)where;
     (void)base;
     struct route route = read_route(apply, value);
+    if (route.pointer)
+        apply_later(apply, json_member0(value, "on_oversize"),
+                    "a record that can't be decoded has no images to leave out: it blocks.");
     apply->config->on_poison = route.kind;
     apply->config->poison_sink = route.sink;
 }

@@ -9,6 +9,7 @@
 
 struct dead_info { /* what a dead-letter sink may ask of a record */
     weir_str sink, reason, attempts, json;
+    bool pointer; /* json has not got the images */
 };
 
 /* What `const weir_record *` points at: the record as this sink sees it. */

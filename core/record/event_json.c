@@ -6,7 +6,7 @@
 /* Writes an object's members one by one. */
 struct copier {
     struct buf *out;
-    bool any;
+    bool any, no_images;
 };
 
 static void put_member(struct copier *to, weir_str name, weir_str value)
@@ -49,7 +49,8 @@ static bool is_null(weir_str value)
     return str_is(value, "null");
 }
 
-static void put_change(struct buf *out, weir_str change, const struct record *record)
+static void put_change(struct buf *out, weir_str change, const struct record *record,
+                       bool no_images)
 {
     struct copier to = {.out = out};
     const char *at = change.ptr;
@@ -57,6 +58,8 @@ static void put_change(struct buf *out, weir_str change, const struct record *re
     int64_t us = record->created_us;
     buf_putc(out, '{');
     while (next_part(&at, &part)) {
+        if (no_images && (part.member == M_OLD || part.member == M_NEW))
+            continue;
         if (part.member == M_CREATED && record->precision > 0) {
             put_member(&to, part.name, STR_NONE);
             buf_put_i64(out, us / 1000000 - (us % 1000000 < 0));
@@ -98,15 +101,15 @@ static void put_part(struct copier *to, const struct part *part, const struct re
         put_user(to->out, part->value);
     } else if (part->member == M_DYNAMODB) {
         put_member(to, part->name, STR_NONE);
-        put_change(to->out, part->value, record);
+        put_change(to->out, part->value, record, to->no_images);
     } else {
         put_member(to, part->name, part->value);
     }
 }
 
-int event_json_put(struct buf *out, const struct record *record)
+static int put_record(struct buf *out, const struct record *record, bool no_images)
 {
-    struct copier to = {.out = out};
+    struct copier to = {.out = out, .no_images = no_images};
     const char *at = scan_space(record->raw.ptr);
     bool version = false, arn = false, region = false;
     struct part part;
@@ -126,4 +129,14 @@ int event_json_put(struct buf *out, const struct record *record)
     if (!arn && record->stream_arn.len > 0)
         put_text_member(&to, "eventSourceARN", record->stream_arn);
     return buf_putc(out, '}');
+}
+
+int event_json_put(struct buf *out, const struct record *record)
+{
+    return put_record(out, record, false);
+}
+
+int event_json_put_pointer(struct buf *out, const struct record *record)
+{
+    return put_record(out, record, true);
 }

@@ -8,4 +8,6 @@
  * userIdentity in lower case, eventVersion and eventSourceARN added where they are missing. For
  * sound records. */
 int event_json_put(struct buf *out, const struct record *record);
+/* The same without OldImage and NewImage: what points at a record that is too large. */
+int event_json_put_pointer(struct buf *out, const struct record *record);
 #endif

@@ -2,6 +2,7 @@
  * finished. */
 #include "router/parts.h"
 
+#include "record/event_json.h"
 #include "util/text.h"
 
 #include <errno.h>
@@ -26,7 +27,8 @@ static void put_member(struct buf *out, const char *name, weir_str value)
 }
 
 /* The dead letter as one line of JSON, the same in the local store and through a sink. */
-static void write_letter(struct buf *out, const struct dead_letter *letter, bool poison)
+static void write_letter(struct buf *out, const struct dead_letter *letter, bool poison,
+                         bool pointer)
 {
     buf_putc(out, '{');
     put_member(out, "pipeline", letter->pipeline);
@@ -41,7 +43,8 @@ static void write_letter(struct buf *out, const struct dead_letter *letter, bool
     buf_put_iso_time(out, letter->first_us, 3);
     buf_puts(out, "\",\"last\":\"");
     buf_put_iso_time(out, letter->last_us, 3);
-    buf_puts(out, poison ? "\",\"raw\":" : "\",\"record\":");
+    buf_puts(out, pointer ? "\",\"pointer\":true" : "\"");
+    buf_puts(out, poison ? ",\"raw\":" : ",\"record\":");
     if (poison)
         buf_put_json_string(out, letter->record);
     else
@@ -186,7 +189,7 @@ static weir_str arena_copy(struct arena *arena, weir_str text)
     return (weir_str){copy, copy ? text.len : 0};
 }
 
-static struct dead_info *info_of(const struct item *item, const char *reason)
+static struct dead_info *info_of(const struct item *item, const char *reason, bool pointer)
 {
     enum { LETTER_BYTES_MAX = 64 << 20 }; /* six times a 6 MiB record, escaped */
     struct arena *arena = &item->flow->arena;
@@ -195,17 +198,24 @@ static struct dead_info *info_of(const struct item *item, const char *reason)
         return NULL;
     char attempts[16];
     snprintf(attempts, sizeof attempts, "%" PRIu32, item->attempts);
-    struct buf json;
+    struct buf json, record;
     buf_init(&json, LETTER_BYTES_MAX);
-    write_letter(&json, &letter, item->record->poison != NULL);
+    buf_init(&record, LETTER_BYTES_MAX);
+    if (pointer) {
+        event_json_put_pointer(&record, item->record);
+        letter.record = buf_str(&record);
+    }
+    write_letter(&json, &letter, item->record->poison != NULL, pointer);
     struct dead_info *info = arena_alloc(arena, sizeof *info, _Alignof(struct dead_info));
     if (info)
         *info = (struct dead_info){.sink = letter.sink,
                                    .reason = letter.reason,
                                    .attempts = arena_copy(arena, str_of(attempts)),
-                                   .json = arena_copy(arena, buf_str(&json))};
-    bool whole = info && !json.failed && info->json.ptr && info->attempts.ptr;
+                                   .json = arena_copy(arena, buf_str(&json)),
+                                   .pointer = pointer};
+    bool whole = info && !json.failed && !record.failed && info->json.ptr && info->attempts.ptr;
     buf_done(&json);
+    buf_done(&record);
     return whole ? info : NULL;
 }
 
@@ -214,7 +224,7 @@ static void to_sink(struct item *item, size_t target, const char *reason)
     struct flow *flow = item->flow;
     struct sink *sink = &flow->router->sinks[target];
     struct item *letter = arena_alloc(&flow->arena, sizeof *letter, _Alignof(struct item));
-    struct dead_info *info = letter ? info_of(item, reason) : NULL;
+    struct dead_info *info = letter ? info_of(item, reason, false) : NULL;
     if (!info) {
         origin_stuck(item, "out of memory");
         return;
@@ -229,6 +239,25 @@ static void to_sink(struct item *item, size_t target, const char *reason)
     leave(item);
     sink_accept(sink, letter);
     router_kick(flow->router);
+}
+
+/* A sink that refuses a letter for good may take it without the images, where the route allows it.
+ */
+bool dead_letter_shrink(struct item *letter, const char *reason)
+{
+    const struct item *origin = letter->origin;
+    if (!origin || !origin->sink || !origin->sink->route.oversize_pointer ||
+        letter->dead->pointer || letter->record->poison)
+        return false;
+    struct dead_info *info = info_of(origin, letter->dead->reason.ptr, true);
+    if (!info)
+        return false;
+    letter->dead = info;
+    origin->sink->counts.pointers++;
+    router_log(letter->flow->router, WEIR_LOG_WARN, letter->sink, "W0509",
+               "a dead letter was refused and goes without its images (on_oversize): %s",
+               reason ? reason : "the plugin gave no reason");
+    return true;
 }
 
 void dead_begin(struct item *item, const char *reason)

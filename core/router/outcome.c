@@ -69,7 +69,10 @@ void item_exhaust(struct item *item, const char *reason)
 static void fail(struct item *item, const char *reason)
 {
     item->attempts++; /* the log and the dead letter count this one too */
-    item_exhaust(item, reason);
+    if (dead_letter_shrink(item, reason))
+        sink_requeue(item, -1);
+    else
+        item_exhaust(item, reason);
 }
 
 /* Exponential back-off with full jitter. */

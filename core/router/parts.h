@@ -171,6 +171,8 @@ void dead_begin(struct item *item, const char *reason); /* to where its sink's c
 void poison_begin(struct item *item);                   /* to where on_poison says */
 void dead_letter_finished(struct item *letter);
 void dead_letter_stuck(struct item *letter, const char *reason);
+/* Makes the refused letter smaller, once; the caller queues it again. False: it can not be. */
+bool dead_letter_shrink(struct item *letter, const char *reason);
 
 /* flow.c */
 void flow_orphan_gone(struct flow *flow);

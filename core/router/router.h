@@ -19,6 +19,7 @@ struct route {               /* one enabled sink; bit i of record->matched is ro
     enum route_order order;
     enum route_exhausted on_exhausted;
     size_t exhausted_sink; /* ROUTE_SINK: index */
+    bool oversize_pointer; /* a letter that this sink refuses goes once more, without the images */
     int64_t max_attempts, base_ms, cap_ms;
     int64_t max_record_age_ms; /* 0 = none */
     int64_t timeout_ms;
@@ -51,6 +52,7 @@ struct sink_counts {
     uint64_t returned; /* given back to the source unfinished: it will deliver them again */
     uint64_t pending;
     uint64_t retries, late, order_breaches;
+    uint64_t pointers; /* dead letters that went without the images */
     bool up;
 };
 

@@ -186,6 +186,31 @@ def F22_a_record_is_not_finished_before_its_dead_letter_is():
 
 
 @test
+def F41_a_dead_letter_that_is_too_large_blocks_or_goes_without_its_images():
+    for on_oversize in ("block", "pointer"):
+        sinks = {"price": history(on_exhausted={"to": "dead", "on_oversize": on_oversize}),
+                 "dead": {"plugin": "sqs", "only_from": ["price"],
+                          "config": {"queue_url": "QUEUE:all", "max_message_bytes": "2KiB"}}}
+        event = changes(10)
+        for record in event:
+            record["dynamodb"]["NewImage"]["note"] = {"S": "x" * 4000}
+        with Setup(sinks, rules=[refuse("p3")]) as it:
+            answer = it.invoke(event)
+            letters = [json.loads(m["MessageBody"]) for m in it.aws.queues["all"].messages]
+            equal(len(it.rows()), 8, "rows")
+            if on_oversize == "block":
+                equal((answer.kind, letters), ("error", []))
+                continue
+            equal(answer.json, SUCCESS)
+            equal(len(letters), 2, "dead letters (p3 changed twice)")
+            for letter in letters:
+                holds(letter["pointer"] is True and "ValidationException" in letter["reason"], letter)
+                change = letter["record"]["dynamodb"]
+                equal((change["Keys"], change["SequenceNumber"]), ({"product_id": {"S": "p3"}}, letter["sequence"]))
+                holds("NewImage" not in change and "OldImage" not in change, "no images")
+
+
+@test
 def F32_unprocessed_items_are_sent_again():
     with Setup({"price": history()}, rules=[{"op": "BatchWriteItem", "do": "unprocessed", "times": 3}]) as it:
         equal(it.invoke(changes(60)).json, SUCCESS)

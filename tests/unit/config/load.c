@@ -332,8 +332,7 @@ static void what_nothing_uses_yet_is_said(void)
         "\"tests\":[]",
         "\"sinks\":{\"a\":{\"plugin\":\"stdout\",\"on_full\":\"hold\"}}",
         "\"sinks\":{\"a\":{\"plugin\":\"stdout\",\"max_hold\":\"6h\"}}",
-        "\"sinks\":{\"d\":{\"plugin\":\"stdout\"},\"a\":{\"plugin\":\"stdout\","
-        "\"on_exhausted\":{\"to\":\"d\",\"on_oversize\":\"pointer\"}}}",
+        "\"on_poison\":{\"to\":\"a\",\"on_oversize\":\"pointer\"}",
     };
     char text[512];
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {

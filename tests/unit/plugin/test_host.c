@@ -88,8 +88,8 @@ static void fields_of_a_dead_letter(void)
     struct rig rig;
     struct buf event;
     rig_init(&rig, "mirror", NULL);
-    rig.dead =
-        (struct dead_info){STR("orders"), STR("too large"), STR("8"), STR("{\"record\":{}}")};
+    rig.dead = (struct dead_info){STR("orders"), STR("too large"), STR("8"), STR("{\"record\":{}}"),
+                                  false};
     buf_init(&event, 1 << 16);
     rig_event(1, &event);
 

@@ -125,6 +125,18 @@ static void attempts_run_out_after_as_many_as_configured(void)
     rig_done(&rig);
 }
 
+static void the_attempt_that_failed_for_good_counts(void)
+{
+    struct rig rig;
+    rig_init(&rig, 1, false);
+    rig.routes[0].on_exhausted = ROUTE_DEAD;
+    rig.sinks[0].script = fail_2;
+    rig_start(&rig);
+    CHECK(rig_run(&rig, "1:x 2:x", 0)->complete);
+    CHECK_INT(rig.world.letters[0].attempts, 1);
+    rig_done(&rig);
+}
+
 /* Sink a gives up on record 2, sink b takes dead letters and says `said`. */
 static void letter_rig(struct rig *rig, int32_t *said)
 {
@@ -166,6 +178,42 @@ static void a_dead_letter_sink_that_says_skip_or_fail_does_not(void)
         CHECK_INT(rig.sinks[1].count, said == WEIR_RETRY ? 3 : 1);
         CHECK_INT(rig_counts(&rig, 1).skipped, 0);
         CHECK_INT(rig_counts(&rig, 0).dead, 0);
+        rig_done(&rig);
+    }
+}
+
+/* Refuses what has its images. */
+static int32_t take_pointers(struct vsink *sink, const struct vseen *seen)
+{
+    int *refusals = sink->arg;
+    (void)seen;
+    return (*refusals)-- > 0 ? WEIR_FAIL : WEIR_OK;
+}
+
+static void F41_a_refused_letter_goes_once_more_without_its_images(void)
+{
+    static const struct {
+        bool pointer;
+        int refusals;
+        const char *story;
+        bool complete;
+        int pointers;
+    } rows[] = {{false, 1, "d2", false, 0},
+                {true, 0, "d2", true, 0},
+                {true, 1, "d2 d2", true, 1},
+                {true, 2, "d2 d2", false, 1}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct rig rig;
+        int32_t unused = WEIR_OK;
+        int refusals = rows[i].refusals;
+        letter_rig(&rig, &unused);
+        rig.router->sinks[0].route.oversize_pointer = rows[i].pointer;
+        rig.sinks[1].script = take_pointers;
+        rig.sinks[1].arg = &refusals;
+        CHECK_INT(rig_run(&rig, "1:x 2:x 3:x", 0)->complete, rows[i].complete);
+        CHECK_STR(vsink_story(&rig.sinks[1]), rows[i].story);
+        CHECK_INT(rig_counts(&rig, 0).pointers, rows[i].pointers);
+        CHECK_INT(rig_counts(&rig, 0).dead, rows[i].complete);
         rig_done(&rig);
     }
 }
@@ -399,6 +447,9 @@ int main(int argc, char **argv)
          nothing_of_the_item_passes_before_the_letter_is_stored},
         {"a_letter_that_is_not_stored_acknowledges_nothing",
          a_letter_that_is_not_stored_acknowledges_nothing},
+        {"the_attempt_that_failed_for_good_counts", the_attempt_that_failed_for_good_counts},
+        {"F41_a_refused_letter_goes_once_more_without_its_images",
+         F41_a_refused_letter_goes_once_more_without_its_images},
         {"attempts_run_out_after_as_many_as_configured",
          attempts_run_out_after_as_many_as_configured},
         {"a_dead_letter_sink_that_says_ok_finishes_the_record",
