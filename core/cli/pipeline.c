@@ -67,13 +67,15 @@ static int open_aws(struct pipeline *pipeline, char **environ_block, struct err 
 
 /* ---- routes ---- */
 
-static enum route_exhausted exhausted_of(enum exhausted_kind kind, bool lambda)
+static enum route_exhausted exhausted_of(const struct pipeline *pipeline, enum exhausted_kind kind)
 {
+    /* a dry run stores nothing: what would become a dead letter is only counted */
+    enum route_exhausted dead = pipeline->recorders ? ROUTE_DROP : ROUTE_DEAD;
     switch (kind) {
     case EXHAUSTED_SINK:
         return ROUTE_SINK;
     case EXHAUSTED_DEAD:
-        return ROUTE_DEAD;
+        return dead;
     case EXHAUSTED_BLOCK:
         return ROUTE_BLOCK;
     case EXHAUSTED_DROP:
@@ -81,7 +83,7 @@ static enum route_exhausted exhausted_of(enum exhausted_kind kind, bool lambda)
     case EXHAUSTED_DEFAULT:
         break;
     }
-    return lambda ? ROUTE_BLOCK : ROUTE_DEAD;
+    return pipeline->lambda ? ROUTE_BLOCK : dead;
 }
 
 static size_t sink_named(const struct sink_set *set, const char *name)
@@ -126,7 +128,7 @@ static struct route route_of(const struct pipeline *pipeline, size_t index)
         .instance = pipeline->recorders ? &pipeline->recorders[index] : sink->instance,
         .required = config->required,
         .order = order_of(sink),
-        .on_exhausted = exhausted_of(config->on_exhausted, pipeline->lambda),
+        .on_exhausted = exhausted_of(pipeline, config->on_exhausted),
         .exhausted_sink = sink_named(pipeline->sinks, config->exhausted_sink),
         .oversize_pointer = config->oversize_pointer,
         .max_attempts = config->max_attempts,
@@ -155,7 +157,7 @@ static int open_router(struct pipeline *pipeline, struct err *err)
         .world = &pipeline->world,
         .routes = routes,
         .route_count = count,
-        .on_poison = exhausted_of(pipeline->config->on_poison, pipeline->lambda),
+        .on_poison = exhausted_of(pipeline, pipeline->config->on_poison),
         .poison_sink = sink_named(pipeline->sinks, pipeline->config->poison_sink),
         .invocations = pipeline->lambda,
         .log = log_of_router,
@@ -175,15 +177,14 @@ static int32_t record_nothing(void *self, const weir_record *record)
     return WEIR_OK;
 }
 
-static struct plugin stand_in = {.desc = {.name = "dry-run", .record = record_nothing}};
-
 static int make_recorders(struct pipeline *pipeline, struct err *err)
 {
     pipeline->recorders = mem_zalloc(pipeline->sinks->count, sizeof *pipeline->recorders);
     if (!pipeline->recorders)
         return err_set(err, -ENOMEM, "out of memory");
+    pipeline->stand_in.desc = (weir_plugin){.name = "dry-run", .record = record_nothing};
     for (size_t i = 0; i < pipeline->sinks->count; i++)
-        pipeline->recorders[i].plugin = &stand_in;
+        pipeline->recorders[i].plugin = &pipeline->stand_in;
     return 0;
 }
 

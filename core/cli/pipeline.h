@@ -21,6 +21,7 @@ struct pipeline {
     struct dead_store *dead;
     bool lambda, board_ready;
     weir_instance *recorders; /* --dry-run: one stand-in per sink */
+    struct plugin stand_in;   /* what they are instances of */
     weir_str admitted_table;  /* the table of the last record that the loop guard let pass */
     char admitted[256];
 };

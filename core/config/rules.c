@@ -85,6 +85,10 @@ static void check_endpoints(struct apply *apply)
         config->aws.region = NULL;
     if (config->aws.profile && !*config->aws.profile)
         config->aws.profile = NULL;
+    if (config->aws.profile && config->source == SOURCE_LAMBDA)
+        diag_warning(
+            apply->diags, "W0403", name_at(json_member0(aws, "profile")),
+            "\"profile\" is not used in Lambda, which gives credentials by the environment");
 }
 
 static void check_state(struct apply *apply)

@@ -195,6 +195,12 @@ def dry_run_delivers_to_nobody():
         done = weir("run", "-c", cfg, "--from", SAMPLES / "records.jsonl", "--once", "--dry-run")
         equal(done.returncode, 0, done.stderr.decode())
         holds(not (path / "h.db").exists(), "no file written")
+        change = json.loads(events.lines([events.price(1, "p1", 1, 2)]))
+        del change["dynamodb"]["OldImage"]  # a record that would become a dead letter
+        done = weir("run", "-c", cfg, "--from", "-", "--once", "--dry-run", stdin=json.dumps(change).encode())
+        equal(done.returncode, 1, done.stderr.decode())
+        holds(b"dropped 1" in done.stderr, done.stderr.decode())
+        equal([entry.name for entry in path.iterdir()], ["weir.json"], "no file written")
 
 
 @test
