@@ -39,7 +39,11 @@ static struct vseen *note(struct vsink *sink, const struct weir_record *entry, u
              sequence.ptr ? sequence.ptr : "");
     if (entry->dead)
         snprintf(seen->dead_sink, sizeof seen->dead_sink, "%.*s", STR_ARG(entry->dead->sink));
-    seen->attempt = vsink_times(sink, seen->sequence) + 1;
+    size_t last = sink->count;
+    while (last > 0 &&
+           (sink->log[last - 1].dead || strcmp(sink->log[last - 1].sequence, seen->sequence) != 0))
+        last--;
+    seen->attempt = last > 0 ? sink->log[last - 1].attempt + 1 : 1;
     sink->count++;
     return seen;
 }
