@@ -73,23 +73,14 @@ static bool mark(const struct call *call, const weir_json_node *entry, bool unpr
     return found;
 }
 
-/* A row that was cancelled meanwhile may be among the unprocessed ones: it can't be looked up any
- * more. */
-static bool some_cancelled(const struct call *call)
-{
-    for (size_t i = 0; i < call->row_count; i++)
-        if (!call->rows[i])
-            return true;
-    return false;
-}
-
-/* False: the answer can't be understood, so that nothing of it may be taken as done. */
+/* False: the answer can't be understood, so that nothing of it may be taken as done. That an item
+ * may be a cancelled row's, which can't be looked up any more, is no reason to believe that it is:
+ * to write the others again costs less than to lose one. */
 static bool read_unprocessed(const struct call *call, const weir_json_doc *doc,
                              bool unprocessed[ROWS_MAX])
 {
     const weir_json *json = call->store->json;
     const weir_json_node *root = json->root(doc), *tables = json->member(root, "UnprocessedItems");
-    bool cancelled = some_cancelled(call);
     if (json->kind(tables) !=
         WEIR_J_OBJECT) /* DynamoDB always sends it, empty when all is stored */
         return false;
@@ -98,7 +89,7 @@ static bool read_unprocessed(const struct call *call, const weir_json_doc *doc,
         if (json->kind(entries) != WEIR_J_ARRAY)
             return false;
         for (size_t i = 0; i < json->size(entries); i++)
-            if (!mark(call, json->entry(entries, i, NULL), unprocessed) && !cancelled)
+            if (!mark(call, json->entry(entries, i, NULL), unprocessed))
                 return false;
     }
     return true;
