@@ -2,6 +2,7 @@
  */
 #include "credentials_fixture.h"
 #include "unit.h"
+#include "util/alloc.h"
 
 #include <stdio.h>
 
@@ -492,6 +493,43 @@ static void a_client_freed_while_a_role_is_assumed_leaves_nothing(void)
     }
 }
 
+/* Whatever allocation fails, the call ends, nothing leaks, and the next refresh may succeed. */
+static void F72_any_allocation_may_fail(void)
+{
+    static const struct scripted box[] = {
+        TEXT("{\"AccessKeyId\":\"BOX\",\"SecretAccessKey\":\"s\",\"Token\":\"t\"}"), ROLE("KEYS"),
+        FINE};
+    static const struct scripted web[] = {TEXT(ANSWER("AssumeRoleWithWebIdentity", "WEB", HOUR)),
+                                          ROLE("KEYS"), FINE};
+    static const char *const files[] = {
+        "[default]\nrole_arn = R\ncredential_source = EcsContainer\n",
+        "[a]\nrole_arn = A\nweb_identity_token_file = @/token\n"
+        "[default]\nrole_arn = R\nsource_profile = a\n"};
+    for (int way = 0; way < 2; way++) {
+        uint64_t failed = 0, n = 1;
+        for (bool all = false; !all && n < 500; n++) {
+            struct fixture f;
+            struct result result;
+            begin(&f, way ? web : box, 3, files[way]);
+            set_env(&f, "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI=/r");
+            write_token(&f, "one");
+            make_client(&f);
+            struct aws_call call = simple_call(&result);
+            uint64_t before = mem_calls();
+            mem_fail_at(n);
+            int rc = aws_call_start(f.client, &call);
+            fake_run(&f.fake, 30000);
+            mem_fail_at(0);
+            all = mem_calls() - before < n;
+            CHECK_INT(result.done, rc == 0);
+            CHECK(!all || result.outcome == AWS_OK);
+            failed += result.outcome != AWS_OK;
+            end(&f);
+        }
+        CHECK(n < 500 && failed > 10);
+    }
+}
+
 #define TEST(name)                                                                                 \
     {                                                                                              \
 #name, name                                                                                \
@@ -501,6 +539,7 @@ static const struct unit_test tests[] = {
     TEST(F55_roles),
     TEST(F55_a_web_identity_is_read_for_each_refresh),
     TEST(a_client_freed_while_a_role_is_assumed_leaves_nothing),
+    TEST(F72_any_allocation_may_fail),
     {NULL, NULL},
 };
 
