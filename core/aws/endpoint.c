@@ -18,7 +18,7 @@ struct url_parts {
     weir_str authority, host, port, path; /* host without brackets */
 };
 
-static int split_url(weir_str url, struct url_parts *out, struct err *err)
+static int split_url(weir_str url, bool query, struct url_parts *out, struct err *err)
 {
     struct url_parts parts = {.https = str_starts(url, STR("https://"))};
     for (size_t i = 0; i < url.len; i++)
@@ -33,6 +33,10 @@ static int split_url(weir_str url, struct url_parts *out, struct err *err)
     parts.path = (weir_str){url.ptr + end, url.len - end};
     if (memchr(parts.authority.ptr, '@', parts.authority.len))
         return err_set(err, -EINVAL, "endpoint holds a user name; credentials don't belong there");
+    if (!query && (memchr(parts.path.ptr, '?', parts.path.len) ||
+                   memchr(parts.path.ptr, '#', parts.path.len)))
+        return err_set(err, -EINVAL, "endpoint %.*s: a query or fragment has no place there",
+                       STR_ARG(url));
     *out = parts;
     return 0;
 }
@@ -115,11 +119,7 @@ static enum host_kind kind_of_host(weir_str host)
 
 static int check_parts(weir_str url, bool allow_http, struct url_parts *parts, struct err *err)
 {
-    int rc = split_url(url, parts, err);
-    if (rc == 0 && (memchr(parts->path.ptr, '?', parts->path.len) ||
-                    memchr(parts->path.ptr, '#', parts->path.len)))
-        rc = err_set(err, -EINVAL, "endpoint %.*s: a query or fragment has no place there",
-                     STR_ARG(url));
+    int rc = split_url(url, false, parts, err);
     if (rc == 0)
         rc = split_authority(parts, err);
     if (rc < 0)
@@ -145,7 +145,7 @@ int endpoint_check_credentials(weir_str url, const char *const *addresses, bool 
                                struct err *err)
 {
     struct url_parts parts = {0};
-    int rc = split_url(url, &parts, err);
+    int rc = split_url(url, true, &parts, err);
     if (rc == 0)
         rc = split_authority(&parts, err);
     if (rc < 0)

@@ -54,7 +54,7 @@ static int base_url(struct credential_fetch *fetch, weir_str *out)
 static int begin_request(struct credential_fetch *fetch, const char *method, const char *path,
                          weir_str role, weir_str token)
 {
-    weir_str base;
+    weir_str base = STR_NONE;
     int rc = base_url(fetch, &base);
     if (rc < 0)
         return rc;

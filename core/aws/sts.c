@@ -78,14 +78,14 @@ int sts_read_answer(weir_str xml, struct credentials *out, struct err *err)
         root = "AssumeRoleWithWebIdentity";
     if (rc == -EINVAL)
         return err_set(err, -EINVAL, "STS did not answer with one XML document");
-    weir_str token = text_at(xml, root, "SessionToken");
     if (parse_iso_time(text_at(xml, root, "Expiration"), &expires_s) < 0)
         return err_set(err, -EINVAL, "STS: \"Expiration\" is missing or not a time");
     rc = credentials_set(&made, text_at(xml, root, "AccessKeyId"),
-                         text_at(xml, root, "SecretAccessKey"), token);
+                         text_at(xml, root, "SecretAccessKey"), text_at(xml, root, "SessionToken"));
     /* None of the values has a character that XML escapes. */
-    bool escaped = rc == 0 && (strchr(made.secret_key, '&') || memchr(token.ptr, '&', token.len));
-    if (rc == -EINVAL || (rc == 0 && (!token.len || escaped))) {
+    bool whole = rc == 0 && made.session_token && !strchr(made.secret_key, '&') &&
+                 !strchr(made.session_token, '&');
+    if (rc == -EINVAL || (rc == 0 && !whole)) {
         credentials_done(&made);
         return err_set(err, -EINVAL, "STS: a key or the session token is missing or malformed");
     }

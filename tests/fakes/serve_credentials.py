@@ -72,7 +72,9 @@ class Handler(BaseHTTPRequestHandler):
             self.reply(400)
 
     def do_GET(self):
-        if self.path.startswith("/latest/"):
+        if self.path == "/hang":
+            time.sleep(60)
+        elif self.path.startswith("/latest/"):
             self.metadata()
         elif self.path != "/container?id=1":
             self.reply(404)

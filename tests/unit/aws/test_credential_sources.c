@@ -423,7 +423,7 @@ static const struct row instances[] = {
     {"no role", {NULL}, {TOKEN, STATUS(404)}, "the instance has no role", {NULL}, 2},
     {"the token refused", {NULL}, {TOKEN, STATUS(401)}, "status 401", {NULL}, 2},
     {"an empty list", {NULL}, {TOKEN, TEXT("")}, "did not name a role", {NULL}, 2},
-    {"S14 a role that is a path", {NULL}, {TOKEN, TEXT("../x")}, "did not name a role", {NULL}, 2},
+    {"a role that is a path", {NULL}, {TOKEN, TEXT("../x")}, "did not name a role", {NULL}, 2},
     {"the role's slow", {NULL}, {TOKEN, {HTTP_TIMEOUT, 0, NULL, NULL, 1000}}, "1000 ms", {NULL}, 2},
     {"not assumed",
      {NULL},

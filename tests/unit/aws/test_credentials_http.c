@@ -182,12 +182,65 @@ static void F55_each_source_gives_keys_that_are_taken(void)
     end(&f);
 }
 
+struct stopper {
+    struct timer timer;
+    struct loop *loop;
+};
+
+static void stop(struct timer *timer)
+{
+    loop_stop(((struct stopper *)timer)->loop);
+}
+
+/* The loop ends whatever a freed client's refresh was at: its transfer, its pause, its thread. */
+static void a_client_and_its_loop_go_in_the_middle_of_a_refresh(void)
+{
+    static const struct {
+        const char *variable;
+        int after_ms;
+    } ends[] = {
+        {"AWS_CONTAINER_CREDENTIALS_FULL_URI=http://127.0.0.1:%PORT/hang", 50},
+        {"AWS_CONTAINER_CREDENTIALS_FULL_URI=http://127.0.0.1:1/", 20},
+        {"AWS_CONTAINER_CREDENTIALS_FULL_URI=http://127.0.0.1:%PORT/hang", 0},
+    };
+    struct fixture f;
+    begin(&f);
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+        struct result result = {0};
+        struct loop_config loop_config = {0};
+        struct loop *loop = NULL;
+        struct world world = {0};
+        struct aws_client *client = NULL;
+        f.count = 0;
+        set_env(&f, "HOME=/nonexistent");
+        set_env(&f, ends[i].variable);
+        struct aws_config config = {.region = "eu-west-1", .environ_block = f.env};
+        struct aws_call call = {.service = "sqs", .done = on_done, .arg = &result};
+        struct stopper stopper = {.timer.fire = stop};
+        CHECK_INT(loop_new(&loop_config, &loop, NULL), 0);
+        stopper.loop = loop;
+        loop_world(loop, &world);
+        CHECK_INT(aws_client_new(&world, &config, &client, NULL), 0);
+        CHECK_INT(aws_call_start(client, &call), 0);
+        CHECK_INT(world.clock.arm(world.clock.ctx, &stopper.timer, ends[i].after_ms), 0);
+        loop_run(loop);
+        aws_call_abort(client, &call);
+        CHECK_INT(world.clock.arm(world.clock.ctx, &stopper.timer, 0), 0);
+        loop_run(loop);
+        CHECK_INT(result.done, 1);
+        aws_client_free(client);
+        CHECK_INT(loop_free(loop), 0);
+    }
+    end(&f);
+}
+
 #define TEST(name)                                                                                 \
     {                                                                                              \
 #name, name                                                                                \
     }
 static const struct unit_test tests[] = {
     TEST(F55_each_source_gives_keys_that_are_taken),
+    TEST(a_client_and_its_loop_go_in_the_middle_of_a_refresh),
     {NULL, NULL},
 };
 
