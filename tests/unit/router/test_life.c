@@ -249,6 +249,58 @@ static void F72_any_allocation_may_fail(void)
     }
 }
 
+static int32_t fail(struct vsink *sink, const struct vseen *seen)
+{
+    (void)sink;
+    (void)seen;
+    return WEIR_FAIL;
+}
+
+/* A record that came from GetRecords gets Lambda's shape only for its letter. */
+static void F72_a_letter_is_never_without_its_record(void)
+{
+    static const char body[] =
+        "{\"NextShardIterator\":\"x\",\"Records\":[{\"eventID\":\"e\",\"eventName\":\"MODIFY\","
+        "\"eventVersion\":\"1.1\",\"eventSource\":\"aws:dynamodb\",\"awsRegion\":\"r\","
+        "\"dynamodb\":{"
+        "\"ApproximateCreationDateTime\":1767225600.0,\"Keys\":{\"id\":{\"S\":\"k\"}},"
+        "\"SequenceNumber\":\"5\",\"SizeBytes\":9,\"StreamViewType\":\"KEYS_ONLY\"}}]}";
+    size_t whole = 0;
+    for (uint64_t k = 1; k < 60; k++)
+        for (int to_sink = 0; to_sink < 2; to_sink++) {
+            struct rig rig;
+            struct batch *batch = NULL;
+            struct err err;
+            size_t number = 0;
+            rig_init(&rig, 2, false);
+            rig.letters_only[1] = true;
+            rig.routes[0].on_exhausted = to_sink ? ROUTE_SINK : ROUTE_DEAD;
+            rig.routes[0].exhausted_sink = 1;
+            rig.sinks[0].script = fail;
+            rig_start(&rig);
+            char *bytes = mem_alloc(sizeof body + 64);
+            CHECK_FATAL(bytes != NULL);
+            memcpy(bytes, body, sizeof body);
+            const struct decode_options options = {.source_arn = STR(RIG_ARN)};
+            CHECK_FATAL(batch_decode(bytes, sizeof body - 1, rig.plan, &options, &batch, &err) ==
+                        0);
+            mem_fail_at(k);
+            int rc = rig_try(&rig, batch, 0, &number);
+            if (rc == 0)
+                vworld_until(&rig.world, &rig.answers[number].came, 60000);
+            mem_fail_at(0);
+            batch_unref(batch);
+            vworld_settle(&rig.world);
+            bool complete = rc == 0 && rig.answers[number].complete;
+            CHECK(!complete || lettered(&rig.sinks[1], "5") || vworld_stored(&rig.world, "a", "5"));
+            if (rig.world.letter_count)
+                CHECK(strstr(rig.world.letters[0].record, "\"SequenceNumber\":\"5\"") != NULL);
+            whole += complete;
+            rig_done(&rig);
+        }
+    CHECK(whole > 20);
+}
+
 static void no_allocation_in_steady_state(void)
 {
     for (int sync = 0; sync < 2; sync++) {
@@ -319,6 +371,7 @@ int main(int argc, char **argv)
         {"an_empty_batch_is_complete", an_empty_batch_is_complete},
         {"memory_keeps_20000_and_drops_the_oldest", memory_keeps_20000_and_drops_the_oldest},
         {"F72_any_allocation_may_fail", F72_any_allocation_may_fail},
+        {"F72_a_letter_is_never_without_its_record", F72_a_letter_is_never_without_its_record},
         {"no_allocation_in_steady_state", no_allocation_in_steady_state},
         {"decoding_allocates_for_the_batch_not_for_records",
          decoding_allocates_for_the_batch_not_for_records},

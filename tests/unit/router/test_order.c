@@ -146,6 +146,45 @@ static void keeps_order_gets_runs_and_counts_the_first_that_failed(void)
     rig_done(&rig);
 }
 
+/* The rest of a run may still be with the plugin when its first record is due again. */
+static void a_run_is_not_given_again_before_all_of_it_came_back(void)
+{
+    struct rig rig;
+    rig_init(&rig, 1, false);
+    rig_flags(&rig, 0, WEIR_P_KEEPS_ORDER);
+    rig.sinks[0].script = hold;
+    rig_start(&rig);
+    size_t number = rig_submit(&rig, "1:x 2:x 3:x", 0);
+    vworld_settle(&rig.world);
+    vsink_say(&rig.sinks[0], 0, WEIR_RETRY);
+    vworld_run(&rig.world, 1000);
+    CHECK_INT(rig.sinks[0].count, 3);
+    vsink_say(&rig.sinks[0], 2, WEIR_RETRY);
+    vworld_run(&rig.world, 1000);
+    CHECK_INT(rig.sinks[0].count, 3);
+    vsink_say(&rig.sinks[0], 1, WEIR_RETRY);
+    rig.sinks[0].script = NULL;
+    CHECK(rig_wait(&rig, number)->complete);
+    CHECK_STR(vsink_story(&rig.sinks[0]), "1 2 3 1 2 3");
+    CHECK_INT(rig_counts(&rig, 0).retries, 1);
+    rig_done(&rig);
+}
+
+/* At the deadline of one batch another one goes on. */
+static void a_deadline_ends_one_batch_and_no_other(void)
+{
+    struct rig rig;
+    rig_init(&rig, 1, false);
+    rig_sync(&rig, 0);
+    rig.sinks[0].blocks_ms = 60;
+    rig_start(&rig);
+    size_t first = rig_submit(&rig, "1:a 2:b 3:c", 100), second = rig_submit(&rig, "4:d 5:e", 0);
+    CHECK_STR(rig_wait(&rig, first)->lowest, "3");
+    CHECK(rig_wait(&rig, second)->complete);
+    CHECK_STR(vsink_story(&rig.sinks[0]), "1 2 4 5");
+    rig_done(&rig);
+}
+
 static int32_t skips_2(struct vsink *sink, const struct vseen *seen)
 {
     (void)sink;
@@ -368,6 +407,9 @@ int main(int argc, char **argv)
         {"a_delivery_holds_records_of_one_batch", a_delivery_holds_records_of_one_batch},
         {"keeps_order_gets_runs_and_counts_the_first_that_failed",
          keeps_order_gets_runs_and_counts_the_first_that_failed},
+        {"a_run_is_not_given_again_before_all_of_it_came_back",
+         a_run_is_not_given_again_before_all_of_it_came_back},
+        {"a_deadline_ends_one_batch_and_no_other", a_deadline_ends_one_batch_and_no_other},
         {"a_broken_promise_is_counted_and_holds_the_sink",
          a_broken_promise_is_counted_and_holds_the_sink},
         {"a_promise_broken_backwards_is_counted_too", a_promise_broken_backwards_is_counted_too},
