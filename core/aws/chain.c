@@ -183,8 +183,8 @@ static bool usable(const struct credential_chain *chain)
            (!chain->current.expires_us || wall_us(chain) < chain->current.expires_us);
 }
 
-/* Late in their life the old keys still serve when the refresh has failed, but no call goes out
- * with them while it runs: what a call may start can outlast them. */
+/* Late in their life no call goes out with the old keys while they are renewed: what a call starts
+ * can outlast them. Once that has failed they serve again, and later attempts hold nobody up. */
 enum credentials_state chain_get(struct credential_chain *chain, const struct credentials **out)
 {
     int64_t now_us = wall_us(chain);
@@ -192,7 +192,8 @@ enum credentials_state chain_get(struct credential_chain *chain, const struct cr
     if (!usable(chain) || due)
         refresh(chain);
     bool late = chain->wait_at_us && now_us >= chain->wait_at_us;
-    if (usable(chain) && !(late && chain->refreshing)) {
+    bool wait = late && chain->refreshing && !chain->retry_delay_ms;
+    if (usable(chain) && !wait) {
         *out = &chain->current;
         return CREDENTIALS_READY;
     }

@@ -284,7 +284,8 @@ static void F55_early_calls_use_the_old_keys_and_late_ones_wait(void)
 
 static void F55_late_in_their_life_old_keys_serve_when_the_refresh_fails(void)
 {
-    const struct scripted script[] = {TEXT(JSON("FIRST", HOUR)), FINE, STATUS(404), FINE};
+    const struct scripted script[] = {TEXT(JSON("FIRST", HOUR)),      FINE, STATUS(404), FINE, FINE,
+                                      {HTTP_DONE, 404, NULL, "", 700}};
     struct fixture f;
     struct result result;
     begin(&f, script, COUNT(script), NULL);
@@ -296,6 +297,14 @@ static void F55_late_in_their_life_old_keys_serve_when_the_refresh_fails(void)
     CHECK_INT(result.outcome, AWS_OK);
     CHECK(signed_by(&f, "FIRST"));
     CHECK(strstr(f.log, "status 404") != NULL);
+    f.fake.now_ms = 56 * 60000;
+    run(&f, &result); /* does not wait for the second attempt */
+    CHECK_INT(result.outcome, AWS_OK);
+    CHECK_INT(f.fake.started, 6);
+    CHECK_STR(f.fake.last_url, "http://127.0.0.1:81/x?id=1");
+    f.fake.now_ms = 60 * 60000;
+    run(&f, &result);
+    CHECK_INT(result.outcome, AWS_DENIED);
     end(&f);
 }
 
