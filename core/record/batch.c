@@ -5,6 +5,7 @@
 #include "record/lazy.h"
 #include "record/match.h"
 #include "record/pass.h"
+#include "record/stencil.h"
 #include "util/alloc.h"
 
 #include <errno.h>
@@ -90,7 +91,7 @@ static int decoder_init(struct decoder *d, struct batch *batch, const struct mat
     if (d->max_values > NODE_INDEX_MAX - 4)
         d->max_values = NODE_INDEX_MAX - 4;
     /* Where the batch lies differs from run to run: names can't be made up that collide. */
-    d->parse = pass_choose();
+    pass_choose(d);
     d->hash_seed = (uintptr_t)batch * UINT64_C(0x9e3779b97f4a7c15);
     return head_reserve(d, 1);
 }
@@ -99,6 +100,7 @@ static void decoder_done(struct decoder *d)
 {
     mem_free(d->head);
     mem_free(d->slots);
+    stencils_free(d->stencils);
 }
 
 static const char *skip_bom(const char *p)

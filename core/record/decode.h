@@ -6,6 +6,7 @@
 #define WEIR_RECORD_DECODE_H
 #include "record/node.h"
 #include "record/scan.h"
+#include "util/decimal.h"
 
 /* Bytes of an envelope that are the same in every record of one stream, remembered after their
  * first full parse: from behind eventName's value up to dynamodb's, and from behind SizeBytes'
@@ -34,6 +35,13 @@ struct proven {
     const char *name[PROVEN_NAMES];
 };
 
+/* Where a member's value of the dynamodb object at work stands. */
+struct spot {
+    const char *at, *end;
+    uint32_t member;
+};
+enum { SPOTS_MAX = 12 };
+
 struct decoder {
     struct batch *batch;
     const struct match_plan *plan;
@@ -58,14 +66,20 @@ struct decoder {
     uint64_t hash_seed;
     struct proven proven[PROVEN_MAPS]; /* by the number of names */
     struct run lead, tail;
-    const char *run_start;                     /* a run that is being parsed in full; NULL = none */
-    uint32_t run_seen;                         /* d->seen where it began */
+    const char *run_start;          /* a run that is being parsed in full; NULL = none */
+    uint32_t run_seen;              /* d->seen where it began */
+    struct stencils *stencils;      /* stencil.h; NULL = none yet */
+    const struct stencil *standing; /* the one that `head` was last filled from */
+    bool learn;                     /* the record at work could become a stencil */
+    uint32_t spot_count;
+    struct spot spot[SPOTS_MAX];
     bool tail_done;                            /* the record ended with its remembered tail */
     struct expected expected[2][EXPECTED_MAX]; /* of records, of their dynamodb objects */
     weir_str arn, arn_table;                   /* the last ARN that was taken apart */
-    const char *(*parse)(struct decoder *d, const char *p,
-                         bool inner); /* the fastest record_parse */
-    uint32_t *slots;                  /* hash table for large maps */
+    /* record_parse and stencil_apply, the fastest that this processor has */
+    const char *(*parse)(struct decoder *d, const char *p, bool inner);
+    const char *(*apply)(struct decoder *d, const char *p);
+    uint32_t *slots; /* hash table for large maps */
     size_t slot_count;
 };
 
@@ -101,10 +115,16 @@ enum member member_named(weir_str name, uint32_t escaped);
 
 /* ---- image.c ---- `p` on the '{' of a map of attributes; its node is the next one. Validates
  * everything, N by DynamoDB's grammar, B as base64, no name twice. `twin`: index + 1 of the node of
- * another image of the same record, 0 = none: old and new images share most of their attributes, and
- * bytes that stand alike there need no second look. */
+ * another image of the same record, 0 = none: old and new images share most of their attributes,
+ * and bytes that stand alike there need no second look. */
 const char *image_build(struct decoder *d, const char *p, unsigned depth, uint32_t twin);
 bool base64_valid(const char *p, size_t len); /* a NUL or any byte may follow */
+/* Nearly all are seen at a glance; the rest is decimal_parse's. */
+static inline bool number_valid(const char *p, size_t len)
+{
+    struct decimal parsed;
+    return likely(scan_plain_number(p, len)) || decimal_parse((weir_str){p, len}, &parsed) == 0;
+}
 
 /* ---- fields.c ---- one record's object, `p` on its '{', into d->head. `inner`: it is what a
  * Kinesis envelope held. */
@@ -116,6 +136,12 @@ weir_str plain_text(struct decoder *d, weir_str raw, uint32_t escaped);
 /* ---- head.c ---- the record at work */
 int head_reserve(struct decoder *d, uint32_t nodes); /* room for so many nodes; -ENOMEM, -E2BIG */
 void head_begin(struct decoder *d);
+/* Lets `record`, which has the nodes of the record at work, point to them. */
+static inline void head_point_images(const struct decoder *d, struct record *record)
+{
+    for (int i = 0; i < 3; i++)
+        record->image[i] = d->image_at[i] ? record_nodes(record) + d->image_at[i] - 1 : NULL;
+}
 /* All members were read: what follows from them. */
 void head_finish(struct decoder *d, weir_str raw);
 /* Matches, then keeps or drops. 0, or d->status. */

@@ -58,24 +58,10 @@ static const char *sequence_field(struct decoder *d, const char *p, weir_str *ou
     return p;
 }
 
-/* Ten digits, as Lambda writes the seconds. */
-static inline bool plain_seconds(const char *p, int64_t *seconds)
-{
-    int64_t value = 0;
-    for (int i = 0; i < 10; i++) {
-        unsigned digit = (unsigned)(unsigned char)p[i] - '0';
-        if (digit > 9)
-            return false;
-        value = value * 10 + digit;
-    }
-    *seconds = value;
-    return *p != '0' && (p[10] == ',' || p[10] == '}');
-}
-
 static const char *created_field(struct decoder *d, const char *p)
 {
     int64_t seconds;
-    if (likely(plain_seconds(p, &seconds))) {
+    if (likely(scan_seconds(p, &seconds)) && (p[10] == ',' || p[10] == '}')) {
         d->head->created_us = seconds * 1000000;
         d->head->precision = 1;
         return p + 10;
@@ -313,7 +299,10 @@ static const char *change_parse(struct decoder *d, const char *p)
         p = member_expected(d, d->expected[1], place++, name, &member);
         if (!p || seen_twice(d, name, member & M_OF_CHANGE))
             return NULL;
+        const char *value = p;
         p = change_member(d, p, member);
+        if (d->spot_count < SPOTS_MAX)
+            d->spot[d->spot_count++] = (struct spot){value, p, (uint32_t)member};
         if (p && member == M_SIZE) {
             const char *end = run_apply(d, &d->tail, p);
             d->tail_done = end != NULL;

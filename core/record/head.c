@@ -40,6 +40,8 @@ void head_begin(struct decoder *d)
     d->capital_user = false;
     d->data = STR_NONE;
     d->data_escaped = 0;
+    d->spot_count = 0;
+    d->standing = NULL;
     memset(d->image_at, 0, sizeof d->image_at);
 }
 
@@ -59,18 +61,12 @@ static weir_str arn_table(weir_str arn)
     return (weir_str){p, (size_t)((slash ? slash : end) - p)};
 }
 
-static void point_images(struct decoder *d, struct record *record)
-{
-    for (int i = 0; i < 3; i++)
-        record->image[i] = d->image_at[i] ? record_nodes(record) + d->image_at[i] - 1 : NULL;
-}
-
 void head_finish(struct decoder *d, weir_str raw)
 {
     struct record *record = d->head;
     record->raw = raw;
     record->node_count = d->node_count;
-    point_images(d, record);
+    head_point_images(d, record);
     if (!record->kinesis && !(d->seen & M_SEQUENCE) && (d->seen & (M_FORMAT | M_TABLE)))
         record->kinesis = true;
     if (record->kinesis)
@@ -111,7 +107,7 @@ int head_store(struct decoder *d)
         return -ENOMEM;
     d->head->item_hash = item_key_hash(d->head->image[0]);
     memcpy(record, d->head, bytes);
-    point_images(d, record);
+    head_point_images(d, record);
     atomic_store_explicit(&d->head->lazy, NULL, memory_order_relaxed);
     batch->records[batch->record_count++] = record;
     for (uint64_t bits = record->matched | record->unmet; bits; bits &= bits - 1)

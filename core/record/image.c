@@ -2,7 +2,6 @@
 #include "record/decode.h"
 
 #include "record/names.h"
-#include "util/decimal.h"
 #include "util/text.h"
 
 enum { NAME_BYTES_MAX = 64 << 10, FRAMES_MAX = SCAN_DEPTH_MAX / 2 };
@@ -57,13 +56,6 @@ static inline struct node *node_new(struct decoder *d, const struct name *name, 
     node->bits = index << NODE_INDEX_SHIFT | bits | (name->escaped ? NODE_KEY_ESCAPED : 0);
     d->node_count = index + 1;
     return node;
-}
-
-/* Nearly all are seen at a glance; the rest is decimal_parse's. */
-static inline bool number_valid(const char *p, size_t len)
-{
-    struct decimal parsed;
-    return likely(scan_plain_number(p, len)) || decimal_parse((weir_str){p, len}, &parsed) == 0;
 }
 
 bool base64_valid(const char *p, size_t len)

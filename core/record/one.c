@@ -1,6 +1,7 @@
 /* One record of a body. */
 #include "record/decode.h"
 
+#include "record/stencil.h"
 #include "util/text.h"
 
 #include <errno.h>
@@ -94,13 +95,16 @@ static bool inner_record(struct decoder *d, weir_str *raw)
     return sound;
 }
 
-const char *record_one(struct decoder *d, const char *p, bool line)
+/* A record for which there is no stencil. */
+static const char *long_way(struct decoder *d, const char *p, bool line)
 {
+    bool learn = d->learn;
     head_begin(d);
     const char *end = d->parse(d, p, false);
     bool sound = end && (d->seen & M_DYNAMODB);
     weir_str raw = {p, end ? (size_t)(end - p) : 0};
     if (end && !sound && d->data.ptr) {
+        learn = false;
         sound = inner_record(d, &raw);
     } else if (end && !sound) {
         d->foreign_count++;
@@ -112,10 +116,23 @@ const char *record_one(struct decoder *d, const char *p, bool line)
             return decode_bad(d, d->scan.at, d->scan.reason);
         raw.len = (size_t)(end - p);
     }
-    if (sound)
+    if (sound) {
         head_finish(d, raw);
-    else
+        if (learn)
+            stencil_learn(d);
+    } else {
         poison_fill(d, raw.ptr, raw.ptr + raw.len);
+    }
+    return end;
+}
+
+const char *record_one(struct decoder *d, const char *p, bool line)
+{
+    const char *end = d->apply(d, p);
+    if (!end)
+        end = long_way(d, p, line);
+    if (!end)
+        return NULL;
     d->done_to = end;
     return head_keep(d) < 0 ? NULL : end;
 }

@@ -3,7 +3,7 @@
 #define WEIR_RECORD_PASS_H
 #include "record/decode.h"
 
-typedef const char *(*pass_parse)(struct decoder *d, const char *p, bool inner);
-pass_parse pass_choose(void); /* the fastest record_parse that this processor has */
+void pass_choose(struct decoder *d); /* sets d->parse and d->apply */
 const char *record_parse_avx2(struct decoder *d, const char *p, bool inner);
+const char *stencil_apply_avx2(struct decoder *d, const char *p);
 #endif

@@ -130,7 +130,11 @@ static inline uint32_t scan_load32(const char *p)
  */
 static inline bool scan_same32(const char *p, const char *text, uint32_t mask)
 {
-#if defined(__SSE2__)
+#if defined(__AVX2__)
+    __m256i equal = _mm256_cmpeq_epi8(_mm256_loadu_si256((const __m256i *)(const void *)p),
+                                      _mm256_loadu_si256((const __m256i *)(const void *)text));
+    return (~(uint32_t)_mm256_movemask_epi8(equal) & mask) == 0;
+#elif defined(__SSE2__)
     __m128i low = _mm_cmpeq_epi8(_mm_loadu_si128((const __m128i *)(const void *)p),
                                  _mm_loadu_si128((const __m128i *)(const void *)text));
     __m128i high = _mm_cmpeq_epi8(_mm_loadu_si128((const __m128i *)(const void *)(p + 16)),
@@ -198,6 +202,40 @@ static inline bool scan_plain_number(const char *p, size_t len)
     }
     return true;
 #endif
+}
+
+/* How many digits, up to 32, stand at p. */
+static inline uint32_t scan_digits(const char *p)
+{
+#if defined(__SSE2__)
+    uint32_t digits = 0;
+    for (int i = 0; i < 32; i += 16) {
+        __m128i offset = _mm_sub_epi8(_mm_loadu_si128((const __m128i *)(const void *)(p + i)),
+                                      _mm_set1_epi8('0'));
+        __m128i digit = _mm_cmpeq_epi8(_mm_min_epu8(offset, _mm_set1_epi8(9)), offset);
+        digits |= (uint32_t)_mm_movemask_epi8(digit) << i;
+    }
+    return digits == UINT32_MAX ? 32 : (uint32_t)__builtin_ctz(~digits);
+#else
+    uint32_t count = 0;
+    while (count < 32 && p[count] >= '0' && p[count] <= '9')
+        count++;
+    return count;
+#endif
+}
+
+/* Ten digits, as Lambda writes the seconds. */
+static inline bool scan_seconds(const char *p, int64_t *seconds)
+{
+    int64_t value = 0;
+    for (int i = 0; i < 10; i++) {
+        unsigned digit = (unsigned)(unsigned char)p[i] - '0';
+        if (digit > 9)
+            return false;
+        value = value * 10 + digit;
+    }
+    *seconds = value;
+    return *p != '0';
 }
 
 /* The first 1 to 7 bytes from p on as a number; reads eight. */

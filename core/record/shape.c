@@ -20,6 +20,8 @@ static const char *records_array(struct decoder *d, const char *p)
         if (*p != ',')
             return decode_bad(d, p, "expected ',' or ']' behind a record");
         p = scan_space(p + 1);
+        if (likely(*p == '{'))
+            continue;
         if (*p == '\0' || strchr(",:]}", *p))
             return decode_bad(d, p, "expected a record");
     }

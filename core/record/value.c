@@ -221,7 +221,9 @@ static const struct node *name_step(const struct node *value, const char **path,
 {
     if (!first && *(*path)++ != '.')
         return NULL;
-    size_t len = strcspn(*path, ".[");
+    size_t len = 0;
+    while ((*path)[len] && (*path)[len] != '.' && (*path)[len] != '[')
+        len++;
     weir_str name = {*path, len};
     *path += len;
     return len > 0 ? value_member(value, name) : NULL;
