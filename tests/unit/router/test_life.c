@@ -14,7 +14,7 @@ static int32_t by_record(struct vsink *sink, const struct vseen *seen)
     static const int32_t says[] = {WEIR_OK,   WEIR_RETRY, WEIR_FAIL,
                                    WEIR_DOWN, VSINK_HOLD, WEIR_SKIP};
     (void)sink;
-    return says[atoi(seen->sequence) % 6];
+    return says[strtol(seen->sequence, NULL, 10) % 6];
 }
 
 /* Records in a lane behind others, waiting for a retry, open, on their way to the store and to a

@@ -61,7 +61,7 @@ static void check_order(struct course *course, size_t sink, unsigned record)
 static void note_truth(struct course *course, size_t sink, const struct vseen *seen,
                        int32_t outcome)
 {
-    unsigned record = (unsigned)atoi(seen->sequence);
+    unsigned record = (unsigned)strtol(seen->sequence, NULL, 10);
     struct truth *truth = &course->truth[sink][record];
     if (seen->dead) {
         for (size_t i = 0; i < course->rig.count; i++)
@@ -79,7 +79,7 @@ static void note_truth(struct course *course, size_t sink, const struct vseen *s
 
 static void note_given(struct course *course, size_t sink, const struct vseen *seen)
 {
-    unsigned record = (unsigned)atoi(seen->sequence);
+    unsigned record = (unsigned)strtol(seen->sequence, NULL, 10);
     struct truth *truth = &course->truth[sink][record];
     const struct route *route = &course->rig.routes[sink];
     if (seen->dead)
@@ -350,7 +350,7 @@ static void invoke(struct course *course, size_t end)
     if (answer->complete)
         acknowledge(course, end);
     else if (course->report && !answer->unreadable && !answer->sink_down)
-        acknowledge(course, (size_t)atoi(answer->lowest));
+        acknowledge(course, (size_t)strtol(answer->lowest, NULL, 10));
     vworld_run(&rig->world, (int64_t)below(course, 50)); /* late completions come in between */
 }
 
@@ -400,13 +400,19 @@ static void run_course(uint64_t seed)
     finish(&course, &talker);
 }
 
+/* SEED: only this one; SEEDS: so many instead. */
+static void run_seeds(void (*run)(uint64_t seed), uint64_t most)
+{
+    const char *only = getenv("SEED"), *many = getenv("SEEDS");
+    uint64_t from = only ? strtoull(only, NULL, 10) : 1;
+    uint64_t to = only ? from : many ? strtoull(many, NULL, 10) : most;
+    for (uint64_t seed = from; seed <= to && CU_get_number_of_failures() == 0; seed++)
+        run(seed);
+}
+
 static void F21_F64_random_invocations(void)
 {
-    const char *only = getenv("SEED"), *most = getenv("SEEDS");
-    uint64_t from = only ? strtoull(only, NULL, 10) : 1;
-    uint64_t to = only ? from : most ? strtoull(most, NULL, 10) : 2000;
-    for (uint64_t seed = from; seed <= to && CU_get_number_of_failures() == 0; seed++)
-        run_course(seed);
+    run_seeds(run_course, 2000);
 }
 
 /* The same without redelivery, as over a file: several batches under way, no deadline. */
@@ -443,10 +449,7 @@ static void run_stream(uint64_t seed)
 
 static void random_streams(void)
 {
-    const char *only = getenv("SEED");
-    uint64_t from = only ? strtoull(only, NULL, 10) : 1, to = only ? from : 600;
-    for (uint64_t seed = from; seed <= to && CU_get_number_of_failures() == 0; seed++)
-        run_stream(seed);
+    run_seeds(run_stream, 600);
 }
 
 int main(int argc, char **argv)
