@@ -62,6 +62,7 @@ const struct diag_code diag_codes[] = {
     {"W0603", "The whole invocation was answered as failed; the mapping repeats the batch."},
     {"W0604", "Lambda did not take an answer: it came too late, or was too large."},
     {"W0605", "Part of a batch failed; the mapping repeats from the record that is named."},
+    {"W0606", "A plugin hangs and only a new process can free it; this environment ends."},
     {"W0701", "shutdown.grace is over; what was under way was cancelled and will be repeated."},
     {"W0702", "A plugin's work on a pool thread did not end; weir left without it."},
     {"W0703", "The run ended early: nobody reads its output, or a sink was down for too long."},

@@ -136,6 +136,14 @@ size_t router_queued(const struct router *router)
     return most;
 }
 
+bool router_hung(const struct router *router)
+{
+    for (size_t i = 0; i < router->sink_count; i++)
+        if (router->sinks[i].hung > 0)
+            return true;
+    return false;
+}
+
 size_t router_sink_count(const struct router *router)
 {
     return router->sink_count;

@@ -87,6 +87,9 @@ size_t router_pinned_bytes(const struct router *router);
 /* Records queued at the fullest required sink: what a source paces itself by. */
 size_t router_queued(const struct router *router);
 
+/* A plugin keeps records after cancel and its grace: its sink gets nothing more in this process. */
+bool router_hung(const struct router *router);
+
 size_t router_sink_count(const struct router *router);
 const char *router_sink_name(const struct router *router, size_t sink);
 struct sink_counts router_counts(const struct router *router, size_t sink);

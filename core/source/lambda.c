@@ -159,7 +159,11 @@ static void on_reported(struct http_call *call)
                  call->status);
         log_line_(lambda, WEIR_LOG_WARN, "W0604", msg);
     }
-    ask_next(lambda);
+    if (router_hung(lambda->config.router)) /* else every invocation here would fail from now on */
+        finish(lambda, 1, "W0606",
+               "a plugin hangs; this environment ends, so that a new one takes over");
+    else
+        ask_next(lambda);
 }
 
 static void on_batch(void *arg, const struct batch_result *result)

@@ -334,6 +334,25 @@ static void pooled_connections_are_dropped_after_a_thaw(void)
     end(&l);
 }
 
+/* Only a new process frees a plugin that hangs (D6): with this one the shard would stand still. */
+static void F62_an_environment_with_a_plugin_that_hangs_ends(void)
+{
+    struct lrig l;
+    begin(&l, true);
+    l.said = VSINK_HOLD;
+    l.rig.sinks[0].on_cancel = VSINK_HOLD;
+    give(&l, "1:a 2:b", 3000);
+    posted(&l, "id-1", false);
+    take(&l, 202);
+    check_asks(&l); /* it may still complete */
+    give(&l, "2:b", 60000);
+    CHECK(strstr(body_of(posted(&l, "id-2", true)), "Weir.SinkDown") != NULL);
+    take(&l, 202);
+    CHECK(l.finished);
+    CHECK_INT(l.exit_code, 1);
+    end(&l);
+}
+
 static void init_errors_are_reported(void)
 {
     struct lrig l;
@@ -407,6 +426,8 @@ int main(int argc, char **argv)
         {"a_refused_answer_goes_on_a_broken_api_ends", a_refused_answer_goes_on_a_broken_api_ends},
         {"pooled_connections_are_dropped_after_a_thaw",
          pooled_connections_are_dropped_after_a_thaw},
+        {"F62_an_environment_with_a_plugin_that_hangs_ends",
+         F62_an_environment_with_a_plugin_that_hangs_ends},
         {"init_errors_are_reported", init_errors_are_reported},
         {"F72_no_half_answer_is_ever_posted", F72_no_half_answer_is_ever_posted},
         {NULL, NULL}};
