@@ -292,7 +292,7 @@ static void run_learn(struct decoder *d, struct run *run, const char *p)
 static const char *change_parse(struct decoder *d, const char *p)
 {
     enum member member;
-    bool more;
+    bool more = false;
     unsigned place = 0;
     const char *name = object_open(&d->scan, p, &more);
     while (name && more) {
@@ -434,7 +434,7 @@ static const char *change_value(struct decoder *d, const char *p)
 const char *record_parse(struct decoder *d, const char *p, bool inner)
 {
     enum member member;
-    bool more;
+    bool more = false;
     unsigned place = 0;
     d->run_start = NULL;
     const char *name = object_open(&d->scan, p, &more);
