@@ -206,7 +206,7 @@ def ratio(of, to, pick, cycles):
 def table(title, heads, rows):
     print(f"\n{title}\n\n| {' | '.join(heads)} |\n|{'---|' * len(heads)}")
     for row in rows:
-        print(f"| {' | '.join(row)} |")
+        print(f"| {' | '.join(row)} |", flush=True)
 
 
 def print_t1(results, cycles):
