@@ -1,5 +1,6 @@
 /* weir run: the pipeline over a file, or as the Lambda runtime. */
 #include "cli/crash.h"
+#include "cli/input.h"
 #include "cli/pipeline.h"
 #include "cli/verbs.h"
 #include "source/lambda.h"
@@ -8,7 +9,6 @@
 #include "util/text.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
@@ -29,7 +29,7 @@ struct run {
     struct watchdog *watchdog;
     struct timer grace, watch;
     int64_t down_since_ms; /* of the sink that has been down longest; 0 = all up */
-    int fd;                /* of the file source */
+    struct input input;    /* of the file source */
     int signals;
     int64_t started_ms;
     int exit_code;
@@ -146,14 +146,10 @@ static int run_lambda(struct run *run)
 
 /* ---- file ---- */
 
-static long read_file(void *ctx, char *into, size_t len)
+static void stop_reading(struct run *run)
 {
-    const struct run *run = ctx;
-    for (;;) {
-        ssize_t got = read(run->fd, into, len);
-        if (got >= 0 || errno != EINTR)
-            return got >= 0 ? (long)got : -errno;
-    }
+    input_call_off(&run->input);
+    replay_stop(run->replay);
 }
 
 static void on_replayed(void *arg)
@@ -182,7 +178,7 @@ static void on_signal(void *arg, int signum)
              "stopping: reading no more, finishing what is under way; again to exit at once");
     run->grace.fire = on_grace;
     clock->arm(clock->ctx, &run->grace, run->config->shutdown_grace_ms);
-    replay_stop(run->replay);
+    stop_reading(run);
 }
 
 /* A sink that stays down would hold a file for ever. Nobody waits for that: what is stored stays
@@ -207,7 +203,7 @@ static void on_watch(struct timer *timer)
              reader_gone ? "nobody reads standard output any more; stopping"
                          : "a sink has been down for 2 minutes; giving up for now");
     run->exit_code = reader_gone ? EXIT_NO : EXIT_TEMPFAIL;
-    replay_stop(run->replay);
+    stop_reading(run);
     router_stop(run->pipeline.router);
 }
 
@@ -276,24 +272,14 @@ static bool all_delivered(const struct run *run)
     return true;
 }
 
-static int open_input(struct run *run)
-{
-    const char *path = run->config->file_path;
-    run->fd = path && strcmp(path, "-") != 0 ? open(path, O_RDONLY | O_CLOEXEC) : STDIN_FILENO;
-    if (run->fd >= 0)
-        return 0;
-    return cli_fail(run->cli, EXIT_NO, "name a file with --from FILE, or - for standard input",
-                    "can't open %s: %s", path, strerror(errno));
-}
-
 static int run_file(struct run *run)
 {
     struct replay_config config = {
         .world = &run->pipeline.world,
         .router = run->pipeline.router,
         .plan = run->pipeline.sinks->plan,
-        .read = read_file,
-        .read_ctx = run,
+        .read = input_read,
+        .read_ctx = &run->input,
         .in_flight_bytes = (size_t)run->config->in_flight_bytes,
         .queued_records = (size_t)run->config->queued_records,
         .admit = pipeline_admit,
@@ -301,9 +287,11 @@ static int run_file(struct run *run)
         .finished = on_replayed,
         .arg = run,
     };
-    int rc = open_input(run);
-    if (rc != 0)
-        return rc;
+    const char *path = run->config->file_path;
+    int rc = input_open(&run->input, path);
+    if (rc < 0)
+        return cli_fail(run->cli, EXIT_NO, "name a file with --from FILE, or - for standard input",
+                        "can't open %s: %s", path ? path : "standard input", strerror(-rc));
     run->started_ms = now_ms(run);
     if (replay_new(&config, &run->replay) < 0)
         return cli_fail(run->cli, EXIT_SOFTWARE, NULL, "out of memory");
@@ -380,8 +368,7 @@ static int end(struct run *run, int exit_code)
             cli_fail(run->cli, EXIT_SOFTWARE, NULL, "a handle of the event loop was left open");
     lambda_free(run->lambda);
     replay_free(run->replay);
-    if (run->fd > STDIN_FILENO)
-        close(run->fd);
+    input_close(&run->input);
     config_free(run->config);
     diags_done(&run->diags);
     log_free(run->log);

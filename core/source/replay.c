@@ -52,7 +52,7 @@ static void on_read(struct work *work)
         replay->result.bytes += (uint64_t)replay->got;
     } else if (replay->got == 0) {
         replay->result.ended = true;
-    } else {
+    } else if (!replay->stopping) {
         snprintf(reason, sizeof reason, "can't read the input: %s", strerror((int)-replay->got));
         fail(replay, reason);
     }

@@ -13,7 +13,8 @@ struct replay_config {
     struct world *world;
     struct router *router;
     const struct match_plan *plan;
-    /* Reads up to len bytes; 0 = end, or -errno. Called on a pool thread, one call at a time. */
+    /* Reads up to len bytes; 0 = end, or -errno. Called on a pool thread, one call at a time. After
+     * replay_stop its result does not matter, but it has to come. */
     long (*read)(void *ctx, char *into, size_t len);
     void *read_ctx;
     size_t in_flight_bytes, queued_records; /* reading pauses above these */

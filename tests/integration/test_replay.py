@@ -158,6 +158,23 @@ def F71_a_signal_drains_and_exits_0():
 
 
 @test
+def F71_a_signal_ends_a_run_that_waits_for_its_input():
+    with folder() as path:
+        cfg = config(path, {"all": {"plugin": "stdout", "config": {"format": "json"}}})
+        process = start([WEIR, "run", "-c", cfg, "--from", "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                        stderr=subprocess.PIPE, env=environment())
+        process.stdin.write(events.lines([events.price(1, "p1", 1, 2)]))
+        process.stdin.flush()
+        holds(process.stdout.readline(), "the first record came through")
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(10)
+        finally:
+            stop(process)
+        equal(process.returncode, 0, process.stderr.read().decode()[-500:])
+
+
+@test
 def F71_a_second_signal_ends_at_once():
     aws = aws_server.AwsServer(tables={"PriceHistory": ("product_id", "timestamp")},
                                rules=[{"do": "delay", "ms": 50, "times": 3}, {"do": "hang", "ms": 20000}])
