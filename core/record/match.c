@@ -3,6 +3,7 @@
 #include "record/filter.h"
 #include "record/node.h"
 #include "record/plan.h"
+#include "record/scan.h"
 #include "util/decimal.h"
 
 uint32_t match_images(const struct match_plan *plan, int event)
@@ -32,6 +33,19 @@ const struct node *plan_find(const struct plan_path *path, const struct node *im
     return path->name.len > 0 ? attribute(image, path->name) : value_path(image, path->text);
 }
 
+/* Is it a plain number that begins and ends with a digit other than zero? It has no other spelling
+ * of that kind. */
+static inline bool only_spelling(weir_str number)
+{
+    const char *p = number.ptr;
+    return scan_plain_number(p, number.len) && p[*p == '-'] != '0' && p[number.len - 1] != '0';
+}
+
+static bool number_differs(weir_str a, weir_str b)
+{
+    return (only_spelling(a) && only_spelling(b)) || !decimal_text_equal(a, b);
+}
+
 /* Nearly always the bytes decide: the same bytes of one type are the same value, and texts without
  * escapes have one spelling. */
 bool plan_differs(const struct node *before, const struct node *after)
@@ -47,7 +61,7 @@ bool plan_differs(const struct node *before, const struct node *after)
     if ((before->bits | after->bits) & NODE_VAL_ESCAPED)
         return !value_equal(before, after);
     return type == WEIR_T_S ||
-           (type == WEIR_T_N ? !decimal_text_equal(a, b) : !value_equal(before, after));
+           (type == WEIR_T_N ? number_differs(a, b) : !value_equal(before, after));
 }
 
 /* Answers about paths, for one record: each is looked up at most once, however many ask. */

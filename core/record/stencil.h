@@ -6,7 +6,7 @@
 #define WEIR_RECORD_STENCIL_H
 #include "record/decode.h"
 
-enum { STENCIL_HOLES = 40, STENCIL_BOXES = 12, STENCIL_EVENTS = 3, STENCIL_IMAGES = 3 };
+enum { STENCIL_HOLES = 96, STENCIL_BOXES = 16, STENCIL_EVENTS = 3, STENCIL_IMAGES = 3 };
 
 enum hole_kind {
     HOLE_TEXT, /* of an S, or any string in an image that nobody wants */

@@ -4,7 +4,7 @@
 #include "util/alloc.h"
 
 enum {
-    RECORD_BYTES_MAX = 2048, /* in larger ones the texts count, and the twin saves more */
+    RECORD_BYTES_MAX = 4096, /* in larger ones the texts count, and the twin saves more */
     RECORDS_LEFT = 4,        /* of about this size must follow, or it does not pay */
     NAME_AT_MAX = 48,
     FIRST_CREDIT = 6
