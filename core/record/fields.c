@@ -291,7 +291,7 @@ static void run_learn(struct decoder *d, struct run *run, const char *p)
 
 static const char *change_parse(struct decoder *d, const char *p)
 {
-    enum member member;
+    enum member member = M_UNKNOWN;
     bool more = false;
     unsigned place = 0;
     const char *name = object_open(&d->scan, p, &more);
@@ -320,8 +320,8 @@ static const char *change_parse(struct decoder *d, const char *p)
 static const char *user_parse(struct decoder *d, const char *p)
 {
     weir_str type = STR_NONE, principal = STR_NONE;
-    enum member member;
-    bool more;
+    enum member member = M_UNKNOWN;
+    bool more = false;
     if (skip_null(&p))
         return p;
     const char *name = object_open(&d->scan, p, &more);
@@ -378,8 +378,8 @@ static const char *data_field(struct decoder *d, const char *p)
 
 static const char *kinesis_parse(struct decoder *d, const char *p)
 {
-    enum member member;
-    bool more;
+    enum member member = M_UNKNOWN;
+    bool more = false;
     const char *name = object_open(&d->scan, p, &more);
     while (name && more) {
         p = member_begin(&d->scan, name, &member);
@@ -433,7 +433,7 @@ static const char *change_value(struct decoder *d, const char *p)
 
 const char *record_parse(struct decoder *d, const char *p, bool inner)
 {
-    enum member member;
+    enum member member = M_UNKNOWN;
     bool more = false;
     unsigned place = 0;
     d->run_start = NULL;
