@@ -36,18 +36,7 @@ const char *scan_skip(struct scan *scan, const char *p, unsigned depth);
 /* The first byte from `p` on that is a quote, a backslash, a control character or not ASCII. */
 static inline const char *scan_plain(const char *p)
 {
-#if defined(__AVX2__)
-    for (;; p += 32) {
-        __m256i x = _mm256_loadu_si256((const __m256i *)(const void *)p);
-        __m256i hit = _mm256_or_si256(_mm256_cmpeq_epi8(x, _mm256_set1_epi8('"')),
-                                      _mm256_cmpeq_epi8(x, _mm256_set1_epi8('\\')));
-        /* signed: bytes from 0x80 on are below ' ' too */
-        hit = _mm256_or_si256(hit, _mm256_cmpgt_epi8(_mm256_set1_epi8(' '), x));
-        uint32_t mask = (uint32_t)_mm256_movemask_epi8(hit);
-        if (likely(mask != 0))
-            return p + __builtin_ctz(mask);
-    }
-#elif defined(__SSE2__)
+#if defined(__SSE2__)
     for (;; p += 16) {
         __m128i x = _mm_loadu_si128((const __m128i *)(const void *)p);
         __m128i hit = _mm_or_si128(_mm_cmpeq_epi8(x, _mm_set1_epi8('"')),
