@@ -389,7 +389,7 @@ static void set_value(struct apply *apply, const struct key *key, const struct j
     case KEY_OBJECT:
         if (value->kind != JSON_OBJECT)
             apply_wrong_type(apply, value, "an object", NULL);
-        else
+        else if (out)
             *(const struct json_value **)out = value;
         break;
     case KEY_SPECIAL:

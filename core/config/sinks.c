@@ -150,9 +150,9 @@ static void check_match(struct opening *opening, const struct built_sink *built)
             sink->name, built->plugin->desc.name, watched, asked);
         diag_help(opening->diags, diag, "config can only narrow what the plugin watches.");
     } else if (sink->ttl > 0 && (plugin & config & WEIR_REMOVE) == 0) {
-        diag = diag_error(opening->diags, "W0302", place_of(sink, "match", "ttl"),
-                          "sink \"%s\" can never match: TTL deletes are REMOVE events, it gets %s",
-                          sink->name, (plugin & config) == plugin ? watched : asked);
+        diag_error(opening->diags, "W0302", place_of(sink, "match", "ttl"),
+                   "sink \"%s\" can never match: TTL deletes are REMOVE events, it gets %s",
+                   sink->name, (plugin & config) == plugin ? watched : asked);
     }
 }
 
