@@ -28,7 +28,7 @@ struct run {
     struct replay *replay;
     struct watchdog *watchdog;
     struct timer grace, watch;
-    int64_t down_since_ms; /* of the sink that has been down longest; 0 = all up */
+    int64_t down_since_ms; /* since then some sink or other was down; 0 = all are up */
     struct input input;    /* of the file source */
     int signals;
     int64_t started_ms;

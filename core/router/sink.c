@@ -406,11 +406,11 @@ void sink_pump(struct sink *sink)
     bool started = false;
     while (may_start(sink) && (plugin->record ? deliver_sync(sink) : deliver_async(sink)))
         started = true;
+    if (!started)
+        return;
     /* nothing more may be given now: a plugin that gathers must not wait for it */
-    if (started && plugin->flush)
-        plugin->flush(sink->route.instance->self, sink->route.timeout_ms);
-    if (started)
-        router_kick(sink->router);
+    instance_flush(sink->route.instance, sink->route.timeout_ms);
+    router_kick(sink->router);
 }
 
 /* ---- up and down ---- */
