@@ -41,6 +41,15 @@ struct router_config {
      * that did not fully succeed are remembered for the redelivery; no timer stays armed between
      * batches. */
     bool invocations;
+    /* Polling: with on_exhausted `block` a record is tried again for ever, at most every cap_ms (or
+     * 30 s, where that is more), since no mapping stands behind that would deliver it again. */
+    bool blocks_for_ever;
+    /* What may be in it: router_has_room(). 0 = no bound. */
+    size_t in_flight_bytes, queued_records;
+    /* Asked before each delivery; false holds all of them until router_resume() (a daemon whose
+     * lease may be another's by now). NULL = always true. */
+    bool (*may_dispatch)(void *ctx);
+    void *may_dispatch_ctx;
     void (*log)(void *ctx, int level, const char *component, const char *code, const char *msg);
     void *log_ctx;
 };
@@ -80,6 +89,43 @@ void router_free(struct router *router);
  * Lambda: sink down). 0 or -ENOMEM. */
 int router_submit(struct router *router, struct batch *batch, int64_t deadline_ms,
                   batch_done_cb done, void *arg);
+
+/* ---- progress per sink, for a source that stores positions ---- */
+
+struct flow; /* a submitted batch; valid until its done() returns */
+
+struct flow_options {
+    uint64_t sinks; /* bit i: sink i takes part; for the others the batch does not exist */
+    uint64_t gated; /* of them: get nothing of it before flow_open_gates (their parent shard is not
+                       finished for them) */
+    /* By sink, valid during the call: the sink finished all records up to this position before;
+     * they count as duplicate. NULL, or an entry of len 0 = none. */
+    const weir_str *finished_to;
+    /* Sink `sink` has finished every record of the batch (it may never say so: see done). Called
+     * once per sink of `sinks`, before done(), never from inside a call of the source. A sink that
+     * is not required is told of as well, but never waited for. Optional. */
+    void (*sink_done)(void *arg, struct flow *flow, size_t sink);
+    batch_done_cb done;
+    void *arg;
+};
+
+/* As router_submit, without a deadline. */
+int router_submit_flow(struct router *router, struct batch *batch,
+                       const struct flow_options *options, struct flow **out);
+void flow_open_gates(struct flow *flow, uint64_t sinks);
+/* How far a sink is in the batch: the highest position such that it and all earlier records of the
+ * batch are finished for the sink; len 0 = not even the first. `whole`: the batch is finished for
+ * it (then the position is the batch's last, len 0 where no record had one). The view lives as long
+ * as the batch. */
+weir_str flow_frontier(const struct flow *flow, size_t sink, bool *whole);
+/* The records of these sinks are given back (counted as returned) and wait for nothing more: their
+ * sink will read them again by itself. What a plugin holds is revoked. */
+void flow_release(struct flow *flow, uint64_t sinks);
+/* Whether every required sink has room for another batch: its queue, its half of the bytes in
+ * flight, and the budget of all. When not, *sink (may be NULL) is the one that is full. */
+bool router_has_room(const struct router *router, const char **sink);
+void router_resume(struct router *router); /* may_dispatch may say otherwise now */
+
 /* Revokes everything open and ends every batch as it stands. Callbacks come later. */
 void router_stop(struct router *router);
 bool router_idle(const struct router *router); /* no batch is in it */

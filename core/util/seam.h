@@ -124,15 +124,74 @@ struct store_put { /* owned by the caller until done() */
     void *arg, *impl;
 };
 
+/* ---- stored progress: DESIGN.md section 6, D8 to D10 ---- */
+
+enum state_kind {
+    STATE_STREAM,   /* key: stream. When and how reading it began */
+    STATE_POSITION, /* key: sink, stream, shard. How far a sink is */
+    STATE_GAP       /* key: sink, stream, shard. A trimmed range that nobody has accepted yet */
+};
+
+/* One row. The pipeline's name is part of every key; the store adds it. Views of fields that the
+ * kind does not have are empty. */
+struct state_row {
+    enum state_kind kind;
+    weir_str sink, stream, shard;
+    weir_str parent; /* POSITION: the shard's parent; empty = none known */
+    weir_str table;  /* STREAM: the table that it was found by; empty = named by ARN */
+    weir_str start;  /* STREAM, POSITION: "TRIM_HORIZON", "AT_TIMESTAMP" (with start_us), "LATEST"
+                        only in STREAM rows: there start_us is the resolved start */
+    int64_t start_us;
+    weir_str position;        /* POSITION: frontier, empty = none. GAP: last position before it */
+    weir_str first_available; /* GAP: first sequence number read after it; empty = not known yet */
+    bool
+        read_to_end; /* POSITION: its last page was read. STREAM: drained, nothing comes any more */
+    bool done;       /* POSITION: every record is finished for the sink. GAP: accepted */
+    int64_t updated_us;
+    bool erase; /* save: remove the row */
+};
+
+struct store_load { /* owned by the caller until done() returns */
+    void (*done)(struct store_load *load, int status); /* 0 or -errno; later, never from inside */
+    struct state_row *rows; /* all rows of the pipeline; valid inside done() */
+    size_t count;
+    char reason[200]; /* for people, when status < 0 */
+    void *arg, *impl;
+};
+
+struct store_save {               /* owned by the caller until done() */
+    const struct state_row *rows; /* they and what they point at live until done() */
+    size_t count;
+    /* 0 = all durable; -errno = it is not known which are; -EOWNERDEAD = another process owns the
+     * pipeline now: nothing was written, nothing may be. */
+    void (*done)(struct store_save *save, int status);
+    char reason[200];
+    void *arg, *impl;
+};
+
+struct store_owner { /* owned by the caller; must stay in place until store->release() is done */
+    /* true: this process owns the pipeline's state from now on (called once, later; a second
+     * process waits here). false: it does no more, and will not again; stop dispatching at once. */
+    void (*changed)(struct store_owner *owner, bool owned, const char *reason);
+    void *arg;
+};
+
 struct store {
     void *ctx;
+    int (*acquire)(void *ctx, struct store_owner *owner); /* 0 or -errno */
+    /* Whether it surely is ours at this very moment, also after the process was stopped for a
+     * while: asked before each dispatch. */
+    bool (*owned)(void *ctx);
+    void (*release)(void *ctx, void (*done)(void *arg), void *arg); /* done() later; once */
+    int (*load)(void *ctx, struct store_load *load);
+    int (*save)(void *ctx, struct store_save *save); /* one at a time */
     int (*dead_put)(void *ctx,
                     struct store_put *put); /* 0 or -errno (then no done()); copies nothing:
                                                what letter points at lives until done() */
 };
 
-/* All of them together, as the pipeline is given them at start. `store.dead_put` is NULL where
- * there is no local state (Lambda, KCL). */
+/* All of them together, as the pipeline is given them at start. The store's functions are NULL
+ * where there is no state (Lambda, KCL), all but dead_put with the file source. */
 struct world {
     struct clock clock;
     struct random random;

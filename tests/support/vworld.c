@@ -264,7 +264,7 @@ void vworld_init(struct vworld *world, uint64_t seed)
         .random = {world, next_random},
         .transport = {.ctx = world, .start = start, .forget_connections = forget},
         .worker = {world, submit},
-        .store = {world, dead_put},
+        .store = {.ctx = world, .dead_put = dead_put},
     };
 }
 

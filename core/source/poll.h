@@ -1,0 +1,53 @@
+/* The polling source: tables or streams in, positions kept per sink. Everything an event source
+ * mapping offers, on one loop. */
+#ifndef WEIR_SOURCE_POLL_H
+#define WEIR_SOURCE_POLL_H
+#include "router/router.h"
+#include "source/fetch.h"
+
+struct poll;
+
+enum poll_position { POLL_TRIM_HORIZON, POLL_LATEST, POLL_AT_TIMESTAMP };
+
+struct poll_config {     /* what it points at must outlive the poll */
+    struct world *world; /* with a store that has acquire, load and save */
+    struct router *router;
+    struct aws_client *aws;
+    struct fetcher fetcher;
+    const char *const *tables, *const *streams; /* NULL-terminated or NULL */
+    enum poll_position start;
+    int64_t start_us; /* AT_TIMESTAMP */
+    int64_t batch_size, batching_window_ms, parallelization_factor, idle_poll_ms;
+    bool on_gap_continue;
+    int64_t store_every_ms; /* state.every */
+    int64_t down_limit_ms;  /* source unreachable so long with `once`: gives up; 0 = never */
+    bool once;              /* reads what is there, then finishes */
+    bool (*admit)(void *ctx, const struct batch *batch, struct err *err);
+    void *admit_ctx;
+    /* Images (WEIR_OLD, WEIR_NEW) that some required sink reads: a stream whose view type lacks
+     * them is refused by name (F17). */
+    uint32_t images_needed;
+    void (*log)(void *ctx, int level, const char *component, const char *code, const char *msg);
+    void *log_ctx;
+    /* Nothing is under way any more; positions are stored. `exit_code` as UX.md 3.3; the reason was
+     * logged. */
+    void (*finished)(void *arg, int exit_code);
+    void *arg;
+};
+
+int poll_new(const struct poll_config *config, struct poll **out, struct err *err);
+void poll_start(struct poll *poll); /* acquires the state, loads it, then reads */
+/* Fetches no more, waits for what is under way, stores positions; finished() follows. */
+void poll_stop(struct poll *poll);
+/* As poll_stop, but waits for no sink: the router was stopped. Positions as they are are stored. */
+void poll_hurry(struct poll *poll);
+void poll_free(struct poll *poll); /* after finished() */
+
+/* For `weir shards`, metrics and health: valid until the next callback. */
+struct poll_counts {
+    uint64_t fetches, records, bytes, throttled, errors, gaps, expired, describe_calls;
+    size_t shards_reading, shards_waiting, shards_held;
+    int64_t stored_ms; /* the last successful save, on the clock */
+};
+struct poll_counts poll_counts(const struct poll *poll);
+#endif
