@@ -1,8 +1,9 @@
-"""A fake AWS JSON server: as much of DynamoDB and SQS as the sinks use, in memory, with every
+"""A fake AWS JSON server: as much of DynamoDB, its Streams and SQS as weir uses, in memory, with every
 signature verified and faults by rule (faults.py).
 
     aws = AwsServer(tables={"PriceHistory": ("product_id", "timestamp")}, queues=["orders.fifo"])
     aws.url, aws.tables["PriceHistory"].items, aws.queues["orders.fifo"].messages, aws.faults.set([...])
+    aws.streams.create("Products").shard(records=[...])      # streams.py
 """
 import binascii
 import collections
@@ -16,17 +17,14 @@ from http.server import BaseHTTPRequestHandler
 
 from . import faults as faults_module
 from . import sigv4
+from . import streams as streams_module
 from .server import Server
+from .streams import Refused
 
 KEY_ID, SECRET = "AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
 EXACT = Context(prec=200)  # the default context would round to 28 digits
+STREAMS_TARGET = "DynamoDBStreams_20120810"
 BATCH_ITEMS, BATCH_ENTRIES, ENTRY_BYTES = 25, 10, 1024 * 1024
-
-
-class Refused(Exception):
-    def __init__(self, kind, message="", status=400):
-        super().__init__(message)
-        self.kind, self.message, self.status = kind, message, status
 
 
 def key_text(value):
@@ -75,6 +73,7 @@ class AwsServer:
     def __init__(self, tables=None, queues=(), rules=()):
         self.tables = {name: Table(keys) for name, keys in (tables or {}).items()}
         self.queues = {name: Queue() for name in queues}
+        self.streams = streams_module.Streams()
         self.faults = faults_module.Faults(rules)
         self.lock, self.signature_problems = threading.Lock(), []
         self.calls = collections.Counter()
@@ -151,14 +150,24 @@ class AwsServer:
             good.append({"Id": entry["Id"], "MessageId": queue.send(entry), **digests(entry)})
         return {"Successful": good, "Failed": bad}
 
+    def describe_table(self, request, rule=None):
+        name = request["TableName"]
+        told = self.streams.describe_table(name)
+        if told is None:
+            told = {"TableName": name, "TableStatus": "ACTIVE", "KeySchema": [
+                {"AttributeName": key, "KeyType": kind} for key, kind in zip(self.table(name).keys, ("HASH", "RANGE"))]}
+        return {"Table": told}
+
+    def operations(self):
+        return {"PutItem": lambda request, rule: self.put_item(request), "BatchWriteItem": self.batch_write_item,
+                "DescribeTable": self.describe_table, "SendMessageBatch": self.send_message_batch,
+                **self.streams.operations()}
+
     def answer(self, op, request, rule):
-        if op == "PutItem":
-            return self.put_item(request)
-        if op == "BatchWriteItem":
-            return self.batch_write_item(request, rule)
-        if op == "SendMessageBatch":
-            return self.send_message_batch(request, rule)
-        raise Refused("UnknownOperationException", op)
+        carry_out = self.operations().get(op)
+        if carry_out is None:
+            raise Refused("UnknownOperationException", op)
+        return carry_out(request, rule)
 
     # ---- HTTP ----
     def handler(self):
@@ -189,9 +198,13 @@ class AwsServer:
                 if len(body) != size:  # the client was killed meanwhile: nobody asked for this
                     self.close_connection = True
                     return None
-                op = self.headers.get("X-Amz-Target", "").rpartition(".")[2] or "-"
+                target, _, op = self.headers.get("X-Amz-Target", "").rpartition(".")
+                op = op or "-"
                 aws.calls[op] += 1
-                wrong = sigv4.problem("POST", self.path, self.headers, body, {KEY_ID: (SECRET, None)})
+                wrong = sigv4.problem("POST", self.path, self.headers, body, {KEY_ID: (SECRET, None)},
+                                      service="sqs" if target == "AmazonSQS" else "dynamodb")
+                if (target == STREAMS_TARGET) != (op in aws.streams.operations()):
+                    wrong = wrong or f"{target} has no {op}"
                 if wrong:
                     aws.signature_problems.append(f"{op}: {wrong}")
                     return self.reply(403, {"__type": "InvalidSignatureException", "message": wrong})

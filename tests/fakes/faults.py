@@ -13,6 +13,8 @@ A rule is a dict; the first one that applies to a request wins.
              truncate     carried out; headers and half of the body are sent
              unprocessed  BatchWriteItem: every second item comes back, the rest is carried out
              hang         no answer for `ms`, then the connection is closed; not carried out
+             empty        GetRecords of the fake: no records, and an iterator at the same place
+             and, short for an error of that name: throttle, expire, trim, missing, denied, broken (500)
     match  a pattern (bytes): only requests whose body has it
     odds   0..1: act with this chance only (drawn from the seed)
 """
@@ -24,15 +26,27 @@ import struct
 import threading
 
 
+SHORT = {"throttle": (400, "LimitExceededException"), "expire": (400, "ExpiredIteratorException"),
+         "trim": (400, "TrimmedDataAccessException"), "missing": (400, "ResourceNotFoundException"),
+         "denied": (400, "AccessDeniedException"), "broken": (500, "InternalServerError")}
+
+
+def spelt_out(rule):
+    if rule["do"] not in SHORT:
+        return rule
+    status, kind = SHORT[rule["do"]]
+    return {**rule, "do": "error", "status": status, "type": kind}
+
+
 class Faults:
     def __init__(self, rules=(), seed=1):
-        self.lock, self.rules = threading.Lock(), list(rules)
+        self.lock, self.rules = threading.Lock(), [spelt_out(r) for r in rules]
         self.seen, self.acted = collections.Counter(), collections.Counter()
         self.stats, self.random = collections.Counter(), random.Random(seed)
 
     def set(self, rules):
         with self.lock:
-            self.rules = list(rules)
+            self.rules = [spelt_out(r) for r in rules]
             self.seen.clear()
             self.acted.clear()
 

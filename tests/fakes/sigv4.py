@@ -18,19 +18,21 @@ def _query(query):
     return "&".join(f"{k}={v}" for k, v in sorted(encoded))
 
 
-def problem(method, path, headers, body, secrets, max_skew_s=300):
+def problem(method, path, headers, body, secrets, max_skew_s=300, service=None):
     """None when the request is properly signed, else what is wrong. `headers`: an email.Message;
-    `secrets`: access key id -> (secret key, session token or None)."""
+    `secrets`: access key id -> (secret key, session token or None); `service`: the name it must be signed for."""
     given = headers.get("Authorization", "")
     scheme, _, rest = given.partition(" ")
     if scheme != "AWS4-HMAC-SHA256":
         return "no AWS4-HMAC-SHA256 Authorization header"
     try:
         parts = dict(p.strip().split("=", 1) for p in rest.split(","))
-        key_id, date, region, service, terminator = parts["Credential"].split("/")
+        key_id, date, region, signed_for, terminator = parts["Credential"].split("/")
         signed = parts["SignedHeaders"].split(";")
     except (KeyError, ValueError):
         return f"malformed Authorization header: {given}"
+    if service not in (None, signed_for):
+        return f"signed for {signed_for!r}, not for {service!r}"
     if key_id not in secrets:
         return f"unknown access key id {key_id!r}"
     secret, token = secrets[key_id]
@@ -52,11 +54,11 @@ def problem(method, path, headers, body, secrets, max_skew_s=300):
     canonical = [method, quote(path, safe="/-_.~%"), _query(query)]
     canonical += [f"{n}:{' '.join((headers.get(n) or '').split())}" for n in signed]
     canonical += ["", ";".join(signed), hashlib.sha256(body).hexdigest()]
-    scope = "/".join((date, region, service, terminator))
+    scope = "/".join((date, region, signed_for, terminator))
     text = "\n".join(("AWS4-HMAC-SHA256", when, scope,
                       hashlib.sha256("\n".join(canonical).encode()).hexdigest()))
     key = ("AWS4" + secret).encode()
-    for step in (date, region, service, terminator):
+    for step in (date, region, signed_for, terminator):
         key = _hmac(key, step)
     expected = hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
     if not hmac.compare_digest(expected, parts.get("Signature", "")):

@@ -69,6 +69,90 @@ def test_faults_between():
     aws.close()
 
 
+def stream_record(number):
+    return {"eventID": str(number), "eventName": "MODIFY", "dynamodb": {
+        "SequenceNumber": str(10 ** 23 + number), "ApproximateCreationDateTime": 1795385220.0,
+        "Keys": {"id": {"S": "a"}}}}
+
+
+def read_shard(client, arn, shard, limit=1000, kind="TRIM_HORIZON", **more):
+    """Every record of a shard, and whether it ended."""
+    iterator = client.streams("GetShardIterator", StreamArn=arn, ShardId=shard, ShardIteratorType=kind,
+                              **more)["ShardIterator"]
+    records = []
+    while iterator:
+        page = client.streams("GetRecords", ShardIterator=iterator, Limit=limit)
+        records += [int(r["eventID"]) for r in page["Records"]]
+        iterator = page.get("NextShardIterator")
+        if iterator and not page["Records"]:
+            return records, False
+    return records, True
+
+
+def refused(call, *arguments, **more):
+    try:
+        call(*arguments, **more)
+    except aws_client.AwsError as error:
+        return error.kind
+    raise AssertionError("it was accepted")
+
+
+def test_streams_are_read_as_scripted():
+    aws = aws_server.AwsServer()
+    client = aws_client.Client(aws.url, "dynamodb")
+    stream = aws.streams.create("Products")
+    arn = client.dynamodb("DescribeTable", TableName="Products")["Table"]["LatestStreamArn"]
+    assert arn == stream.arn
+    parent = stream.shard(records=[stream_record(n) for n in range(7)])
+    left, right = parent.split(2)
+    left.add(stream_record(7))
+    assert read_shard(client, arn, parent.id, limit=3) == (list(range(7)), True)
+    assert read_shard(client, arn, left.id) == ([7], False)
+    assert read_shard(client, arn, right.id, kind="LATEST") == ([], False)
+    after = {"kind": "AFTER_SEQUENCE_NUMBER", "SequenceNumber": stream_record(4)["dynamodb"]["SequenceNumber"]}
+    assert read_shard(client, arn, parent.id, **after) == ([5, 6], True)
+    parent.trim(6)
+    assert refused(read_shard, client, arn, parent.id, **after) == "TrimmedDataAccessException"
+    assert read_shard(client, arn, parent.id) == ([6], True)
+    stream.page_shards = 2
+    first = client.streams("DescribeStream", StreamArn=arn)["StreamDescription"]
+    second = client.streams("DescribeStream", StreamArn=arn, ExclusiveStartShardId=first["LastEvaluatedShardId"])
+    assert [len(first["Shards"]), len(second["StreamDescription"]["Shards"])] == [2, 1]
+    children = client.streams("DescribeStream", StreamArn=arn, ShardFilter={
+        "Type": "CHILD_SHARDS", "ShardId": parent.id})["StreamDescription"]["Shards"]
+    assert [s["ShardId"] for s in children] == [left.id, right.id]
+    parent.forget()
+    assert refused(read_shard, client, arn, parent.id) == "ResourceNotFoundException"
+    assert aws.signature_problems == []
+    aws.close()
+
+
+def test_iterators_expire_and_ends_have_their_spellings():
+    aws = aws_server.AwsServer()
+    client = aws_client.Client(aws.url, "dynamodb")
+    stream = aws.streams.create("Products")
+    shard = stream.shard(records=[stream_record(n) for n in range(3)])
+    iterator = client.streams("GetShardIterator", StreamArn=stream.arn, ShardId=shard.id,
+                              ShardIteratorType="TRIM_HORIZON")["ShardIterator"]
+    aws.faults.set([{"op": "GetRecords", "do": "empty", "times": 1}, {"op": "GetRecords", "do": "throttle", "times": 1}])
+    page = client.streams("GetRecords", ShardIterator=iterator)
+    assert page["Records"] == [] and page["NextShardIterator"]
+    assert refused(client.streams, "GetRecords", ShardIterator=iterator) == "LimitExceededException"
+    aws.streams.expire_iterators()
+    assert refused(client.streams, "GetRecords", ShardIterator=iterator) == "ExpiredIteratorException"
+    stream.disable()
+    for key, told in (("absent", {}), ("null", {"NextShardIterator": None}), ("empty", {"NextShardIterator": ""})):
+        aws.streams.end_key = key
+        iterator = client.streams("GetShardIterator", StreamArn=stream.arn, ShardId=shard.id,
+                                  ShardIteratorType="TRIM_HORIZON")["ShardIterator"]
+        page = client.streams("GetRecords", ShardIterator=iterator)
+        assert len(page.pop("Records")) == 3 and page == told
+    assert "LatestStreamArn" not in client.dynamodb("DescribeTable", TableName="Products")["Table"]
+    stream.delete()
+    assert refused(client.streams, "DescribeStream", StreamArn=stream.arn) == "ResourceNotFoundException"
+    aws.close()
+
+
 def test_runtime_api_answers_once():
     api = runtime_api.RuntimeApi()
     base = f"http://{api.address}/2018-06-01/runtime/invocation/"
