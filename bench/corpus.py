@@ -137,6 +137,25 @@ def changes(count):
     return "\n".join(lines) + "\n"
 
 
+def stream_page(count=1000):
+    """One record a line, as GetRecords shows them, with the places that bench_streamsd writes over: '#' the sequence
+    number, '@' when the record became available, '$' its shard."""
+    rng, lines = random.Random(20261103), []
+    for index in range(count):
+        record = mixed_record(rng, index, lambda rng: {**small_item(rng), "stamp": {"N": "@" * 16}})
+        change = record["dynamodb"]
+        key = {"product_id": {"S": f"P$$$$$-{index:04d}-{rng.choice(WORDS)}"}}
+        change["Keys"] = key
+        for image in ("NewImage", "OldImage"):
+            if image in change:
+                change[image].update(key)
+        change["SequenceNumber"] = "#" * 21
+        record["eventID"] = "#" * 21 + record["eventID"][21:]
+        del record["eventSourceARN"]
+        lines.append(json.dumps(record, separators=(",", ":")))
+    return "\n".join(lines) + "\n"
+
+
 def write(folder, name, make):
     """folder/name.json and .expect, made when they are not there. Returns the path."""
     path = folder / f"{name}.json"
@@ -158,3 +177,8 @@ def all_bodies(folder):
 def change_file(folder, count):
     folder.mkdir(parents=True, exist_ok=True)
     return write(folder, f"changes-{count}", lambda: (changes(count), str(count)))
+
+
+def stream_page_file(folder):
+    folder.mkdir(parents=True, exist_ok=True)
+    return write(folder, "stream-page", lambda: (stream_page(), "1000"))
