@@ -66,23 +66,25 @@ static void read_change(struct reader *reader, const weir_record *record)
 static void read_all(struct reader *reader, const weir_value *image)
 {
     const weir_host *host = reader->host;
-    const weir_value *stack[DEPTH_MAX];
-    size_t place[DEPTH_MAX], top = 0;
-    if (!image)
-        return;
-    stack[top] = image;
-    place[top++] = 0;
-    while (top > 0) {
-        weir_str name = {NULL, 0};
-        const weir_value *entry = host->entry(stack[top - 1], place[top - 1]++, &name);
-        if (!entry) {
-            top--;
-            continue;
-        }
-        reader->bytes += name.len + host->text(entry).len;
-        if (host->type(entry) >= WEIR_T_M && top < DEPTH_MAX) {
-            stack[top] = entry;
-            place[top++] = 0;
+    struct {
+        const weir_value *container, *entry; /* entry: the last one that was read */
+    } stack[DEPTH_MAX];
+    size_t depth = 0;
+    weir_entry at = {0};
+    for (;;) {
+        if (host->next(image, &at)) {
+            reader->bytes += at.name.len + at.text.len;
+            if (at.type < WEIR_T_M || depth == DEPTH_MAX)
+                continue;
+            stack[depth].container = image;
+            stack[depth++].entry = at.value;
+            image = at.value;
+            at.value = NULL;
+        } else if (depth > 0) {
+            image = stack[--depth].container;
+            at.value = stack[depth].entry;
+        } else {
+            return;
         }
     }
 }
@@ -114,7 +116,7 @@ static void reader_close(void *self)
 }
 
 static const weir_plugin plugin = {.abi = WEIR_ABI_CURRENT,
-                                   .abi_min = WEIR_ABI(1, 0),
+                                   .abi_min = WEIR_ABI(1, 1),
                                    .struct_size = sizeof plugin,
                                    .flags = WEIR_P_ORDER_NONE,
                                    .name = "bench_price",

@@ -295,6 +295,11 @@ static const weir_value *host_entry(const weir_value *value, size_t i, weir_str 
     return value_of(value_entry(node_of(value), i, name));
 }
 
+static int32_t host_next(const weir_value *value, weir_entry *at)
+{
+    return value_next(node_of(value), at);
+}
+
 static int32_t host_type(const weir_value *value)
 {
     return value_type(node_of(value));
@@ -365,4 +370,5 @@ const weir_host host_table = {
     .token = host_token,
     .complete = host_complete,
     .complete_rest = host_complete_rest,
+    .next = host_next,
 };

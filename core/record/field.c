@@ -26,10 +26,10 @@ const struct node *record_image(const struct record *record, int image)
                                : NULL;
 }
 
-static weir_str made(const struct record *record, size_t which)
+static weir_str made(const struct record *record, enum lazy_field which)
 {
     struct buf buf;
-    lazy_slot *slot = lazy_at(record, which);
+    lazy_slot *slot = lazy_field(record, which);
     struct lazy_bytes *there = lazy_get(slot);
     if (there || !slot)
         return lazy_str(there);
@@ -43,7 +43,11 @@ static weir_str made(const struct record *record, size_t which)
         buf_putc(&buf, '/');
         buf_put_str(&buf, record->sequence);
     }
-    return lazy_publish_buf(slot, &buf);
+    struct lazy_bytes *bytes = buf.failed ? NULL : lazy_new(record, buf.len);
+    if (bytes && buf.len > 0)
+        memcpy(bytes->bytes, buf.ptr, buf.len);
+    buf_done(&buf);
+    return lazy_str(lazy_publish(slot, bytes));
 }
 
 static weir_str identity(const struct record *record)

@@ -1,5 +1,6 @@
-/* Results made on first access, by any thread: each from its own allocation, published once by
- * compare-and-swap; the loser of a race frees its copy. They live as long as the record. */
+/* Results made on first access, by any thread: carved from memory of the record that any thread may
+ * carve from, and published once by compare-and-swap; what the loser of a race made is wasted. They
+ * live as long as the record. */
 #ifndef WEIR_RECORD_LAZY_H
 #define WEIR_RECORD_LAZY_H
 #include "record/node.h"
@@ -10,17 +11,12 @@ struct lazy_bytes {
     char bytes[]; /* aligned as a size_t */
 };
 
-enum {
-    LAZY_EVENT_JSON,
-    LAZY_ITEM_KEY,
-    LAZY_IDENTITY,
-    LAZY_NODES /* from here on two of each node */
-};
+enum lazy_field { LAZY_EVENT_JSON, LAZY_ITEM_KEY, LAZY_IDENTITY, LAZY_FIELDS };
 
 typedef _Atomic(struct lazy_bytes *) lazy_slot;
 
 /* The place of a result; NULL when out of memory. */
-lazy_slot *lazy_at(const struct record *record, size_t slot);
+lazy_slot *lazy_field(const struct record *record, enum lazy_field which);
 lazy_slot *
 lazy_content(const struct node *node); /* unescaped text, decoded B, or the entries' places */
 lazy_slot *lazy_other(const struct node *node); /* its unescaped name, or a set entry's JSON */
@@ -30,12 +26,10 @@ static inline struct lazy_bytes *lazy_get(lazy_slot *slot)
     return slot ? atomic_load_explicit(slot, memory_order_acquire) : NULL;
 }
 
-struct lazy_bytes *lazy_new(size_t len); /* len bytes to fill in, or NULL */
+/* len bytes to fill in, and one more; NULL when out of memory. */
+struct lazy_bytes *lazy_new(const struct record *record, size_t len);
 /* Takes `made` (NULL: nothing was made). Returns what stands in the slot afterwards. */
 struct lazy_bytes *lazy_publish(lazy_slot *slot, struct lazy_bytes *made);
-/* Publishes the content of `buf` (and frees that) unless it failed; the view of what stands there.
- */
-weir_str lazy_publish_buf(lazy_slot *slot, struct buf *buf);
 static inline weir_str lazy_str(const struct lazy_bytes *bytes)
 {
     return bytes ? (weir_str){bytes->bytes, bytes->len} : (weir_str){NULL, 0};

@@ -36,7 +36,7 @@ static const struct lazy_bytes *entry_places(const struct node *value)
     struct lazy_bytes *places = lazy_get(slot);
     if (places || !slot)
         return places;
-    places = lazy_new(count_entries(value) * sizeof(uint32_t));
+    places = lazy_new(node_record(value), count_entries(value) * sizeof(uint32_t));
     size_t i = 0;
     for (const struct node *at = value + 1; places && at < value + value->next; at += at->next) {
         uint32_t distance = (uint32_t)(at - value);
@@ -74,12 +74,12 @@ static const struct node *entry_at(const struct node *value, size_t index)
     return at < end ? at : NULL;
 }
 
-/* Unescaped text of raw, made once. */
-static weir_str unescaped(lazy_slot *slot, weir_str raw)
+/* Unescaped text of raw, which stands in `node`, made once. */
+static weir_str unescaped(const struct node *node, lazy_slot *slot, weir_str raw)
 {
     struct lazy_bytes *made = lazy_get(slot);
     if (!made && slot) {
-        made = lazy_new(raw.len);
+        made = lazy_new(node_record(node), raw.len);
         if (made)
             made->len = json_unescape(raw, made->bytes);
         made = lazy_publish(slot, made);
@@ -87,13 +87,17 @@ static weir_str unescaped(lazy_slot *slot, weir_str raw)
     return lazy_str(made);
 }
 
+static weir_str name_of(const struct node *entry)
+{
+    weir_str raw = {entry->key, entry->key_bytes};
+    return entry->bits & NODE_KEY_ESCAPED ? unescaped(entry, lazy_other(entry), raw) : raw;
+}
+
 const struct node *value_entry(const struct node *value, size_t index, weir_str *name)
 {
     const struct node *entry = is_container(value) ? entry_at(value, index) : NULL;
-    if (!entry || !name)
-        return entry;
-    weir_str raw = {entry->key, entry->key_bytes};
-    *name = entry->bits & NODE_KEY_ESCAPED ? unescaped(lazy_other(entry), raw) : raw;
+    if (entry && name)
+        *name = name_of(entry);
     return entry;
 }
 
@@ -102,12 +106,15 @@ static weir_str binary(const struct node *value)
 {
     lazy_slot *slot = lazy_content(value);
     struct lazy_bytes *made = lazy_get(slot);
+    weir_str text = {value->val, value->val_bytes};
+    bool escaped = value->bits & NODE_VAL_ESCAPED;
     if (made || !slot)
         return lazy_str(made);
-    made = lazy_new(value->val_bytes);
+    made = lazy_new(node_record(value), escaped ? text.len : text.len / 4 * 3);
     if (made) {
-        made->len = json_unescape((weir_str){value->val, value->val_bytes}, made->bytes);
-        long len = base64_decode(lazy_str(made), made->bytes);
+        if (escaped)
+            text = (weir_str){made->bytes, json_unescape(text, made->bytes)};
+        long len = base64_decode(text, made->bytes);
         made->len = len > 0 ? (size_t)len : 0;
     }
     return lazy_str(lazy_publish(slot, made));
@@ -121,7 +128,34 @@ weir_str value_text(const struct node *value)
     weir_str raw = {value->val, value->val_bytes};
     if (type == WEIR_T_B)
         return binary(value);
-    return value->bits & NODE_VAL_ESCAPED ? unescaped(lazy_content(value), raw) : raw;
+    return value->bits & NODE_VAL_ESCAPED ? unescaped(value, lazy_content(value), raw) : raw;
+}
+
+/* Of an entry whose name or text does not stand in the body as it is. */
+__attribute__((noinline)) static int32_t make_texts(const struct node *entry, struct weir_entry *at)
+{
+    at->name = name_of(entry);
+    at->text = value_text(entry);
+    return 1;
+}
+
+int32_t value_next(const struct node *value, struct weir_entry *at)
+{
+    if (!is_container(value))
+        return 0;
+    const struct node *last = (const struct node *)at->value, *first = value + 1;
+    const struct node *next = last ? last + last->next : first;
+    /* The end; also the place of another container that somebody forgot to reset. */
+    if ((uintptr_t)next - (uintptr_t)first >= (value->next - 1) * sizeof *value)
+        return 0;
+    int type = node_type(next);
+    at->value = (const weir_value *)next;
+    at->type = type;
+    if (next->bits & (NODE_KEY_ESCAPED | NODE_VAL_ESCAPED) || type == WEIR_T_B)
+        return make_texts(next, at);
+    at->name = (weir_str){next->key, next->key_bytes};
+    at->text = type > WEIR_T_NULL ? STR_NONE : (weir_str){next->val, next->val_bytes};
+    return 1;
 }
 
 static bool is_space(char c)
@@ -157,7 +191,7 @@ static weir_str wrapped(const struct node *value)
     struct lazy_bytes *made = lazy_get(slot);
     if (made || !slot)
         return lazy_str(made);
-    made = lazy_new(value->val_bytes + sizeof "{\"S\":\"\"}" - 1);
+    made = lazy_new(node_record(value), value->val_bytes + sizeof "{\"S\":\"\"}" - 1);
     if (made) {
         char *out = made->bytes;
         memcpy(out, "{\"S\":\"", 6);

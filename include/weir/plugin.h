@@ -16,7 +16,7 @@ extern "C" {
 #endif
 
 #define WEIR_ABI(major, minor) (((uint32_t)(major) << 16) | (uint32_t)(minor))
-#define WEIR_ABI_CURRENT       WEIR_ABI(1, 0)
+#define WEIR_ABI_CURRENT       WEIR_ABI(1, 1)
 #define WEIR_EXPORT            __attribute__((visibility("default")))
 #define WEIR_HAS(p, m) /* is the other side's struct long enough to hold member m? */              \
     ((p)->struct_size >= (size_t)((const char *)&(p)->m - (const char *)(p)) + sizeof((p)->m))
@@ -111,6 +111,12 @@ typedef struct weir_subscription {
                                              changed_only 0: at least one must be present */
 } weir_subscription;
 
+typedef struct weir_entry { /* host->next: one entry of an M, L or set; frozen layout */
+    const weir_value *value; /* NULL = before the first one */
+    weir_str name, text;     /* name: of an M's entry, else length 0; text: what host->text says */
+    int32_t type;            /* WEIR_T_* */
+} weir_entry;
+
 typedef struct weir_host { /* append only; valid until close() returns */
     uint32_t abi, struct_size;
     void (*log)(weir_instance *, int32_t level, weir_str msg); /* [any] copies */
@@ -155,6 +161,15 @@ typedef struct weir_host { /* append only; valid until close() returns */
     uint64_t (*token)(const weir_delivery *); /* a value, safe to use at any time, also after the end */
     void (*complete)(weir_instance *, uint64_t token, size_t i, int32_t outcome, weir_str reason);
     void (*complete_rest)(weir_instance *, uint64_t token, int32_t outcome, weir_str reason);
+
+    /* Since 1.1. Steps from *at to the entry behind it, in the order received, and fills all of *at: 1.
+     * 0 behind the last entry, and for what holds none (also NULL); *at then stays. Of *at only `value`
+     * is read, so that a walk into what is nested keeps no more than that. Quicker than entry() with
+     * type() and text():
+     *     weir_entry at = {0};
+     *     while (host->next(map, &at)) ... at.name, at.type, at.text ...
+     * Views live as those of entry() and text(). [any] */
+    int32_t (*next)(const weir_value *, weir_entry *at);
 } weir_host;
 
 typedef struct weir_plugin { /* static storage; append only */

@@ -173,7 +173,7 @@ static const char *const watched[] = {"price",
 
 static const weir_plugin plugin = {
     .abi = WEIR_ABI_CURRENT,
-    .abi_min = WEIR_ABI(1, 0),
+    .abi_min = WEIR_ABI(1, 1),
     .struct_size = sizeof plugin,
     .flags = WEIR_P_ORDER_NONE,
     .name = "pricehistory",

@@ -30,28 +30,26 @@ weir_str value_shown(const weir_host *host, const weir_value *value)
 size_t value_bytes(const weir_host *host, const weir_value *value)
 {
     struct {
-        const weir_value *value;
-        size_t at;
+        const weir_value *container, *entry;
     } stack[DEPTH_MAX];
+    weir_entry at = {.value = value, .text = host->text(value), .type = host->type(value)};
     size_t depth = 0, total = 0;
-    while (value) {
-        weir_str name = {NULL, 0};
-        if (host->size(value) > 0 && depth < DEPTH_MAX) {
-            stack[depth].value = value;
-            stack[depth++].at = 0;
-        } else {
-            /* N takes about a byte for two digits */
-            total +=
-                host->type(value) == WEIR_T_N ? host->text(value).len / 2 : host->text(value).len;
+    do {
+        /* N takes about a byte for two digits */
+        total += at.name.len + (at.type == WEIR_T_N ? at.text.len / 2 : at.text.len);
+        if (at.type >= WEIR_T_M && depth < DEPTH_MAX) {
+            stack[depth].container = at.value;
+            stack[depth++].entry = NULL;
         }
-        while (depth > 0 && stack[depth - 1].at == host->size(stack[depth - 1].value))
+        while (depth > 0) {
+            at.value = stack[depth - 1].entry;
+            if (host->next(stack[depth - 1].container, &at))
+                break;
             depth--;
-        if (depth == 0)
-            break;
-        const weir_value *in = stack[depth - 1].value;
-        value = host->entry(in, stack[depth - 1].at++, host->type(in) == WEIR_T_M ? &name : NULL);
-        total += name.len;
-    }
+        }
+        if (depth > 0)
+            stack[depth - 1].entry = at.value;
+    } while (depth > 0);
     return total;
 }
 
@@ -77,14 +75,13 @@ static int32_t take_keys(const weir_host *host, const struct settings *settings,
     const weir_value *keys = host->image(record, WEIR_KEYS);
     row->id = row->other = NULL;
     row->other_name = WEIR_NONE;
-    for (size_t i = 0; i < host->size(keys); i++) {
-        weir_str name;
-        const weir_value *key = host->entry(keys, i, &name);
-        if (weir_equal(name, settings->key_attribute)) {
-            row->id = key;
+    weir_entry at = {0};
+    while (host->next(keys, &at)) {
+        if (weir_equal(at.name, settings->key_attribute)) {
+            row->id = at.value;
         } else if (settings->other_keys) {
-            row->other = key;
-            row->other_name = name;
+            row->other = at.value;
+            row->other_name = at.name;
         }
     }
     if (row->id)

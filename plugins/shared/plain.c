@@ -60,69 +60,57 @@ static void put_number(weir_buf *out, weir_str n)
     put(out, exponent);
 }
 
-static void put_scalar(const weir_host *host, const weir_value *value, int32_t type, weir_buf *out)
+static void put_scalar(const weir_entry *value, weir_buf *out)
 {
-    weir_str text = host->text(value);
-    if (type == WEIR_T_S)
-        weir_buf_json_string(out, text);
-    else if (type == WEIR_T_N)
-        put_number(out, text);
-    else if (type == WEIR_T_B)
-        put_base64(out, text);
+    if (value->type == WEIR_T_S)
+        weir_buf_json_string(out, value->text);
+    else if (value->type == WEIR_T_N)
+        put_number(out, value->text);
+    else if (value->type == WEIR_T_B)
+        put_base64(out, value->text);
     else
-        put(out, type == WEIR_T_BOOL ? text : WEIR_STR("null"));
+        put(out, value->type == WEIR_T_BOOL ? value->text : WEIR_STR("null"));
 }
 
-struct frame { /* an open map, list or set */
-    const weir_value *value;
-    size_t at, size;
+struct frame {                      /* an open map, list or set */
+    const weir_value *value, *last; /* last: the entry that was put */
     int32_t type;
 };
 
-/* The type of a set's entries follows from the set's. */
-static int32_t entry_type(const weir_host *host, const struct frame *in, const weir_value *entry)
+/* Steps to the next entry of `in` and puts what stands before its value; 0 = there is none. */
+static int32_t put_step(const weir_host *host, struct frame *in, weir_entry *at, weir_buf *out)
 {
-    switch (in->type) {
-    case WEIR_T_SS:
-        return WEIR_T_S;
-    case WEIR_T_NS:
-        return WEIR_T_N;
-    case WEIR_T_BS:
-        return WEIR_T_B;
-    default:
-        return host->type(entry);
+    at->value = in->last;
+    if (!host->next(in->value, at))
+        return 0;
+    if (in->last)
+        put_char(out, ',');
+    in->last = at->value;
+    if (in->type == WEIR_T_M) {
+        weir_buf_json_string(out, at->name);
+        put_char(out, ':');
     }
+    return 1;
 }
 
 bool put_plain_value(const weir_host *host, const weir_value *value, weir_buf *out)
 {
     struct frame stack[DEPTH_MAX];
     size_t depth = 0;
-    int32_t type = host->type(value);
-    for (;;) {
-        if (type == WEIR_T_M || type == WEIR_T_L || type >= WEIR_T_SS) {
+    weir_entry at = {.value = value, .text = host->text(value), .type = host->type(value)};
+    do {
+        if (at.type >= WEIR_T_M) {
             if (depth == DEPTH_MAX)
                 return false;
-            stack[depth++] = (struct frame){value, 0, host->size(value), type};
-            put_char(out, type == WEIR_T_M ? '{' : '[');
+            stack[depth++] = (struct frame){.value = at.value, .type = at.type};
+            put_char(out, at.type == WEIR_T_M ? '{' : '[');
         } else {
-            put_scalar(host, value, type, out);
+            put_scalar(&at, out);
         }
-        while (depth > 0 && stack[depth - 1].at == stack[depth - 1].size)
+        while (depth > 0 && !put_step(host, &stack[depth - 1], &at, out))
             put_char(out, stack[--depth].type == WEIR_T_M ? '}' : ']');
-        if (depth == 0)
-            return true;
-        struct frame *in = &stack[depth - 1];
-        weir_str name = {NULL, 0};
-        if (in->at > 0)
-            put_char(out, ',');
-        value = host->entry(in->value, in->at++, in->type == WEIR_T_M ? &name : NULL);
-        type = entry_type(host, in, value);
-        if (in->type == WEIR_T_M) {
-            weir_buf_json_string(out, name);
-            put_char(out, ':');
-        }
-    }
+    } while (depth > 0);
+    return true;
 }
 
 const char *event_name(int32_t event)

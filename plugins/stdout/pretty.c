@@ -78,13 +78,12 @@ static void put_keys(const weir_host *host, const weir_record *record, weir_buf 
 {
     const weir_value *keys = host->image(record, WEIR_KEYS);
     size_t before = line->len;
-    for (size_t i = 0; i < host->size(keys); i++) {
-        weir_str name;
-        const weir_value *key = host->entry(keys, i, &name);
-        put_text(line, i > 0 ? " " : "");
-        put_name(line, name);
+    weir_entry key = {0};
+    while (host->next(keys, &key)) {
+        put_text(line, line->len > before ? " " : "");
+        put_name(line, key.name);
         put_char(line, '=');
-        put_value(host, key, line);
+        put_value(host, key.value, line);
     }
     while (line->len - before < KEYS_WIDTH && !line->failed)
         put_char(line, ' ');
@@ -108,17 +107,20 @@ static void put_change(const weir_host *host, weir_str name, const weir_value *w
         line->len = before;
 }
 
-/* An image is an M of at most some hundred attributes; the other image mostly has them in the same
- * order, so that looking at the same place first finds them at once. */
+/* The attribute of this name. The other image mostly has them in the same order, so that looking
+ * on behind *place, where the last one was found, finds them at once. */
 static const weir_value *find(const weir_host *host, const weir_value *image, weir_str name,
-                              size_t hint)
+                              weir_entry *place)
 {
-    size_t size = host->size(image);
-    for (size_t k = 0; k < size; k++) {
-        weir_str other;
-        const weir_value *value = host->entry(image, (hint + k) % size, &other);
-        if (weir_equal(name, other))
-            return value;
+    weir_entry at = *place;
+    for (int lap = 0; lap < 2; lap++) {
+        while (host->next(image, &at)) {
+            if (weir_equal(name, at.name)) {
+                *place = at;
+                return at.value;
+            }
+        }
+        at.value = NULL;
     }
     return NULL;
 }
@@ -126,34 +128,32 @@ static const weir_value *find(const weir_host *host, const weir_value *image, we
 static void put_changes(const weir_host *host, const weir_record *record, weir_buf *line)
 {
     const weir_value *was = host->image(record, WEIR_OLD), *now = host->image(record, WEIR_NEW);
+    weir_entry at = {0}, place = {0};
     if (!was || !now)
         return;
-    for (size_t i = 0; i < host->size(now); i++) {
-        weir_str name;
-        const weir_value *value = host->entry(now, i, &name), *old = find(host, was, name, i);
-        if (!host->equal(old, value))
-            put_change(host, name, old, value, line);
+    while (host->next(now, &at)) {
+        const weir_value *old = find(host, was, at.name, &place);
+        if (!host->equal(old, at.value))
+            put_change(host, at.name, old, at.value, line);
     }
-    for (size_t i = 0; i < host->size(was); i++) {
-        weir_str name;
-        const weir_value *old = host->entry(was, i, &name);
-        if (!find(host, now, name, i))
-            put_change(host, name, old, NULL, line);
+    at = place = (weir_entry){0};
+    while (host->next(was, &at)) {
+        if (!find(host, now, at.name, &place))
+            put_change(host, at.name, at.value, NULL, line);
     }
 }
 
 static void put_new_item(const weir_host *host, const weir_record *record, weir_buf *line)
 {
     const weir_value *keys = host->image(record, WEIR_KEYS), *now = host->image(record, WEIR_NEW);
-    for (size_t i = 0; i < host->size(now); i++) {
-        weir_str name;
-        const weir_value *value = host->entry(now, i, &name);
-        if (find(host, keys, name, i))
+    weir_entry at = {0}, place = {0};
+    while (host->next(now, &at)) {
+        if (find(host, keys, at.name, &place))
             continue;
         put_text(line, "  ");
-        put_name(line, name);
+        put_name(line, at.name);
         put_char(line, ' ');
-        put_value(host, value, line);
+        put_value(host, at.value, line);
     }
 }
 

@@ -293,7 +293,7 @@ static const weir_option options[] = {
 
 static const weir_plugin plugin = {
     .abi = WEIR_ABI_CURRENT,
-    .abi_min = WEIR_ABI(1, 0),
+    .abi_min = WEIR_ABI(1, 1),
     .struct_size = sizeof plugin,
     .flags = WEIR_P_KEEPS_ORDER,
     .name = "stdout",

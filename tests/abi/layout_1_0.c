@@ -58,7 +58,15 @@ AT(weir_host, equal, 184);
 AT(weir_host, token, 192);
 AT(weir_host, complete, 200);
 AT(weir_host, complete_rest, 208);
-SIZE(weir_host, 216);
+AT(weir_host, next, 216); /* 1.1 */
+_Static_assert(sizeof(weir_host) >= 216, "what 1.0 had");
+SIZE(weir_host, 224);
+
+AT(weir_entry, value, 0); /* 1.1 */
+AT(weir_entry, name, 8);
+AT(weir_entry, text, 24);
+AT(weir_entry, type, 40);
+SIZE(weir_entry, 48);
 
 AT(weir_plugin, abi, 0);
 AT(weir_plugin, abi_min, 4);
@@ -134,6 +142,7 @@ AT(weir_work, submit, 8);
 SIZE(weir_work, 16);
 
 IS(WEIR_ABI(1, 0), 65536);
+IS(WEIR_ABI_CURRENT, WEIR_ABI(1, 1));
 IS(WEIR_INSERT, 1);
 IS(WEIR_MODIFY, 2);
 IS(WEIR_REMOVE, 4);

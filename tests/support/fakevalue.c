@@ -84,6 +84,19 @@ weir_str fake_value_text(const weir_value *value)
     return (weir_str){out, len > 0 ? (size_t)len : 0};
 }
 
+int32_t fake_value_next(const weir_value *value, weir_entry *at)
+{
+    size_t i = 0, size = fake_value_size(value);
+    while (at->value && i < size && fake_value_entry(value, i++, NULL) != at->value)
+        ;
+    weir_str name = STR_NONE;
+    const weir_value *entry = fake_value_entry(value, i, &name);
+    if (!entry)
+        return 0;
+    *at = (weir_entry){entry, name, fake_value_text(entry), fake_value_type(entry)};
+    return 1;
+}
+
 weir_str fake_value_json(const weir_value *value)
 {
     return value ? node_of(value)->raw : STR_NONE;

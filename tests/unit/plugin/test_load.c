@@ -274,7 +274,7 @@ static void S6_F58_other_abi_versions(void)
     CHECK_INT(try_load("badmin", &search, &err), -ENOEXEC);
     CHECK_STR(err.msg,
               PLUGINS "/badmin.so: built for plugin ABI 1.99 and needs 1.99 or newer, this weir "
-                      "speaks 1.0; help: upgrade weir, or rebuild with a lower abi_min");
+                      "speaks 1.1; help: upgrade weir, or rebuild with a lower abi_min");
     refused("noentry", &search, -ENOEXEC, "no symbol weir_plugin_entry");
     refused("wrongname", &search, -ENOEXEC,
             "calls itself \"good\"; help: rename the file to good.so");
@@ -286,7 +286,7 @@ static void S6_F58_malformed_descriptors(void)
     static const struct {
         const char *fault, *says;
     } rows[] = {
-        {"nothing", "it offers nothing to a host of plugin ABI 1.0"},
+        {"nothing", "it offers nothing to a host of plugin ABI 1.1"},
         {"abi major", "built for plugin ABI 2, this weir speaks 1"},
         {"abi old", "built for plugin ABI 0, this weir speaks 1"},
         {"abi_min", "needs 1.99 or newer"},
