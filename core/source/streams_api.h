@@ -60,6 +60,9 @@ int streams_parse_table(weir_str answer, struct arena *arena, weir_str *arn, boo
                         weir_str *view_type, struct err *err);
 /* "arn:aws:dynamodb:REGION:ACCOUNT:table/NAME/stream/LABEL": views into it; false = not one. */
 bool streams_arn_parts(weir_str arn, weir_str *region, weir_str *table, weir_str *label);
+/* The region to ask for this stream: the ARN's; empty (the client's own) when the ARN is DynamoDB
+ * Local's, which names no real one. */
+weir_str streams_region(weir_str arn);
 /* Milliseconds since the epoch in "shardId-<ms>-<hex>"; 0 = none there. */
 int64_t streams_shard_ms(weir_str id);
 #endif
