@@ -39,12 +39,19 @@ void discovery_want_children(struct discovery *discovery, weir_str parent);
 /* A shard answered ResourceNotFound or trimmed: a full sweep decides. `told` is called once with
  * what the next complete sweep says: listed, not listed, or that the stream itself is missing. */
 enum shard_verdict { VERDICT_LISTED, VERDICT_NOT_LISTED, VERDICT_STREAM_MISSING };
-void discovery_ask(struct discovery *discovery, weir_str shard,
-                   void (*told)(void *arg, enum shard_verdict verdict), void *arg);
+int discovery_ask(struct discovery *discovery, weir_str shard,
+                  void (*told)(void *arg, enum shard_verdict verdict), void *arg); /* 0, -ENOMEM */
 void discovery_forget_asker(struct discovery *discovery, void *arg); /* its told() comes no more */
 enum stream_state discovery_state(const struct discovery *discovery);
 bool discovery_swept(const struct discovery *discovery); /* a complete sweep has been seen */
-weir_str discovery_view_type(const struct discovery *discovery);
+/* Every shard that ended has a known child, or is the end of its line: the stream is closing and a
+ * complete sweep begun after that end told of no child. A reader of a closing stream is done when
+ * this is true and nothing is left to read. */
+bool discovery_settled(const struct discovery *discovery);
+/* What keeps the stream from being described now (STREAMS_OK = nothing), and since when. */
+enum streams_fault discovery_trouble(const struct discovery *discovery, int64_t *since_ms);
+uint64_t discovery_calls(const struct discovery *discovery);     /* of DescribeStream so far */
+weir_str discovery_view_type(const struct discovery *discovery); /* empty until known */
 weir_str discovery_table(const struct discovery *discovery);
 
 /* Finds the current stream of a table: DescribeTable, where denied ListStreams. One at a time. */
