@@ -86,15 +86,19 @@ static void poison_finish(struct item *item, bool dropped)
     struct router *router = item->flow->router;
     for (size_t i = 0; i < router->sink_count; i++) {
         struct sink_counts *counts = &router->sinks[i].counts;
+        if (!share_has(item->flow, i, item->record))
+            continue;
         *(dropped ? &counts->dropped : &counts->dead) += 1;
         counts->pending--;
     }
+    share_finished(item);
     item->state = ITEM_FINISHED;
-    router_kick(router);
 }
 
 static void origin_finished(struct item *item)
 {
+    if (item->state == ITEM_RETURNED)
+        return; /* its source was not willing to wait */
     if (item->sink)
         item_finish(item, &item->sink->counts.dead);
     else
@@ -103,13 +107,15 @@ static void origin_finished(struct item *item)
 
 static void origin_stuck(struct item *item, const char *reason)
 {
+    if (item->state == ITEM_RETURNED)
+        return;
     if (item->sink) {
         item_stick(item, reason);
         return;
     }
+    share_stuck(item);
     item->state = ITEM_STUCK;
-    item->why = flow_note(item->flow, reason);
-    router_kick(item->flow->router);
+    item_note(item, reason);
 }
 
 void dead_letter_finished(struct item *letter)
@@ -126,7 +132,7 @@ void dead_letter_stuck(struct item *letter, const char *reason)
 static void leave(struct item *item)
 {
     if (item->sink)
-        item->flow->holds[item->sink->index]--;
+        share_unhold(item);
     item->state = ITEM_LEAVING;
 }
 
@@ -142,7 +148,7 @@ static void on_stored(struct store_put *put, int status)
         flow_orphan_gone(flow); /* it may have outlived the router */
         return;
     }
-    flow->holds[flow->router->sink_count]--;
+    flow_changed(flow);
     if (status == 0) {
         origin_finished(item);
         return;
@@ -174,7 +180,6 @@ static void to_store(struct item *item, const char *reason)
         origin_stuck(item, "there is no local store for dead letters here");
         return;
     }
-    flow->holds[flow->router->sink_count]++;
     flow->puts++;
     leave(item);
 }
@@ -233,7 +238,7 @@ static void to_sink(struct item *item, size_t target, const char *reason)
         .record = item->record, .flow = flow, .sink = sink, .origin = item, .dead = info};
     letter->letter_next = flow->letters;
     flow->letters = letter;
-    flow->holds[target]++;
+    share_hold(letter);
     sink->counts.read++;
     sink->counts.pending++;
     leave(item);
@@ -260,6 +265,20 @@ bool dead_letter_shrink(struct item *letter, const char *reason)
     return true;
 }
 
+/* Where nobody delivers it again it is tried again, and what is behind it in its lane waits. An
+ * image that it lacks will not come. */
+static void block(struct item *item, const char *reason)
+{
+    const struct sink *sink = item->sink;
+    int64_t pause_ms = sink->route.cap_ms > BLOCKED_MS ? sink->route.cap_ms : BLOCKED_MS;
+    if (!item->flow->router->config.blocks_for_ever || item->record->unmet >> sink->index & 1) {
+        item_stick(item, reason);
+        return;
+    }
+    item_note(item, reason);
+    sink_requeue(item, pause_ms);
+}
+
 void dead_begin(struct item *item, const char *reason)
 {
     struct sink *sink = item->sink;
@@ -274,7 +293,7 @@ void dead_begin(struct item *item, const char *reason)
         to_sink(item, sink->route.exhausted_sink, reason);
         return;
     case ROUTE_BLOCK:
-        item_stick(item, reason ? reason : "the plugin gave no reason");
+        block(item, reason ? reason : "the plugin gave no reason");
     }
 }
 

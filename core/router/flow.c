@@ -17,6 +17,29 @@ const char *flow_note(struct flow *flow, const char *reason)
     return copy;
 }
 
+/* In the place of the last one where it fits, since a record may be tried again for ever. */
+void item_note(struct item *item, const char *reason)
+{
+    enum { NOTE_MOST = NOTE_UNIT * 8 };
+    if (!reason) {
+        item->why = NULL;
+        item->why_room = 0;
+        return;
+    }
+    size_t len = strnlen(reason, NOTE_MOST - 1), room = (size_t)item->why_room * NOTE_UNIT;
+    char *note = room > len ? (char *)(uintptr_t)item->why : NULL;
+    if (!note) {
+        room = (len / NOTE_UNIT + 1) * NOTE_UNIT;
+        note = arena_alloc(&item->flow->arena, room, 1);
+    }
+    item->why = note;
+    item->why_room = note ? (uint8_t)(room / NOTE_UNIT) : 0;
+    if (!note)
+        return;
+    memmove(note, reason, len);
+    note[len] = '\0';
+}
+
 enum { FLOW_CHUNK_BYTES = 16384 };
 
 /* ---- begin ---- */
@@ -25,7 +48,7 @@ static void on_deadline(struct timer *timer)
 {
     struct flow *flow = (struct flow *)((char *)timer - offsetof(struct flow, deadline_timer));
     flow->overdue = true;
-    router_kick(flow->router);
+    flow_changed(flow);
 }
 
 static struct flow *flow_new(struct router *router, struct batch *batch)
@@ -45,6 +68,8 @@ static struct flow *flow_new(struct router *router, struct batch *batch)
 
 static void unpin(struct flow *flow)
 {
+    for (size_t i = 0; flow->pinning; i++)
+        share_unpin(flow, i);
     flow->router->pinned_bytes -= flow->pinned_bytes;
     flow->pinned_bytes = 0;
 }
@@ -59,14 +84,46 @@ static void flow_free(struct flow *flow)
     router->spare = flow;
 }
 
+static void list_flow(struct flow_list *list, struct flow *flow)
+{
+    flow->next = NULL;
+    flow->prev = list->last;
+    *(list->last ? &list->last->next : &list->first) = flow;
+    list->last = flow;
+}
+
+static void unlist_flow(struct flow_list *list, struct flow *flow)
+{
+    *(flow->prev ? &flow->prev->next : &list->first) = flow->next;
+    *(flow->next ? &flow->next->prev : &list->last) = flow->prev;
+}
+
+static uint64_t wanted_by(const struct flow *flow, const struct record *record)
+{
+    return (record->matched | record->unmet) & flow->sinks;
+}
+
 static size_t count_items(const struct flow *flow)
 {
     size_t count = 0;
     for (size_t i = 0; i < flow->batch->record_count; i++) {
         const struct record *record = flow->batch->records[i];
-        count += record->poison ? 1 : (size_t)__builtin_popcountll(record->matched | record->unmet);
+        count += record->poison ? 1 : (size_t)__builtin_popcountll(wanted_by(flow, record));
     }
     return count;
+}
+
+void item_start(struct item *item)
+{
+    const struct record *record = item->record;
+    if (!(record->unmet >> item->sink->index & 1)) {
+        sink_accept(item->sink, item);
+        return;
+    }
+    item->sink->queued++;
+    item->state = ITEM_OPEN;
+    item_exhaust(item, "the record lacks an image that this sink needs; set the stream's view type "
+                       "to NEW_AND_OLD_IMAGES");
 }
 
 static void begin_item(struct item *item)
@@ -76,29 +133,47 @@ static void begin_item(struct item *item)
     const struct record *record = item->record;
     struct memory_fact fact =
         memory_find(&sink->memory, record->stream_arn, record_position(record));
-    if (fact.finished) {
+    item->state = ITEM_FINISHED;
+    if (fact.finished || record->index < flow->shares[sink->index].finished_below) {
         sink->counts.duplicate++;
-        item->state = ITEM_FINISHED;
         return;
     }
     if (!sink->route.required && sink->queued >= sink->route.queue_records) {
         sink->counts.dropped++;
-        item->state = ITEM_FINISHED;
         return;
     }
     /* with `block` the mapping bounds the attempts, and each redelivery deserves at least one */
     item->attempts = sink->route.on_exhausted == ROUTE_BLOCK ? 0 : fact.attempts;
     item->down_epoch = fact.down_epoch;
     sink->counts.pending++;
-    flow->holds[sink->index]++;
-    if (!(record->unmet >> sink->index & 1)) {
-        sink_accept(sink, item);
+    share_hold(item);
+    share_add(item);
+    if (!(flow->gated >> sink->index & 1)) {
+        item_start(item);
         return;
     }
     sink->queued++;
+    item->state = ITEM_GATED;
+}
+
+static void begin_poison(struct item *item)
+{
+    struct flow *flow = item->flow;
+    struct router *router = flow->router;
+    size_t owners = 0;
+    for (size_t i = 0; i < router->sink_count; i++) {
+        struct sink_counts *counts = &router->sinks[i].counts;
+        bool owns = share_has(flow, i, item->record);
+        owners += owns;
+        if (flow->sinks >> i & 1)
+            *(owns ? &counts->pending : &counts->duplicate) += 1;
+    }
+    item->state = ITEM_FINISHED;
+    if (owners == 0)
+        return;
     item->state = ITEM_OPEN;
-    item_exhaust(item, "the record lacks an image that this sink needs; set the stream's view type "
-                       "to NEW_AND_OLD_IMAGES");
+    share_add(item);
+    poison_begin(item);
 }
 
 static void begin_record(struct flow *flow, const struct record *record)
@@ -106,11 +181,10 @@ static void begin_record(struct flow *flow, const struct record *record)
     if (record->poison) {
         struct item *item = &flow->items[flow->item_count++];
         *item = (struct item){.record = record, .flow = flow};
-        flow->poison_items++;
-        poison_begin(item);
+        begin_poison(item);
         return;
     }
-    for (uint64_t wanted = record->matched | record->unmet; wanted; wanted &= wanted - 1) {
+    for (uint64_t wanted = wanted_by(flow, record); wanted; wanted &= wanted - 1) {
         struct item *item = &flow->items[flow->item_count++];
         *item = (struct item){
             .record = record, .flow = flow, .sink = &flow->router->sinks[__builtin_ctzll(wanted)]};
@@ -118,82 +192,105 @@ static void begin_record(struct flow *flow, const struct record *record)
     }
 }
 
-static void count_read(struct router *router, const struct batch *batch)
+static void count_read(struct flow *flow)
 {
+    struct router *router = flow->router;
+    const struct batch *batch = flow->batch;
     size_t poison = 0;
     for (size_t i = 0; i < batch->record_count; i++)
         poison += batch->records[i]->poison != NULL;
     for (size_t i = 0; i < router->sink_count; i++) {
         struct sink_counts *counts = &router->sinks[i].counts;
+        if (!(flow->sinks >> i & 1))
+            continue;
         counts->read += batch->read_count;
         counts->filtered += batch->read_count - poison - batch->matched_count[i];
-        counts->pending += poison;
     }
+}
+
+static int reserve(struct flow *flow)
+{
+    struct router *router = flow->router;
+    struct clock *clock = router->clock;
+    int64_t left_ms = flow->deadline_ms ? flow->deadline_ms - clock->now_ms(clock->ctx) : 0;
+    flow->items = arena_alloc(&flow->arena, (count_items(flow) + 1) * sizeof *flow->items,
+                              _Alignof(struct item));
+    flow->shares = arena_alloc(&flow->arena, router->sink_count * sizeof *flow->shares,
+                               _Alignof(struct share));
+    if (!flow->items || !flow->shares)
+        return -ENOMEM;
+    return flow->deadline_ms ? clock->arm(clock->ctx, &flow->deadline_timer, left_ms) : 0;
+}
+
+static void pin(struct flow *flow)
+{
+    struct router *router = flow->router;
+    flow->pinned_bytes = batch_pinned_bytes(flow->batch); /* it may grow: what was counted is given
+                                                             back */
+    router->pinned_bytes += flow->pinned_bytes;
+    for (size_t i = 0; i < router->sink_count; i++)
+        if (flow->shares[i].unfinished > 0) {
+            flow->pinning |= UINT64_C(1) << i;
+            router->sinks[i].pinned_bytes += flow->pinned_bytes;
+        }
+}
+
+/* The flow knows its sinks and options; it is freed on failure. */
+static int begin(struct flow *flow, const weir_str *finished_to)
+{
+    struct router *router = flow->router;
+    if (reserve(flow) < 0) {
+        flow_free(flow);
+        return -ENOMEM;
+    }
+    shares_begin(flow, finished_to);
+    list_flow(&router->flows, flow);
+    router->flow_count++;
+    count_read(flow);
+    for (size_t i = 0; i < flow->batch->record_count; i++)
+        begin_record(flow, flow->batch->records[i]);
+    pin(flow);
+    for (size_t i = 0; router->config.invocations && i < router->sink_count; i++)
+        sink_wake(&router->sinks[i]);
+    flow_changed(flow);
+    return 0;
+}
+
+static uint64_t all_sinks(const struct router *router)
+{
+    return router->sink_count < 64 ? (UINT64_C(1) << router->sink_count) - 1 : UINT64_MAX;
 }
 
 int router_submit(struct router *router, struct batch *batch, int64_t deadline_ms,
                   batch_done_cb done, void *arg)
 {
-    struct clock *clock = router->clock;
     struct flow *flow = flow_new(router, batch);
     if (!flow)
         return -ENOMEM;
     flow->deadline_ms = deadline_ms;
-    flow->done = done;
-    flow->arg = arg;
-    flow->pinned_bytes = batch_pinned_bytes(batch); /* it may grow: give back what was counted */
-    router->pinned_bytes += flow->pinned_bytes;
-    flow->items = arena_alloc(&flow->arena, (count_items(flow) + 1) * sizeof *flow->items,
-                              _Alignof(struct item));
-    flow->holds =
-        arena_alloc(&flow->arena, (router->sink_count + 1) * sizeof *flow->holds, _Alignof(size_t));
-    int64_t left_ms = deadline_ms ? deadline_ms - clock->now_ms(clock->ctx) : 0;
-    if (!flow->items || !flow->holds ||
-        (deadline_ms && clock->arm(clock->ctx, &flow->deadline_timer, left_ms) < 0)) {
-        flow_free(flow);
+    flow->sinks = all_sinks(router);
+    flow->options = (struct flow_options){.done = done, .arg = arg};
+    return begin(flow, NULL);
+}
+
+int router_submit_flow(struct router *router, struct batch *batch,
+                       const struct flow_options *options, struct flow **out)
+{
+    struct flow *flow = flow_new(router, batch);
+    if (!flow)
         return -ENOMEM;
-    }
-    memset(flow->holds, 0, (router->sink_count + 1) * sizeof *flow->holds);
-    struct flow **end = &router->first;
-    while (*end)
-        end = &(*end)->next;
-    flow->next = NULL;
-    *end = flow;
-    router->flow_count++;
-    count_read(router, batch);
-    for (size_t i = 0; i < batch->record_count; i++)
-        begin_record(flow, batch->records[i]);
-    for (size_t i = 0; router->config.invocations && i < router->sink_count; i++)
-        sink_wake(&router->sinks[i]);
-    router_kick(router);
-    return 0;
-}
-
-/* ---- is it over? ---- */
-
-/* Whether a sink may still do something for this flow's records. */
-static bool still_working(const struct flow *flow, const struct sink *sink)
-{
-    bool invocations = flow->router->config.invocations;
-    if (flow->holds[sink->index] == 0)
-        return false;
-    return !sink->down || sink->open_count > sink->hung || (sink->route.required && !invocations);
-}
-
-static bool flow_cut_short(const struct flow *flow)
-{
-    return flow->overdue || flow->router->stopping;
-}
-
-static bool flow_over(const struct flow *flow)
-{
-    const struct router *router = flow->router;
-    if (flow_cut_short(flow))
-        return true;
+    flow->by_sink = true;
+    flow->options = *options;
+    flow->options.finished_to = NULL;
+    flow->sinks = options->sinks & all_sinks(router);
+    flow->gated = options->gated & flow->sinks;
     for (size_t i = 0; i < router->sink_count; i++)
-        if (still_working(flow, &router->sinks[i]))
-            return false;
-    return flow->holds[router->sink_count] == 0;
+        if (router->sinks[i].route.required)
+            flow->awaited |= flow->sinks & UINT64_C(1) << i;
+    int rc = begin(flow, options->finished_to);
+    if (rc == 0)
+        *out = flow;
+    return rc;
 }
 
 /* ---- end ---- */
@@ -208,12 +305,12 @@ static bool holds_item_of(const weir_delivery *delivery, const struct flow *flow
     return false;
 }
 
-static void revoke_open(struct flow *flow)
+void flow_revoke(struct flow *flow, uint64_t sinks)
 {
     struct router *router = flow->router;
     for (size_t i = 0; i < router->sink_count; i++)
-        for (weir_delivery *delivery = router->sinks[i].open_first, *next; delivery;
-             delivery = next) {
+        for (weir_delivery *delivery = sinks >> i & 1 ? router->sinks[i].open_first : NULL, *next;
+             delivery; delivery = next) {
             next = delivery->next;
             if (holds_item_of(delivery, flow))
                 sink_revoke(delivery);
@@ -221,10 +318,20 @@ static void revoke_open(struct flow *flow)
     board_drain(router->board); /* what was completed before or by the cancelling still counts */
 }
 
+static bool awaited_poison(const struct item *item)
+{
+    const struct flow *flow = item->flow;
+    for (size_t i = 0; flow->by_sink && i < flow->router->sink_count; i++)
+        if (flow->awaited >> i & 1 && share_has(flow, i, item->record))
+            return true;
+    return !flow->by_sink;
+}
+
 static bool counts_against(const struct item *item)
 {
-    return item->state != ITEM_FINISHED && !item->origin &&
-           (!item->sink || item->sink->route.required);
+    if (item->state == ITEM_FINISHED || item->state == ITEM_RETURNED)
+        return false;
+    return item->sink ? item->sink->route.required : awaited_poison(item);
 }
 
 static void fold_item(struct batch_result *result, const struct item *item,
@@ -276,16 +383,14 @@ static void remember(const struct flow *flow, bool complete)
     }
 }
 
-/* An item that the end of its flow finds unfinished goes back to the source; what a plugin still
- * holds stays reachable until it is completed. */
-static void release_item(struct item *item)
+/* An item that the end of its flow, or flow_release, finds unfinished goes back to the source; what
+ * a plugin still holds stays reachable until it is completed. */
+void item_release(struct item *item)
 {
     struct sink *sink = item->sink;
-    if (item->state == ITEM_FINISHED || !sink)
-        return;
+    bool with_plugin = item->state == ITEM_OPEN;
     *(sink->route.required || item->origin ? &sink->counts.returned : &sink->counts.dropped) += 1;
     sink->counts.pending--;
-    bool with_plugin = item->state == ITEM_OPEN;
     if (with_plugin && item->lane) {
         item->lane->open--;
         item->lane->closed++; /* until it is completed, also for the batches to come */
@@ -293,6 +398,7 @@ static void release_item(struct item *item)
         item->lane_key = item->lane->key;
     }
     sink_detach(item);
+    item->state = ITEM_RETURNED;
     if (!with_plugin)
         return;
     item->orphan = true;
@@ -301,60 +407,101 @@ static void release_item(struct item *item)
     item->flow->orphans++;
 }
 
-static void release_poison(const struct flow *flow)
+static void release_poison(struct item *item)
 {
-    struct router *router = flow->router;
-    for (size_t i = 0; i < flow->item_count; i++)
-        if (!flow->items[i].sink && flow->items[i].state != ITEM_FINISHED)
-            for (size_t k = 0; k < router->sink_count; k++) {
-                router->sinks[k].counts.returned++;
-                router->sinks[k].counts.pending--;
-            }
+    struct router *router = item->flow->router;
+    for (size_t i = 0; i < router->sink_count; i++)
+        if (share_has(item->flow, i, item->record)) {
+            router->sinks[i].counts.returned++;
+            router->sinks[i].counts.pending--;
+        }
+    item->state = ITEM_RETURNED;
+}
+
+static void give_back(struct item *item)
+{
+    if (item->state == ITEM_FINISHED || item->state == ITEM_RETURNED)
+        return;
+    if (item->sink)
+        item_release(item);
+    else
+        release_poison(item);
 }
 
 static void release(struct flow *flow)
 {
-    struct router *router = flow->router;
     for (size_t i = 0; i < flow->item_count; i++)
-        release_item(&flow->items[i]);
+        give_back(&flow->items[i]);
     for (struct item *letter = flow->letters; letter; letter = letter->letter_next)
-        release_item(letter);
-    if (flow->poison_items)
-        release_poison(flow);
-    flow->orphans +=
-        flow->holds[router->sink_count]; /* the local store still reads from its arena */
+        give_back(letter);
+    flow->orphans += flow->puts; /* the local store still reads from its arena */
 }
 
-static void leave_list(struct flow **list, struct flow *flow)
+static bool optional_waits(const struct flow *flow, const struct item *item)
 {
-    while (*list != flow)
-        list = &(*list)->next;
-    *list = flow->next;
+    return item->sink && !(flow->awaited >> item->sink->index & 1) &&
+           (item->state == ITEM_GATED || item->state == ITEM_QUEUED || item->state == ITEM_BEHIND);
 }
 
-static void flow_end(struct flow *flow)
+void flow_trim(struct flow *flow)
+{
+    const struct router *router = flow->router;
+    size_t most = router->config.in_flight_bytes / 2;
+    bool too_much = most && router->background_bytes + flow->pinned_bytes > most;
+    for (size_t i = 0; i < flow->item_count; i++) {
+        struct item *item = &flow->items[i];
+        bool for_ever = item->state == ITEM_GATED && !flow->options.ended;
+        if ((too_much || for_ever) && optional_waits(flow, item))
+            item_finish(item, &item->sink->counts.dropped);
+    }
+}
+
+void flow_answer(struct flow *flow)
+{
+    struct batch_result result = fold(flow);
+    for (size_t i = 0; i < flow->item_count; i++) /* it must bar its lane no longer */
+        if (flow->items[i].state == ITEM_STUCK)
+            give_back(&flow->items[i]);
+    flow->router->background_bytes += flow->pinned_bytes;
+    flow->answered = true;
+    if (!flow->options.ended)
+        flow->told = flow->sinks;
+    flow->options.done(flow->options.arg, &result);
+}
+
+static void leave_router(struct flow *flow)
 {
     struct router *router = flow->router;
-    struct clock *clock = router->clock;
-    clock->disarm(clock->ctx, &flow->deadline_timer);
-    if (flow_cut_short(flow))
-        revoke_open(flow);
-    struct batch_result result = fold(flow);
-    if (router->config.invocations)
-        remember(flow, result.complete);
-    release(flow);
+    flow_unchanged(flow);
     flow->ended = true;
-    leave_list(&router->first, flow);
-    flow->next = router->orphaned;
-    router->orphaned = flow;
+    unlist_flow(&router->flows, flow);
+    list_flow(&router->orphaned, flow);
     router->flow_count--;
+    if (flow->answered)
+        router->background_bytes -= flow->pinned_bytes;
     if ((router->config.invocations || router->stopping) && router->flow_count == 0)
         for (size_t i = 0; i < router->sink_count; i++)
             sink_rest(&router->sinks[i]);
     if (flow->orphans == 0)
         unpin(flow); /* its owner may look whether there is room again */
+}
+
+void flow_end(struct flow *flow)
+{
+    struct clock *clock = flow->router->clock;
+    clock->disarm(clock->ctx, &flow->deadline_timer);
+    if (flow_cut_short(flow))
+        flow_revoke(flow, UINT64_MAX);
+    struct batch_result result = fold(flow);
+    if (flow->router->config.invocations)
+        remember(flow, result.complete);
+    release(flow);
+    leave_router(flow);
     flow->orphans++; /* so that it lives while its owner looks at the result */
-    flow->done(flow->arg, &result);
+    if (!flow->answered)
+        flow->options.done(flow->options.arg, &result);
+    if (flow->options.ended)
+        flow->options.ended(flow->options.arg, flow);
     flow_orphan_gone(flow);
 }
 
@@ -367,43 +514,12 @@ void flow_forget(struct flow *flow)
 
 void flow_orphan_gone(struct flow *flow)
 {
-    if (--flow->orphans > 0)
+    if (--flow->orphans > 0 || !flow->ended)
         return;
     if (!flow->router) {
         flow_forget(flow); /* the store was the last to need it */
         return;
     }
-    leave_list(&flow->router->orphaned, flow);
+    unlist_flow(&flow->router->orphaned, flow);
     flow_free(flow);
-}
-
-/* ---- the router's turn ---- */
-
-static void end_flows(struct router *router, bool (*over)(const struct flow *flow))
-{
-    for (struct flow *flow = router->first, *next; flow; flow = next) {
-        next = flow->next;
-        if (over(flow))
-            flow_end(flow);
-    }
-}
-
-static void on_kick(struct post *post)
-{
-    struct router *router = (struct router *)((char *)post - offsetof(struct router, kick));
-    router->kicked = false;
-    end_flows(router, flow_cut_short); /* first: nothing is started for them any more */
-    for (size_t i = 0; i < router->sink_count; i++)
-        sink_pump(&router->sinks[i]);
-    end_flows(router, flow_over);
-}
-
-void router_kick(struct router *router)
-{
-    struct clock *clock = router->clock;
-    if (router->kicked)
-        return;
-    router->kicked = true;
-    router->kick.run = on_kick;
-    clock->post(clock->ctx, &router->kick);
 }

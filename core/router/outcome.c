@@ -3,18 +3,14 @@
 
 #include <inttypes.h>
 
-static void unhold(struct item *item)
-{
-    item->flow->holds[item->sink->index]--;
-}
-
 void item_finish(struct item *item, uint64_t *counter)
 {
     struct sink *sink = item->sink;
     (*counter)++;
     sink->counts.pending--;
     if (item->state != ITEM_LEAVING)
-        unhold(item);
+        share_unhold(item);
+    share_finished(item);
     sink_detach(item);
     item->state = ITEM_FINISHED;
     if (item->origin)
@@ -31,7 +27,9 @@ static void stick_lane(struct lane *lane, const struct item *cause)
             sink_stop_waiting(item);
             item->state = ITEM_STUCK;
             item->why = STUCK_BEHIND;
-            unhold(item);
+            item->why_room = 0;
+            share_unhold(item);
+            share_stuck(item);
             if (item->origin)
                 dead_letter_stuck(item, STUCK_BEHIND);
         }
@@ -43,9 +41,10 @@ void item_stick(struct item *item, const char *reason)
     if (item->state == ITEM_QUEUED && !item->lane && item->sink->route.order == ROUTE_NONE)
         list_remove(&item->sink->queue, item);
     if (item->state != ITEM_LEAVING)
-        unhold(item);
+        share_unhold(item);
+    share_stuck(item);
     item->state = ITEM_STUCK;
-    item->why = flow_note(item->flow, reason);
+    item_note(item, reason);
     if (item->lane && !item->lane->blocked && !item->lane->single)
         stick_lane(item->lane, item);
     else if (item->lane)
@@ -59,10 +58,14 @@ void item_exhaust(struct item *item, const char *reason)
 {
     struct sink *sink = item->sink;
     weir_str position = record_position(item->record);
-    router_log(sink->router, WEIR_LOG_ERROR, sink, "W0503",
-               "gave up on record %.*s after %" PRIu32 " attempts: %s",
-               (int)(position.len > SEQUENCE_SHOWN ? SEQUENCE_SHOWN : position.len), position.ptr,
-               item->attempts, reason ? reason : "the plugin gave no reason");
+    bool blocks = sink->router->config.blocks_for_ever && sink->route.on_exhausted == ROUTE_BLOCK;
+    if (!item->blocked)
+        router_log(sink->router, WEIR_LOG_ERROR, sink, "W0503",
+                   "%s record %.*s after %" PRIu32 " attempts: %s",
+                   blocks ? "blocked by" : "gave up on",
+                   (int)(position.len > SEQUENCE_SHOWN ? SEQUENCE_SHOWN : position.len),
+                   position.ptr, item->attempts, reason ? reason : "the plugin gave no reason");
+    item->blocked = blocks;
     dead_begin(item, reason);
 }
 
@@ -96,7 +99,7 @@ static void retry(struct item *item, const char *reason)
     if (!held_back) {
         item->attempts++;
         sink->counts.retries++;
-        item->why = flow_note(item->flow, reason);
+        item_note(item, reason);
         if (item->attempts >= (uint64_t)sink->route.max_attempts) {
             item_exhaust(item, reason ? reason : "no attempts left");
             return;
@@ -120,7 +123,7 @@ static void down(struct item *item, const char *reason)
         return;
     }
     item->down_epoch = sink->up_epoch + 1;
-    item->why = flow_note(item->flow, reason);
+    item_note(item, reason);
     sink_down(sink, reason);
     sink_requeue(item, -1);
 }
@@ -204,7 +207,7 @@ static void late_outcome(struct item *item, int32_t outcome, const char *reason)
         waiter->state = ITEM_OPEN;
         outcome_apply(waiter, outcome, reason);
     }
-    item->state = ITEM_FINISHED;
+    item->state = ITEM_RETURNED;
     flow_orphan_gone(item->flow);
 }
 

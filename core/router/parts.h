@@ -9,17 +9,21 @@ enum {
     PROBE_FIRST_MS = 1000, /* a sink that is down is probed after this, doubled up to ... */
     PROBE_LAST_MS = 30000,
     CANCEL_GRACE_MS = 2000, /* a revoked delivery has this long before its sink counts as hung */
-    SEQUENCE_SHOWN = 128
+    SEQUENCE_SHOWN = 128,
+    BLOCKED_MS = 30000, /* `block` that lasts for ever: pause between attempts, at least */
+    NOTE_UNIT = 64
 };
 
 #define STUCK_BEHIND "an earlier record of the same item is stuck"
 
 enum item_state {
-    ITEM_QUEUED,  /* in its lane or in the sink's plain queue */
-    ITEM_OPEN,    /* with the plugin */
-    ITEM_BEHIND,  /* waits for a revoked delivery that still holds the same record */
-    ITEM_LEAVING, /* given up on; its dead letter is on the way */
-    ITEM_STUCK,   /* nothing more can be done in this batch's life */
+    ITEM_GATED,    /* its sink may not have it yet: flow_open_gates */
+    ITEM_QUEUED,   /* in its lane or in the sink's plain queue */
+    ITEM_OPEN,     /* with the plugin */
+    ITEM_BEHIND,   /* waits for a revoked delivery that still holds the same record */
+    ITEM_LEAVING,  /* given up on; its dead letter is on the way */
+    ITEM_STUCK,    /* nothing more can be done in this batch's life */
+    ITEM_RETURNED, /* unfinished, given back to the source before the end: flow_release */
     ITEM_FINISHED
 };
 
@@ -44,6 +48,8 @@ struct item {
     bool orphan;       /* its flow has ended; only its completion is awaited */
     bool closes;       /* an orphan that was in a lane */
     bool passed;       /* a later one of its run is stored: to put this one back breaks order */
+    bool blocked;      /* `block` was said in the log */
+    uint8_t why_room;  /* of `why`, in units of NOTE_UNIT; 0 = static text */
     const char *why;   /* last reason, in the flow's arena; NULL = none */
 };
 
@@ -80,6 +86,7 @@ struct sink {
     struct lane *ready_first, *ready_last, *spare_lanes;
     struct item_list queue;    /* ROUTE_NONE: not yet tried */
     size_t queued;             /* items of this sink that are not finished */
+    size_t pinned_bytes;       /* of the batches of which it has not finished all */
     weir_delivery *open_first; /* open deliveries */
     size_t open_count, hung;   /* hung: revoked and past the grace */
     bool down;
@@ -91,27 +98,45 @@ struct sink {
     struct sink_counts counts;
 };
 
+/* A sink's part in a batch. A poison record belongs to the part of each sink that did not finish it
+ * before. */
+struct share {
+    uint32_t
+        holds;     /* items, letters to it included, that are neither finished, stuck nor leaving */
+    uint32_t live; /* its records that are neither finished, stuck nor given back */
+    uint32_t unfinished;     /* its records that are not finished */
+    uint32_t finished_below; /* those with a smaller index it had finished before */
+    uint32_t looked;         /* flow_frontier: all items before this one are finished */
+};
+
 /* A batch on its way through the router. */
 struct flow {
     struct router *router;
     struct batch *batch;
     struct arena arena;
-    struct flow *next, *prev;
+    struct flow *next, *prev;                /* in router->flows or router->orphaned */
+    struct flow *next_changed, **changed_at; /* in router->changed; NULL: it is not */
     int64_t deadline_ms;
     struct timer deadline_timer;
-    struct post post;
-    batch_done_cb done;
-    void *arg;
-    struct item *items; /* one block: by sink, then by record */
+    struct flow_options options; /* without finished_to */
+    uint64_t sinks, gated;       /* who takes part; of them, who must not have it yet */
+    uint64_t released;           /* whose records were given back: flow_release */
+    uint64_t awaited;            /* done() comes when these have finished; not of a plain batch */
+    uint64_t told;               /* sink_done was called, or must not be any more */
+    uint64_t pinning;            /* sinks to which its bytes are counted */
+    struct item *items;          /* one block: by record, then by sink */
     size_t item_count;
     struct item *letters; /* dead letters on their way to a sink */
-    size_t *holds; /* by sink: items that are neither finished nor stuck nor leaving; the last one
-                      counts records on their way into the local store */
-    size_t poison_items;
-    size_t pinned_bytes; /* its part of router->pinned_bytes */
-    size_t orphans;      /* ended, but plugins (or the store) still hold this many of its items */
-    size_t puts;         /* dead letters that the local store is writing */
-    bool overdue, ended;
+    struct share *shares; /* by sink */
+    size_t pinned_bytes;  /* its part of router->pinned_bytes */
+    size_t orphans;       /* ended, but plugins (or the store) still hold this many of its items */
+    size_t puts;          /* dead letters that the local store is writing */
+    bool by_sink;         /* submitted by router_submit_flow */
+    bool overdue, answered, ended;
+};
+
+struct flow_list {
+    struct flow *first, *last;
 };
 
 struct router {
@@ -120,11 +145,17 @@ struct router {
     struct delivery_board *board;
     struct sink *sinks;
     size_t sink_count;
-    struct flow *first, *spare;
-    struct flow *orphaned; /* ended flows that plugins still hold */
+    struct flow_list flows;              /* in the order submitted */
+    struct flow_list orphaned;           /* ended flows that plugins still hold */
+    struct flow *changed, **changed_end; /* may be over, or a sink may have finished its part */
+    size_t changed_count;
+    struct flow *spare;
     size_t flow_count, pinned_bytes;
+    size_t background_bytes; /* of them in batches that only sinks hold which are not required */
     uint64_t poison_count;
     bool stopping, kicked;
+    bool sink_changed; /* went down, or lost a delivery while it was: a plain batch may be over */
+    bool held;         /* may_dispatch said no */
     struct post kick;
     struct router_call call;
 };
@@ -175,10 +206,35 @@ void dead_letter_stuck(struct item *letter, const char *reason);
 bool dead_letter_shrink(struct item *letter, const char *reason);
 
 /* flow.c */
+void flow_end(struct flow *flow);
+/* Before done() of a batch of which sinks that are not required still have some: drops what would
+ * wait for ever, or would pin too much. */
+void flow_trim(struct flow *flow);
+void flow_answer(struct flow *flow); /* done(), while those sinks go on */
 void flow_orphan_gone(struct flow *flow);
-void flow_forget(struct flow *flow);     /* frees it and what it holds */
-void router_kick(struct router *router); /* soon: start what can be started, end what has ended */
+void flow_forget(struct flow *flow);                          /* frees it and what it holds */
 const char *flow_note(struct flow *flow, const char *reason); /* a copy in its arena, or NULL */
+void item_note(struct item *item, const char *reason);        /* its `why` */
+void item_start(struct item *item);                           /* to its sink */
+void item_release(struct item *item);                         /* unfinished, back to the source */
+void flow_revoke(struct flow *flow, uint64_t sinks);          /* what plugins hold of it and them */
+
+/* share.c */
+void shares_begin(struct flow *flow, const weir_str *finished_to);
+/* Whether a poison record is the sink's to finish as well. */
+bool share_has(const struct flow *flow, size_t sink, const struct record *record);
+void share_add(struct item *item);      /* live and unfinished */
+void share_stuck(struct item *item);    /* live no more; unfinished */
+void share_finished(struct item *item); /* neither */
+void share_hold(struct item *item);
+void share_unhold(struct item *item);
+void share_unpin(struct flow *flow, size_t sink);
+
+/* turn.c */
+void flow_changed(struct flow *flow); /* the router looks at it at its next turn */
+void flow_unchanged(struct flow *flow);
+bool flow_cut_short(const struct flow *flow);
+void router_kick(struct router *router); /* soon: start what can be started, end what has ended */
 void router_log(const struct router *router, int level, const struct sink *sink, const char *code,
                 const char *format, ...) __attribute__((format(printf, 5, 6)));
 #endif

@@ -50,6 +50,7 @@ int router_new(const struct router_config *config, struct delivery_board *board,
     router->config = *config;
     router->clock = &config->world->clock;
     router->board = board;
+    router->changed_end = &router->changed;
     router->sinks = mem_zalloc(config->route_count, sizeof *router->sinks);
     for (size_t i = 0; router->sinks && i < config->route_count && rc == 0; i++) {
         rc = sink_init(&router->sinks[i], router, &config->routes[i], i);
@@ -95,7 +96,7 @@ void router_free(struct router *router)
 {
     if (!router)
         return;
-    assert(!router->first && !router->kicked);
+    assert(!router->flows.first && !router->kicked);
     router->kicked = true; /* nothing is posted any more: what is completed now only has its say */
     board_drain(router->board);
     for (size_t i = 0; router->sinks && i < router->sink_count; i++) {
@@ -103,7 +104,7 @@ void router_free(struct router *router)
         forget_open(&router->sinks[i]);
         sink_done(&router->sinks[i]);
     }
-    free_flows(router->orphaned);
+    free_flows(router->orphaned.first);
     for (struct flow *flow = router->spare; flow; flow = flow->next)
         flow->batch = NULL;
     free_flows(router->spare);
@@ -119,7 +120,7 @@ void router_stop(struct router *router)
 
 bool router_idle(const struct router *router)
 {
-    return !router->first && !router->kicked;
+    return !router->flows.first && !router->kicked;
 }
 
 size_t router_pinned_bytes(const struct router *router)

@@ -92,7 +92,8 @@ int router_submit(struct router *router, struct batch *batch, int64_t deadline_m
 
 /* ---- progress per sink, for a source that stores positions ---- */
 
-struct flow; /* a submitted batch; valid until its done() returns */
+/* A submitted batch; valid until its done() returns, or, with `ended`, until that returns. */
+struct flow;
 
 struct flow_options {
     uint64_t sinks; /* bit i: sink i takes part; for the others the batch does not exist */
@@ -103,9 +104,14 @@ struct flow_options {
     const weir_str *finished_to;
     /* Sink `sink` has finished every record of the batch (it may never say so: see done). Called
      * once per sink of `sinks`, before done(), never from inside a call of the source. A sink that
-     * is not required is told of as well, but never waited for. Optional. */
+     * is not required is told of as well, but never waited for: done() comes without it, and what
+     * it still has of the batch goes on behind that. Without `ended` nothing more is heard of that,
+     * and what is gated then is dropped. Optional. */
     void (*sink_done)(void *arg, struct flow *flow, size_t sink);
     batch_done_cb done;
+    /* Once, after done(): no sink works on the batch any more. sink_done() may come in between.
+     * Optional. */
+    void (*ended)(void *arg, struct flow *flow);
     void *arg;
 };
 
@@ -116,7 +122,7 @@ void flow_open_gates(struct flow *flow, uint64_t sinks);
 /* How far a sink is in the batch: the highest position such that it and all earlier records of the
  * batch are finished for the sink; len 0 = not even the first. `whole`: the batch is finished for
  * it (then the position is the batch's last, len 0 where no record had one). The view lives as long
- * as the batch. */
+ * as the flow. `whole` may be NULL. */
 weir_str flow_frontier(const struct flow *flow, size_t sink, bool *whole);
 /* The records of these sinks are given back (counted as returned) and wait for nothing more: their
  * sink will read them again by itself. What a plugin holds is revoked. */

@@ -156,6 +156,8 @@ static bool too_old(const struct sink *sink, const struct item *item)
     int64_t limit_ms = sink->route.max_record_age_ms;
     if (limit_ms == 0 || item->record->precision == 0 || item->origin)
         return false; /* a letter tells of an old record, it is not old itself */
+    if (sink->router->config.blocks_for_ever && sink->route.on_exhausted == ROUTE_BLOCK)
+        return false; /* it is never given up */
     return (clock->wall_us(clock->ctx) - item->record->created_us) / 1000 > limit_ms;
 }
 
@@ -179,7 +181,7 @@ static bool out_of_time(const struct item *item)
     struct clock *clock = flow->router->clock;
     if (!flow->overdue && flow->deadline_ms && clock->now_ms(clock->ctx) >= flow->deadline_ms) {
         flow->overdue = true;
-        router_kick(flow->router);
+        flow_changed(flow);
     }
     return flow->overdue;
 }
@@ -343,6 +345,8 @@ void sink_delivery_ended(weir_delivery *delivery)
     sink->open_count--;
     if (delivery->hung)
         sink->hung--;
+    if (sink->down)
+        sink->router->sink_changed = true;
     delivery_free(delivery);
 }
 
@@ -391,13 +395,22 @@ static bool deliver_async(struct sink *sink)
     return true;
 }
 
+/* Asked each time anew: whoever was stopped for a while may have lost its right in the meantime. */
+static bool may_dispatch(struct router *router)
+{
+    const struct router_config *config = &router->config;
+    if (!router->held && config->may_dispatch)
+        router->held = !config->may_dispatch(config->may_dispatch_ctx);
+    return !router->held;
+}
+
 static bool may_start(const struct sink *sink)
 {
     if (sink->router->stopping || sink->hung > 0 || (!sink->ready_first && !sink->queue.first))
         return false;
     if (sink->down && (sink->open_count > 0 || sink->probe_timer.heap_slot != 0))
         return false;
-    return sink->open_count < sink->route.concurrency;
+    return sink->open_count < sink->route.concurrency && may_dispatch(sink->router);
 }
 
 void sink_pump(struct sink *sink)
@@ -422,7 +435,7 @@ void sink_down(struct sink *sink, const char *reason)
     if (!sink->down)
         router_log(router, WEIR_LOG_ERROR, sink, "W0501", "down, held and probed: %s",
                    reason ? reason : "the plugin gave no reason");
-    sink->down = true;
+    sink->down = router->sink_changed = true;
     sink->counts.up = false;
     if (sink->probe_timer.heap_slot == 0) {
         clock->arm(clock->ctx, &sink->probe_timer, sink->probe_delay_ms);

@@ -149,9 +149,8 @@ struct batch *rig_batch(struct rig *rig, const char *records)
     return batch;
 }
 
-static void on_answer(void *arg, const struct batch_result *result)
+static void take_answer(struct rig_answer *answer, const struct batch_result *result)
 {
-    struct rig_answer *answer = arg;
     weir_str position = result->lowest ? record_position(result->lowest) : STR_NONE;
     CHECK(!answer->came); /* exactly once */
     CHECK(result->complete == (result->lowest == NULL));
@@ -165,6 +164,75 @@ static void on_answer(void *arg, const struct batch_result *result)
              position.ptr ? position.ptr : "");
     snprintf(answer->sink, sizeof answer->sink, "%s", result->sink ? result->sink : "");
     snprintf(answer->reason, sizeof answer->reason, "%s", result->reason ? result->reason : "");
+}
+
+static void on_answer(void *arg, const struct batch_result *result)
+{
+    take_answer(arg, result);
+}
+
+static void on_flow_sink(void *arg, struct flow *handle, size_t sink)
+{
+    struct rig_flow *flow = arg;
+    bool whole = false;
+    CHECK(!flow->ended && !(flow->sinks_done >> sink & 1));
+    flow_frontier(handle, sink, &whole);
+    CHECK(whole);
+    flow->tellings++;
+    flow->sinks_done |= UINT64_C(1) << sink;
+    if (flow->answer.came)
+        flow->late_sinks_done |= UINT64_C(1) << sink;
+    if (flow->on_sink_done)
+        flow->on_sink_done(flow, sink);
+}
+
+static void on_flow_answer(void *arg, const struct batch_result *result)
+{
+    struct rig_flow *flow = arg;
+    take_answer(&flow->answer, result);
+    flow->answer.at_ms = flow->rig->world.now_ms;
+}
+
+static void on_flow_answer_and_gone(void *arg, const struct batch_result *result)
+{
+    struct rig_flow *flow = arg;
+    on_flow_answer(arg, result);
+    flow->flow = NULL;
+}
+
+static void on_flow_ended(void *arg, struct flow *handle)
+{
+    struct rig_flow *flow = arg;
+    CHECK(flow->answer.came && !flow->ended && flow->flow == handle);
+    flow->ended = true;
+    flow->flow = NULL;
+}
+
+void rig_flow(struct rig *rig, struct rig_flow *flow, const char *records, uint64_t sinks,
+              const struct flow_options *options, bool background)
+{
+    struct batch *batch = rig_batch(rig, records);
+    struct flow_options all = options ? *options : (struct flow_options){0};
+    all.sinks = sinks;
+    all.arg = flow;
+    all.sink_done = on_flow_sink;
+    all.done = background ? on_flow_answer : on_flow_answer_and_gone;
+    all.ended = background ? on_flow_ended : NULL;
+    *flow = (struct rig_flow){.rig = rig, .on_sink_done = flow->on_sink_done};
+    CHECK_INT(router_submit_flow(rig->router, batch, &all, &flow->flow), 0);
+    CHECK(!flow->answer.came && flow->tellings == 0); /* later, never from inside */
+    batch_unref(batch);
+}
+
+const char *rig_frontier(const struct rig_flow *flow, size_t sink)
+{
+    static char text[64];
+    bool whole = false;
+    CHECK_FATAL(flow->flow != NULL);
+    weir_str position = flow_frontier(flow->flow, sink, &whole);
+    snprintf(text, sizeof text, "%.*s%s", position.len ? (int)position.len : 1,
+             position.len ? position.ptr : "-", whole ? "$" : "");
+    return text;
 }
 
 int rig_try(struct rig *rig, struct batch *batch, int64_t deadline_in_ms, size_t *number)

@@ -24,6 +24,17 @@ struct rig_answer { /* what `done` was told; copies */
     int64_t at_ms;
 };
 
+/* A batch as the polling source submits it, and what was told of it. */
+struct rig_flow {
+    struct rig *rig;
+    struct flow *flow; /* NULL once it is gone */
+    struct rig_answer answer;
+    uint64_t sinks_done, late_sinks_done; /* late: after done() */
+    unsigned tellings;                    /* calls of sink_done */
+    bool ended;
+    void (*on_sink_done)(struct rig_flow *flow, size_t sink); /* the test's, optional */
+};
+
 struct rig {
     struct vworld world;
     struct delivery_board board;
@@ -57,6 +68,12 @@ int rig_try(struct rig *rig, struct batch *batch, int64_t deadline_in_ms, size_t
 /* Submits and runs until the answer; fails the test when none comes in an hour. */
 const struct rig_answer *rig_run(struct rig *rig, const char *records, int64_t deadline_in_ms);
 const struct rig_answer *rig_wait(struct rig *rig, size_t answer);
+/* As the polling source does: records for `sinks`. `options` may be NULL; its callbacks are set
+ * here, `ended` only where `background`. */
+void rig_flow(struct rig *rig, struct rig_flow *flow, const char *records, uint64_t sinks,
+              const struct flow_options *options, bool background);
+/* Its frontier, "-" when there is none, with "$" behind it when whole. Static memory. */
+const char *rig_frontier(const struct rig_flow *flow, size_t sink);
 struct sink_counts rig_counts(struct rig *rig, size_t sink);
 /* The body of a batch, NUL-terminated, from mem_alloc. */
 char *rig_body(const char *records);
