@@ -7,7 +7,7 @@
 #include "observe/log.h"
 #include "router/router.h"
 
-struct dead_store;
+struct sqlite_store;
 
 struct pipeline {
     struct config *config;
@@ -18,8 +18,9 @@ struct pipeline {
     struct aws_client *aws;
     struct sink_set *sinks;
     struct router *router;
-    struct dead_store *dead;
+    struct sqlite_store *state; /* NULL = nothing is stored here */
     bool lambda, board_ready;
+    bool state_failed; /* pipeline_open failed for the state: it can't be had, or not be trusted */
     weir_instance *recorders; /* --dry-run: one stand-in per sink */
     struct plugin stand_in;   /* what they are instances of */
     weir_str admitted_table;  /* the table of the last record that the loop guard let pass */

@@ -5,7 +5,7 @@
 #include "cli/verbs.h"
 #include "source/lambda.h"
 #include "source/replay.h"
-#include "state/dead_sqlite.h"
+#include "state/sqlite.h"
 #include "util/text.h"
 
 #include <errno.h>
@@ -70,7 +70,7 @@ static int show_problem(struct run *run)
         buf_putc(&text, '\n');
     cli_write(run->cli->err, &text);
     buf_done(&text);
-    return EXIT_CONFIG;
+    return run->pipeline.state_failed ? EXIT_CANTCREATE : EXIT_CONFIG;
 }
 
 static void on_lambda_finished(void *arg, int exit_code)
@@ -252,8 +252,8 @@ static void print_summary(struct run *run)
         buf_printf(&out, "  %" PRIu64 " records could not be decoded\n",
                    router_poison_count(router));
 #ifdef WEIR_SQLITE
-    if (run->pipeline.dead && dead_store_count(run->pipeline.dead))
-        buf_printf(&out, "  dead letters: %s\n", dead_store_path(run->pipeline.dead));
+    if (run->pipeline.state && sqlite_store_letters(run->pipeline.state))
+        buf_printf(&out, "  dead letters: %s\n", sqlite_store_path(run->pipeline.state));
 #endif
     if (result->reason[0])
         put_reason(&out, result->reason);

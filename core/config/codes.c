@@ -66,5 +66,6 @@ const struct diag_code diag_codes[] = {
     {"W0701", "shutdown.grace is over; what was under way was cancelled and will be repeated."},
     {"W0702", "A plugin's work on a pool thread did not end; weir left without it."},
     {"W0703", "The run ended early: nobody reads its output, or a sink was down for too long."},
+    {"W0801", "A dead letter could not be stored; its record is held and tried again."},
     {0},
 };
