@@ -13,9 +13,10 @@ struct aws_config { /* from the config file; empty strings = not set. Borrowed f
         const char *service, *url;
     } * endpoints; /* service: "dynamodb", "dynamodb_streams", "sqs" */
     size_t endpoint_count;
-    bool allow_http;      /* plain http to other than loopback */
-    bool lambda;          /* credentials from the environment only, connect timeout 1 s */
-    char **environ_block; /* NULL = the process's; tests give their own */
+    bool allow_http;       /* plain http to other than loopback */
+    bool lambda;           /* credentials from the environment only, connect timeout 1 s */
+    struct aws_keys *keys; /* keys.h: they are taken from here only; NULL = from the usual places */
+    char **environ_block;  /* NULL = the process's; tests give their own */
     void (*log)(void *ctx, int level, const char *msg);
     void *log_ctx;
 };

@@ -21,6 +21,8 @@ static const struct credential_provider *const full_chain[] = {
 /* Lambda's come by the environment and hold as long as it does. */
 static const struct credential_provider *const lambda_chain[] = {&provider_environment, NULL};
 
+static const struct credential_provider *const keys_chain[] = {&provider_keys, NULL};
+
 static int64_t wall_us(const struct credential_chain *chain)
 {
     return chain->world->clock.wall_us(chain->world->clock.ctx);
@@ -156,7 +158,9 @@ void chain_init(struct credential_chain *chain, const struct world *world,
         .world = world,
         .settings = *settings,
         .profile_chosen = profile_chosen,
-        .providers = settings->config->lambda ? lambda_chain : full_chain,
+        .providers = settings->config->keys     ? keys_chain
+                     : settings->config->lambda ? lambda_chain
+                                                : full_chain,
         .changed = changed,
         .ctx = ctx,
     };

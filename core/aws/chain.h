@@ -49,5 +49,5 @@ void chain_refused(struct credential_chain *chain, uint64_t generation);
 void chain_log(const struct credential_chain *chain, int level, const char *text);
 
 extern const struct credential_provider provider_environment, provider_web_identity,
-    provider_profile, provider_container, provider_imds;
+    provider_profile, provider_container, provider_imds, provider_keys;
 #endif

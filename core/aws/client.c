@@ -4,6 +4,7 @@
 #include "aws/chain.h"
 #include "aws/endpoint.h"
 #include "aws/internal.h"
+#include "aws/keys.h"
 #include "aws/profile.h"
 #include "aws/retry.h"
 #include "aws/sigv4.h"
@@ -68,6 +69,8 @@ struct aws_client {
     struct arena arena;
     struct retry_quota quota;
     struct aws_call_state *open, *spare;
+    void (*keys_changed)(void *arg); /* keys.h; or NULL */
+    void *keys_arg;
     uint64_t ambiguous;
     int max_attempts; /* AWS_MAX_ATTEMPTS, or 0 */
     bool closing;
@@ -220,6 +223,17 @@ const char *aws_region(const struct aws_client *client)
 const struct world *aws_client_world(const struct aws_client *client)
 {
     return client->world;
+}
+
+struct credential_chain *aws_client_chain(struct aws_client *client)
+{
+    return &client->chain;
+}
+
+void aws_keys_watch(struct aws_client *client, void (*changed)(void *arg), void *arg)
+{
+    client->keys_changed = changed;
+    client->keys_arg = arg;
 }
 
 uint64_t aws_ambiguous_count(const struct aws_client *client)
@@ -479,6 +493,8 @@ static void credentials_changed(void *ctx)
         if (state->phase == PHASE_WAITING)
             advance(state);
     }
+    if (client->keys_changed)
+        client->keys_changed(client->keys_arg);
 }
 
 /* ---- starting and aborting ---- */

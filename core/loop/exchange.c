@@ -137,8 +137,9 @@ static size_t on_header(char *bytes, size_t size, size_t count, void *ctx)
 static curl_socket_t on_open(void *ctx, curlsocktype purpose, struct curl_sockaddr *address)
 {
     struct exchange *exchange = ctx;
+    (void)purpose;
     exchange->opened = true;
-    return http_open_socket(exchange->http, purpose, address);
+    return http_open_socket(exchange->http, exchange, address);
 }
 
 /* The connection stands; the request goes out when this returns. When a reused connection dies
@@ -159,6 +160,8 @@ static int on_ready(void *ctx, char *remote_ip, char *local_ip, int remote_port,
         return CURL_PREREQFUNC_ABORT;
     }
     exchange->sent = true;
+    if (exchange->opened)
+        http_connected(exchange->http, exchange, local_port);
     return CURL_PREREQFUNC_OK;
 }
 
@@ -327,6 +330,8 @@ void exchange_abort(struct exchange *exchange)
     snprintf(exchange->call->reason, sizeof exchange->call->reason, "aborted");
     if (posted)
         return;
+    if (exchange->opened && !exchange->sent)
+        http_abandon(exchange->http, exchange);
     curl_multi_remove_handle(exchange->http->multi, exchange->easy);
     loop_post(exchange->http->loop, &exchange->post);
 }
@@ -398,6 +403,8 @@ static enum http_result judge(struct exchange *exchange, CURLcode code)
 
 void exchange_finished(struct exchange *exchange, CURLcode code)
 {
+    if (exchange->opened && !exchange->sent)
+        http_abandon(exchange->http, exchange);
     curl_multi_remove_handle(exchange->http->multi, exchange->easy);
     if (exchange->stale && !exchange->sent) {
         curl_easy_setopt(exchange->easy, CURLOPT_FRESH_CONNECT, 1L);

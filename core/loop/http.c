@@ -99,10 +99,9 @@ static int on_interest(CURL *easy, curl_socket_t fd, int what, void *ctx, void *
     return uv_poll_start(&slot->watch->poll, events, on_socket);
 }
 
-curl_socket_t http_open_socket(void *ctx, curlsocktype purpose, struct curl_sockaddr *address)
+curl_socket_t http_open_socket(struct http *http, const struct exchange *exchange,
+                               const struct curl_sockaddr *address)
 {
-    struct http *http = ctx;
-    (void)purpose;
     int fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
     if (fd < 0)
         return CURL_SOCKET_BAD;
@@ -113,7 +112,20 @@ curl_socket_t http_open_socket(void *ctx, curlsocktype purpose, struct curl_sock
     }
     slot->connection = true;
     slot->local_port = 0;
+    slot->opener = exchange;
     return fd;
+}
+
+void http_abandon(struct http *http, const struct exchange *exchange)
+{
+    for (size_t fd = 0; fd < http->slot_count; fd++) {
+        struct socket_slot *slot = &http->slots[fd];
+        if (slot->opener != exchange)
+            continue;
+        unwatch(slot);
+        slot->connection = false;
+        slot->opener = NULL;
+    }
 }
 
 int http_close_socket(void *ctx, curl_socket_t fd)
@@ -123,6 +135,7 @@ int http_close_socket(void *ctx, curl_socket_t fd)
     if (slot) {
         unwatch(slot);
         slot->connection = false;
+        slot->opener = NULL;
     }
     return close(fd);
 }
@@ -138,6 +151,18 @@ static uint16_t local_port(int fd)
     if (getsockname(fd, &address.any, &len) < 0)
         return 0;
     return ntohs(address.any.sa_family == AF_INET6 ? address.v6.sin6_port : address.v4.sin_port);
+}
+
+void http_connected(struct http *http, const struct exchange *exchange, int port)
+{
+    for (size_t fd = 0; fd < http->slot_count; fd++) {
+        struct socket_slot *slot = &http->slots[fd];
+        if (slot->opener != exchange)
+            continue;
+        slot->local_port = local_port((int)fd);
+        slot->connection = slot->local_port == port;
+        slot->opener = NULL;
+    }
 }
 
 /* Nothing may wait on a connection between two requests: a late answer, a 408 or an attacker's
@@ -207,6 +232,11 @@ void http_report(struct http *http)
 }
 
 /* ---- life ---- */
+
+bool loop_on_threads(void)
+{
+    return curl_version_info(CURLVERSION_NOW)->features & CURL_VERSION_THREADSAFE;
+}
 
 int http_set_up(struct http *http)
 {

@@ -27,6 +27,7 @@ struct socket_slot {     /* what is known of a descriptor; indexed by it */
     struct watch *watch; /* NULL: libcurl waits for nothing there */
     bool connection;     /* opened by libcurl as a connection; idle when there is no watch */
     uint16_t local_port; /* 0 = not asked yet */
+    const struct exchange *opener; /* it is being connected for this one; NULL = it stands */
 };
 
 struct exchange { /* one transfer, or a spare one; its easy handle is reused */
@@ -105,7 +106,14 @@ void exchange_finished(struct exchange *exchange, CURLcode code);
 void exchange_free(struct exchange *exchange); /* a spare one */
 /* Is the reused connection with this local port as the last answer left it? */
 bool http_connection_clean(struct http *http, int local_port);
-curl_socket_t http_open_socket(void *http, curlsocktype purpose, struct curl_sockaddr *address);
+curl_socket_t http_open_socket(struct http *http, const struct exchange *exchange,
+                               const struct curl_sockaddr *address);
+/* The connection that was opened for the exchange stands: of its sockets, the one with this port.
+ */
+void http_connected(struct http *http, const struct exchange *exchange, int local_port);
+/* It will never stand. libcurl 7.88 closes such a socket without a word, and its number may be
+ * another one's, on another thread, a moment later: to be called before, where that is known. */
+void http_abandon(struct http *http, const struct exchange *exchange);
 int http_close_socket(void *http, curl_socket_t fd);
 int http_set_up(struct http *http); /* libcurl, at the first transfer; 0 or -ENOMEM */
 

@@ -4,6 +4,9 @@
 #include "util/err.h"
 #include "util/seam.h"
 
+/* Whether loops may run on several threads at once: libcurl sets itself up in each. */
+bool loop_on_threads(void);
+
 struct loop;
 struct loop_config {
     int max_host_connections; /* 0 = 64 */
