@@ -67,5 +67,15 @@ const struct diag_code diag_codes[] = {
     {"W0702", "A plugin's work on a pool thread did not end; weir left without it."},
     {"W0703", "The run ended early: nobody reads its output, or a sink was down for too long."},
     {"W0801", "A dead letter could not be stored; its record is held and tried again."},
+    {"W0901", "A stream was not found. Its shards are held, nothing of it counts as done, and it is "
+              "looked for again."},
+    {"W0902", "A stream can't be described: refused, throttled or unreachable. It is tried again "
+              "with growing pauses."},
+    {"W0903", "A stream that could not be found or described answers again."},
+    {"W0904", "A stream's list of shards is not whole; nothing is concluded from what it lacks."},
+    {"W0905", "A stream is switched off; what it holds is read to its end."},
+    {"W0906", "The stream of a table can't be looked up, or there is none."},
+    {"W0907", "The stream of a table can be looked up again."},
+    {"W0908", "A table has a stream that is to be read."},
     {0},
 };

@@ -57,14 +57,18 @@ weir_str discovery_table(const struct discovery *discovery);
 /* Finds the current stream of a table: DescribeTable, where denied ListStreams. One at a time. */
 struct stream_lookup {
     weir_str table, region;                     /* alive until done() */
+    bool list;                                  /* ListStreams is asked in any case, for `names` */
     void (*done)(struct stream_lookup *lookup); /* later, once */
     void *arg;
+    /* answer */
     enum streams_fault fault; /* STREAMS_OK: `arn`, empty = the table has no stream now */
-    char arn[512], view_type[32], message[200];
-    bool enabled;
-    struct stream_lookup_state *state;
+    char arn[512], view_type[32], message[200]; /* message: when there is no stream, why */
+    bool enabled;                               /* surely: ListStreams does not tell */
+    struct stream_name *names; /* all that can be read, oldest first; valid in done() */
+    size_t name_count;
+    struct stream_lookup_state *state; /* the lookup's */
 };
-int stream_lookup_start(const struct world *world, struct aws_client *aws,
-                        struct stream_lookup *lookup); /* 0 or -errno */
-void stream_lookup_abort(struct stream_lookup *lookup);
+int stream_lookup_start(struct aws_client *aws,
+                        struct stream_lookup *lookup);  /* 0 or -errno (then no done()) */
+void stream_lookup_abort(struct stream_lookup *lookup); /* done() follows: STREAMS_ABORTED */
 #endif
