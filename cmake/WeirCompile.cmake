@@ -20,5 +20,10 @@ function(weir_compile_options target)
         target_compile_options(${target} PRIVATE --coverage)
         target_link_options(${target} PRIVATE --coverage)
     endif()
+    if(WEIR_LAYER) # small, and the same bytes wherever it is built
+        target_compile_options(${target} PRIVATE -ffunction-sections -fdata-sections
+            -ffile-prefix-map=${PROJECT_SOURCE_DIR}=.)
+        target_link_options(${target} PRIVATE -Wl,--gc-sections -Wl,--build-id=sha1)
+    endif()
     target_link_options(${target} PRIVATE -Wl,-z,relro,-z,now -Wl,-z,noexecstack)
 endfunction()
