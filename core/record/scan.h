@@ -242,7 +242,7 @@ static inline uint64_t scan_first_bytes(const char *p, uint32_t len)
 static inline bool scan_is_scalar(const char *p)
 {
     static const char pattern[8] = {'"', ':', '{', '"', 0, '"', ':', '"'};
-    static const char relevant[8] = {-1, -1, -1, -1, 0, -1, -1, -1};
+    static const char relevant[8] = {'\xff', '\xff', '\xff', '\xff', 0, '\xff', '\xff', '\xff'};
     return (scan_load64(p) & scan_load64(relevant)) == scan_load64(pattern);
 }
 

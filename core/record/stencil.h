@@ -66,7 +66,7 @@ void stencils_free(struct stencils *stencils); /* NULL is fine */
 /* Which stencil a record is for, by its eventName's first bytes; -1 = none. Reads eight. */
 static inline int stencil_place(const char *name)
 {
-    static const char relevant[8] = {-1, -1, -1, -1, -1, -1, -1, 0};
+    static const char relevant[8] = {'\xff', '\xff', '\xff', '\xff', '\xff', '\xff', '\xff', 0};
     uint64_t word = scan_load64(name) & scan_load64(relevant);
     if (word == scan_load64("MODIFY\""))
         return 0;
