@@ -4,39 +4,6 @@
 
 #include <stdlib.h>
 
-/* ---- checksum: CRC-32 (IEEE), eight bytes at a time ---- */
-
-void crc32_init(struct crc32 *crc)
-{
-    for (uint32_t i = 0; i < 256; i++) {
-        uint32_t value = i;
-        for (int bit = 0; bit < 8; bit++)
-            value = value & 1 ? (value >> 1) ^ 0xedb88320u : value >> 1;
-        crc->table[0][i] = value;
-    }
-    for (int slice = 1; slice < 8; slice++)
-        for (int i = 0; i < 256; i++) {
-            uint32_t value = crc->table[slice - 1][i];
-            crc->table[slice][i] = (value >> 8) ^ crc->table[0][value & 255];
-        }
-}
-
-uint32_t crc32_of(const struct crc32 *crc, const char *text, size_t len)
-{
-    const unsigned char *at = (const unsigned char *)text;
-    uint32_t value = 0xffffffffu;
-    for (; len >= 8; len -= 8, at += 8) {
-        uint32_t low = value ^ ((uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 |
-                                (uint32_t)at[3] << 24);
-        value = crc->table[7][low & 255] ^ crc->table[6][low >> 8 & 255] ^
-                crc->table[5][low >> 16 & 255] ^ crc->table[4][low >> 24] ^ crc->table[3][at[4]] ^
-                crc->table[2][at[5]] ^ crc->table[1][at[6]] ^ crc->table[0][at[7]];
-    }
-    for (; len; len--, at++)
-        value = (value >> 8) ^ crc->table[0][(value ^ *at) & 255];
-    return ~value;
-}
-
 /* ---- errors by name ---- */
 
 static const struct error_name {
@@ -258,6 +225,7 @@ void answer_read(const struct http_call *http, const struct crc32 *crc, struct a
 {
     call->status = http->status;
     call->answer = buf_str(&http->answer);
+    call->answer_buf = NULL;
     call->error_type = call->error_message = call->request_id = STR_NONE;
     call->sent = http->result == HTTP_AMBIGUOUS || http->result == HTTP_TIMEOUT ||
                  http->result == HTTP_TOO_LARGE || http->result == HTTP_ABORTED;

@@ -2,13 +2,8 @@
 #ifndef WEIR_AWS_ANSWER_H
 #define WEIR_AWS_ANSWER_H
 #include "aws/aws.h"
+#include "aws/crc32.h"
 #include "util/arena.h"
-
-struct crc32 {
-    uint32_t table[8][256];
-};
-void crc32_init(struct crc32 *crc);
-uint32_t crc32_of(const struct crc32 *crc, const char *bytes, size_t len);
 
 /* Reads the HTTP exchange into `call`: outcome, status, answer, error_type, error_message,
  * request_id, sent. The views point into the exchange, into the arena (which is reset) or to

@@ -60,6 +60,8 @@ struct aws_call {                        /* owned by the caller until done() ret
     int status, attempts;
     bool sent;
     weir_str answer;
+    struct buf *answer_buf; /* AWS_OK: what `answer` stands in, 64 zero bytes behind it; done() may
+                               take its memory */
     weir_str error_type, error_message, request_id;
     struct aws_call_state *state; /* the client's */
 };

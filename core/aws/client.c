@@ -291,6 +291,7 @@ static void finish_later(struct aws_call_state *state, enum aws_outcome outcome,
     call->error_type = str_of(type);
     call->error_message = str_of(state->message);
     call->answer = call->request_id = STR_NONE;
+    call->answer_buf = NULL;
     state->phase = PHASE_ENDING;
     if (!posted)
         clock->post(clock->ctx, &state->post);
@@ -374,6 +375,8 @@ static void on_http_done(struct http_call *http)
     learn_skew(state);
     answer_read(http, &client->crc, &client->arena, call);
     call->sent |= sent_before;
+    if (call->outcome == AWS_OK)
+        call->answer_buf = &http->answer;
     if (call->outcome == AWS_AMBIGUOUS)
         client->ambiguous++;
     if (call->outcome == AWS_OK)

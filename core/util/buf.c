@@ -17,6 +17,13 @@ void buf_done(struct buf *buf)
     buf_init(buf, buf->max_bytes);
 }
 
+char *buf_take(struct buf *buf)
+{
+    char *bytes = buf->ptr;
+    buf_init(buf, buf->max_bytes);
+    return bytes;
+}
+
 void buf_reset(struct buf *buf)
 {
     buf->len = 0;

@@ -13,7 +13,8 @@ struct buf {
 
 void buf_init(struct buf *buf, size_t max_bytes); /* no allocation yet */
 void buf_done(struct buf *buf);                   /* frees; the buffer is as after buf_init */
-void buf_reset(struct buf *buf);                  /* length 0, memory kept, `failed` cleared */
+char *buf_take(struct buf *buf); /* its memory, for mem_free; the buffer is as after buf_init */
+void buf_reset(struct buf *buf); /* length 0, memory kept, `failed` cleared */
 
 /* All appends return 0, or -ENOMEM / -EMSGSIZE and set `failed`. */
 int buf_reserve(struct buf *buf, size_t more_bytes); /* room for `more_bytes` behind len */

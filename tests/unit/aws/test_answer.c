@@ -24,6 +24,25 @@ static void checksums_are_those_of_zlib(void)
         CHECK_INT(crc32_of(&crc, rows[i].text, strlen(rows[i].text)), rows[i].crc);
 }
 
+static void checksums_do_not_depend_on_the_processor(void)
+{
+    enum { BYTES = 4096 };
+    static struct crc32 fast, plain;
+    static char bytes[BYTES];
+    uint32_t random = 1;
+    crc32_init(&fast);
+    crc32_init(&plain);
+    plain.fold = NULL;
+    for (size_t i = 0; i < BYTES; i++) {
+        random = random * 1664525u + 1013904223u;
+        bytes[i] = (char)(random >> 24);
+    }
+    for (size_t len = 0; len < 600; len++)
+        for (size_t at = 0; at < 18; at += 1 + len % 3)
+            CHECK_INT(crc32_of(&fast, bytes + at, len), crc32_of(&plain, bytes + at, len));
+    CHECK_INT(crc32_of(&fast, bytes, BYTES), crc32_of(&plain, bytes, BYTES));
+}
+
 static const struct {
     const char *text;
     int64_t unix_s; /* -1: not a time */
@@ -119,6 +138,7 @@ static void the_quota_is_spent_by_retries_and_filled_by_successes(void)
     }
 static const struct unit_test tests[] = {
     TEST(checksums_are_those_of_zlib),
+    TEST(checksums_do_not_depend_on_the_processor),
     TEST(iso_times_are_read),
     TEST(http_dates_are_read),
     TEST(F3_delays_have_full_jitter_and_a_ceiling),
