@@ -76,6 +76,5 @@ const struct diag_code diag_codes[] = {
     {"W0905", "A stream is switched off; what it holds is read to its end."},
     {"W0906", "The stream of a table can't be looked up, or there is none."},
     {"W0907", "The stream of a table can be looked up again."},
-    {"W0908", "A table has a stream that is to be read."},
     {0},
 };

@@ -63,7 +63,9 @@ struct stream_lookup {
     /* answer */
     enum streams_fault fault; /* STREAMS_OK: `arn`, empty = the table has no stream now */
     char arn[512], view_type[32], message[200]; /* message: when there is no stream, why */
-    bool enabled;                               /* surely: ListStreams does not tell */
+    bool enabled;
+    bool by_list; /* DescribeTable was denied: `enabled` and `view_type` are not known */
+    bool listed;  /* `names` is what ListStreams told; not, where that was denied */
     struct stream_name *names; /* all that can be read, oldest first; valid in done() */
     size_t name_count;
     struct stream_lookup_state *state; /* the lookup's */

@@ -20,7 +20,6 @@ struct stream_lookup_state {
     struct aws_call call;
     struct buf body;
     struct arena arena;
-    bool by_list; /* DescribeTable was denied: the newest of the list is the one */
     struct stream_name names[NAMES_MAX];
     size_t name_count;
 };
@@ -65,7 +64,7 @@ static void fail(struct stream_lookup_state *state, enum streams_fault fault)
                 lookup->table, region);
     else if (fault == STREAMS_DENIED && str_is(call->error_type, "NoCredentials"))
         explain(lookup, "no AWS credentials: @b", lookup->table, what);
-    else if (fault == STREAMS_DENIED && state->by_list)
+    else if (fault == STREAMS_DENIED && state->lookup->by_list)
         explain(lookup, "allow dynamodb:DescribeTable or dynamodb:ListStreams on table @a: @b",
                 lookup->table, what);
     else if (fault == STREAMS_DENIED)
@@ -136,11 +135,12 @@ static int by_label(const void *a, const void *b)
     return order ? order : (x.len > y.len) - (x.len < y.len);
 }
 
-static void names_known(struct stream_lookup_state *state)
+static void names_known(struct stream_lookup_state *state, bool listed)
 {
     if (state->name_count)
         qsort(state->names, state->name_count, sizeof *state->names, by_label);
-    if (state->by_list)
+    state->lookup->listed = listed;
+    if (state->lookup->by_list)
         keep(state, state->name_count ? state->names[state->name_count - 1].arn : STR_NONE, false,
              STR_NONE);
     finish(state);
@@ -168,7 +168,7 @@ static void on_names(struct aws_call *call)
         unreadable(state, err.msg);
         return;
     }
-    if (fault != STREAMS_OK && (state->by_list || fault != STREAMS_DENIED)) {
+    if (fault != STREAMS_OK && (state->lookup->by_list || fault != STREAMS_DENIED)) {
         fail(state, fault);
         return;
     }
@@ -176,7 +176,7 @@ static void on_names(struct aws_call *call)
         add_name(state, &names[i]);
     /* A page without a stream behind its cursor would go on for ever. */
     if (last.len == 0 || count == 0 || state->name_count == NAMES_MAX)
-        names_known(state);
+        names_known(state, fault == STREAMS_OK);
     else if (ask_names(state, last) < 0)
         unreadable(state, "out of memory");
 }
@@ -201,10 +201,11 @@ static void on_table(struct aws_call *call)
         keep(state, arn, enabled, view_type);
     }
     /* Other refusals than of this one call (keys, clock) would be the same again. */
-    state->by_list = fault == STREAMS_DENIED && str_starts(call->error_type, STR("AccessDenied"));
-    if (fault != STREAMS_OK && !state->by_list)
+    state->lookup->by_list =
+        fault == STREAMS_DENIED && str_starts(call->error_type, STR("AccessDenied"));
+    if (fault != STREAMS_OK && !state->lookup->by_list)
         fail(state, fault);
-    else if (!state->by_list && !state->lookup->list)
+    else if (!state->lookup->by_list && !state->lookup->list)
         finish(state);
     else if (ask_names(state, STR_NONE) < 0)
         unreadable(state, "out of memory");
@@ -220,7 +221,7 @@ int stream_lookup_start(struct aws_client *aws, struct stream_lookup *lookup)
     buf_init(&state->body, BODY_BYTES_MAX);
     arena_init(&state->arena, ARENA_BYTES);
     lookup->arn[0] = lookup->view_type[0] = lookup->message[0] = '\0';
-    lookup->enabled = false;
+    lookup->enabled = lookup->by_list = lookup->listed = false;
     lookup->names = NULL;
     lookup->name_count = 0;
     lookup->state = state;
