@@ -66,7 +66,8 @@ const struct diag_code diag_codes[] = {
     {"W0701", "shutdown.grace is over; what was under way was cancelled and will be repeated."},
     {"W0702", "A plugin's work on a pool thread did not end; weir left without it."},
     {"W0703", "The run ended early: nobody reads its output, or a sink was down for too long."},
-    {"W0801", "A dead letter could not be stored; its record is held and tried again."},
+    {"W0820", "A dead letter could not be stored; its record counts as unfinished."},
+    {"W0821", "The DynamoDB state table does not answer; the owner is none once its lease is over."},
     {"W0901", "A stream was not found. Its shards are held, nothing of it counts as done, and it is "
               "looked for again."},
     {"W0902", "A stream can't be described: refused, throttled or unreachable. It is tried again "

@@ -17,6 +17,14 @@ static int64_t now_ms(void *ctx)
     return (int64_t)(uv_hrtime() / 1000000);
 }
 
+static int64_t boot_ms(void *ctx)
+{
+    struct timespec now;
+    (void)ctx;
+    clock_gettime(CLOCK_BOOTTIME, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
 static int64_t wall_us(void *ctx)
 {
     struct timespec now;
@@ -218,6 +226,7 @@ void loop_world(struct loop *loop, struct world *world)
         .random = {loop, next_random},
         .worker = {loop, work_submit},
         .store = store,
+        .boot_ms = boot_ms,
     };
     http_transport(&loop->http, &world->transport);
 }

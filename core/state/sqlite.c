@@ -190,7 +190,7 @@ static void log_letters(struct sqlite_store *store, int status, const struct err
         return;
     store->failing = status;
     if (status < 0)
-        config->log(config->log_ctx, WEIR_LOG_ERROR, "state", "W0801", err->msg);
+        config->log(config->log_ctx, WEIR_LOG_ERROR, "state", "W0820", err->msg);
     else
         config->log(config->log_ctx, WEIR_LOG_INFO, "state", NULL, "dead letters are stored again");
 }

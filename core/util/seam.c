@@ -2,6 +2,12 @@
 
 #include <strings.h>
 
+int64_t world_boot_ms(const struct world *world)
+{
+    const struct clock *clock = &world->clock;
+    return world->boot_ms ? world->boot_ms(clock->ctx) : clock->now_ms(clock->ctx);
+}
+
 static bool is_blank(char c)
 {
     return c == ' ' || c == '\t';

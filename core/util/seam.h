@@ -159,8 +159,9 @@ struct store_load { /* owned by the caller until done() returns */
     void *arg, *impl;
 };
 
-struct store_save {               /* owned by the caller until done() */
-    const struct state_row *rows; /* they and what they point at live until done() */
+struct store_save { /* owned by the caller until done() */
+    /* Each key at most once; they and what they point at live until done(). */
+    const struct state_row *rows;
     size_t count;
     /* 0 = all durable; -errno = it is not known which are; -EOWNERDEAD = another process owns the
      * pipeline now: nothing was written, nothing may be. */
@@ -198,5 +199,9 @@ struct world {
     struct transport transport;
     struct worker worker;
     struct store store;
+    /* As clock.now_ms (with its ctx), but it also runs on while the machine sleeps; NULL = there is
+     * only now_ms. */
+    int64_t (*boot_ms)(void *ctx);
 };
+int64_t world_boot_ms(const struct world *world);
 #endif

@@ -223,7 +223,7 @@ static void F73_a_letter_without_room_is_an_error(void)
     CHECK_INT(srig_put(&rig, STR("2"), (weir_str){large, len}, 1), -EIO);
     CHECK_INT(srig_put(&rig, STR("2"), (weir_str){large, len}, 1), -EIO);
     CHECK_INT(rig.lines, 1); /* said once */
-    CHECK(strstr(rig.logged, "state W0801 ") && strstr(rig.logged, "the disk failed"));
+    CHECK(strstr(rig.logged, "state W0820 ") && strstr(rig.logged, "the disk failed"));
     CHECK_INT(setrlimit(RLIMIT_FSIZE, &before), 0);
     CHECK_INT(srig_ask(&rig, "SELECT count(*) FROM dead_letter"), 1);
     CHECK_INT(srig_put(&rig, STR("2"), (weir_str){large, len}, 1), 0);
