@@ -7,7 +7,6 @@
 
 enum {
     BUCKETS_FIRST = 64, /* a power of two */
-    ANCESTORS_MAX = 64, /* a shard lives about four hours and a stream keeps 24 */
     STATES = SHARD_GONE + 1
 };
 static const int64_t FORGET_MS = 48 * 3600 * (int64_t)1000;
@@ -19,6 +18,7 @@ struct lineage {
     struct shard *first, *last;
     struct shard *ready_first, *ready_last;
     uint64_t sweep; /* number of the sweep that began last */
+    uint64_t walks; /* up from a shard, so far */
     bool swept;
     uint64_t version;
 };
@@ -170,6 +170,13 @@ static void consider(struct lineage *lineage, struct shard *shard)
     lineage->ready_last = shard;
 }
 
+/* Its parent was told, or listed, only now: nobody took it yet, so it waits. */
+static void take_back(struct lineage *lineage, struct shard *shard)
+{
+    if (shard->state == SHARD_READY && !may_be_read(lineage, shard))
+        set_state(lineage, shard, SHARD_WAITING);
+}
+
 static void consider_children(struct lineage *lineage, weir_str parent)
 {
     for (struct shard *child = first_child(lineage, parent); child;
@@ -179,27 +186,15 @@ static void consider_children(struct lineage *lineage, weir_str parent)
 
 /* ---- learning ---- */
 
-/* Parent links that close a circle would make all of its shards wait for each other. */
-static bool closes_circle(const struct lineage *lineage, const struct shard *shard)
-{
-    const struct shard *up = shard;
-    for (int i = 0; i < ANCESTORS_MAX && up; i++) {
-        up = parent_of(lineage, up);
-        if (up == shard)
-            return true;
-    }
-    return false;
-}
-
 static void link_parent(struct lineage *lineage, struct shard *shard, weir_str parent)
 {
     shard->parent = parent;
     put_by_parent(lineage, shard);
-    shard->rootless = closes_circle(lineage, shard);
     struct shard *known = parent_of(lineage, shard);
     if (known)
         known->children++;
     lineage->version++;
+    take_back(lineage, shard);
 }
 
 static void append(struct lineage *lineage, struct shard *shard)
@@ -215,8 +210,10 @@ static void append(struct lineage *lineage, struct shard *shard)
     if (++lineage->count > lineage->buckets)
         grow(lineage);
     for (struct shard *child = first_child(lineage, shard->id); child;
-         child = child_from(child->sibling_next, shard->id))
+         child = child_from(child->sibling_next, shard->id)) {
         shard->children++; /* listed before it */
+        take_back(lineage, child);
+    }
 }
 
 static bool copy_text(weir_str text, weir_str *out)
@@ -281,6 +278,25 @@ int lineage_sweep_page(struct lineage *lineage, const struct shard_info *shards,
     return rc;
 }
 
+/* Parent links that close a circle would make all of its shards wait for each other: one of them is
+ * not followed. Each shard is walked over once. */
+static void break_circles(struct lineage *lineage)
+{
+    uint64_t before = lineage->walks;
+    for (struct shard *shard = lineage->first; shard; shard = shard->next) {
+        struct shard *up = shard;
+        lineage->walks++;
+        while (up && up->state == SHARD_WAITING && up->walk <= before) {
+            up->walk = lineage->walks;
+            up = parent_of(lineage, up);
+        }
+        if (up && up->state == SHARD_WAITING && up->walk == lineage->walks) {
+            up->rootless = true;
+            consider(lineage, up);
+        }
+    }
+}
+
 void lineage_sweep_end(struct lineage *lineage, int64_t now_ms)
 {
     if (!lineage->swept)
@@ -295,6 +311,7 @@ void lineage_sweep_end(struct lineage *lineage, int64_t now_ms)
             shard->unlisted_since_ms = now_ms > 0 ? now_ms : 1;
         consider(lineage, shard);
     }
+    break_circles(lineage);
 }
 
 int lineage_children(struct lineage *lineage, weir_str parent, const struct shard_info *shards,
@@ -345,12 +362,9 @@ struct shard *lineage_next(struct lineage *lineage)
             lineage->ready_last = NULL;
         shard->queued = false;
         if (shard->state != SHARD_READY)
-            continue;
-        /* Its parent may have been told, or listed, since. */
-        bool may = may_be_read(lineage, shard);
-        set_state(lineage, shard, may ? SHARD_READING : SHARD_WAITING);
-        if (may)
-            return shard;
+            continue; /* taken back, or read as its restored progress told */
+        set_state(lineage, shard, SHARD_READING);
+        return shard;
     }
     return NULL;
 }

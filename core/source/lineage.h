@@ -26,6 +26,7 @@ struct shard {
     /* the lineage's own */
     struct shard *hash_next, *sibling_next, *ready_next;
     uint64_t seen; /* the sweep that listed it last */
+    uint64_t walk; /* the search for circles that came by last */
     bool queued;   /* to be handed out by lineage_next */
     bool rootless; /* its parent link closes a circle and is not followed */
 };

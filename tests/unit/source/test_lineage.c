@@ -199,10 +199,15 @@ static void B13_a_parent_listed_late_is_still_read_first(void)
     sweep(lineage, "b<a", 1);
     CHECK_INT(lineage_count(lineage, SHARD_READY), 1);
     sweep(lineage, "b<a a", 2); /* before anybody took b */
-    CHECK_STR(handed(lineage), "a");
     CHECK_INT(lineage_find(lineage, STR("b"))->state, SHARD_WAITING);
+    CHECK_STR(handed(lineage), "a");
     read_to_end(lineage, "a");
     CHECK_STR(handed(lineage), "b");
+    sweep(lineage, "x y", 3); /* and so is one whose link is told late */
+    sweep(lineage, "x y<x", 4);
+    CHECK_STR(handed(lineage), "x");
+    read_to_end(lineage, "x");
+    CHECK_STR(handed(lineage), "y");
     lineage_free(lineage);
 }
 
@@ -274,6 +279,29 @@ static void F9_circles_hold_nobody_for_ever(void)
     }
     CHECK_INT(strlen(seen), 7);
     CHECK_INT(lineage_count(lineage, SHARD_READ), 7);
+    lineage_free(lineage);
+}
+
+static void F9_a_long_circle_is_opened_at_one_place(void)
+{
+    enum { LENGTH = 50000 };
+    struct lineage *lineage = fresh();
+    struct shard *shard;
+    char id[16], parent[16];
+    int handed_out = 0;
+    lineage_sweep_begin(lineage);
+    for (int i = 0; i < LENGTH; i++) {
+        snprintf(id, sizeof id, "s%d", i);
+        snprintf(parent, sizeof parent, "s%d", (i + 1) % LENGTH);
+        struct shard_info one = info(id, parent, "");
+        CHECK_INT(lineage_sweep_page(lineage, &one, 1), 0);
+    }
+    CHECK(lineage_next(lineage) == NULL);
+    lineage_sweep_end(lineage, 1);
+    CHECK_INT(lineage_count(lineage, SHARD_READY), 1);
+    for (; (shard = lineage_next(lineage)); handed_out++)
+        lineage_read_to_end(lineage, shard);
+    CHECK_INT(handed_out, LENGTH);
     lineage_free(lineage);
 }
 
@@ -522,6 +550,7 @@ int main(int argc, char **argv)
         TEST(F9_a_half_list_unlearns_nothing),
         TEST(F9_repeated_entries_are_one_shard),
         TEST(F9_circles_hold_nobody_for_ever),
+        TEST(F9_a_long_circle_is_opened_at_one_place),
         TEST(children_are_checked),
         TEST(a_child_told_during_a_sweep_counts_as_listed),
         TEST(B14_restored_shards_are_not_read_again),
