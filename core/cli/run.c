@@ -1,8 +1,7 @@
 /* weir run: the pipeline over a file, or as the Lambda runtime. */
+#include "cli/run.h"
+
 #include "cli/crash.h"
-#include "cli/input.h"
-#include "cli/pipeline.h"
-#include "cli/verbs.h"
 #include "source/lambda.h"
 #include "source/replay.h"
 #include "state/sqlite.h"
@@ -17,32 +16,13 @@
 
 enum { WATCH_MS = 200, DOWN_LIMIT_MS = 120000 };
 
-struct run {
-    struct cli *cli;
-    struct pipeline pipeline;
-    struct config *config;
-    struct diags diags;
-    struct err err;
-    struct log *log;
-    struct lambda *lambda;
-    struct replay *replay;
-    struct watchdog *watchdog;
-    struct timer grace, watch;
-    int64_t down_since_ms; /* since then some sink or other was down; 0 = all are up */
-    struct input input;    /* of the file source */
-    int signals;
-    int64_t started_ms;
-    int exit_code;
-};
-
-static int64_t now_ms(const struct run *run)
+int64_t run_now_ms(const struct run *run)
 {
     const struct clock *clock = &run->pipeline.world.clock;
     return clock->now_ms(clock->ctx);
 }
 
-static void log_of_lambda(void *ctx, int level, const char *component, const char *code,
-                          const char *msg)
+void run_log(void *ctx, int level, const char *component, const char *code, const char *msg)
 {
     struct run *run = ctx;
     log_text(run->log, level, component, code, str_of(msg));
@@ -104,7 +84,7 @@ static int lambda_of(struct run *run)
         .admit_ctx = &run->pipeline,
         .began = on_began,
         .began_ctx = run,
-        .log = log_of_lambda,
+        .log = run_log,
         .log_ctx = run,
         .finished = on_lambda_finished,
         .arg = run,
@@ -168,17 +148,28 @@ static void on_grace(struct timer *timer)
     router_stop(run->pipeline.router);
 }
 
-static void on_signal(void *arg, int signum)
+void run_begin_grace(struct run *run, int signum, void (*over)(struct timer *timer))
 {
-    struct run *run = arg;
     const struct clock *clock = &run->pipeline.world.clock;
     if (run->signals++)
         _exit(128 + signum);
     log_line(run->log, WEIR_LOG_INFO, "run", NULL,
              "stopping: reading no more, finishing what is under way; again to exit at once");
-    run->grace.fire = on_grace;
+    run->grace.fire = over;
     clock->arm(clock->ctx, &run->grace, run->config->shutdown_grace_ms);
+}
+
+static void on_signal(void *arg, int signum)
+{
+    struct run *run = arg;
+    run_begin_grace(run, signum, on_grace);
     stop_reading(run);
+}
+
+bool run_reader_gone(void)
+{
+    struct pollfd out = {.fd = STDOUT_FILENO};
+    return poll(&out, 1, 0) > 0 && (out.revents & (POLLERR | POLLNVAL));
 }
 
 /* A sink that stays down would hold a file for ever. Nobody waits for that: what is stored stays
@@ -188,13 +179,12 @@ static void on_watch(struct timer *timer)
     struct run *run = (struct run *)((char *)timer - offsetof(struct run, watch));
     const struct clock *clock = &run->pipeline.world.clock;
     const struct router *router = run->pipeline.router;
-    struct pollfd out = {.fd = STDOUT_FILENO};
     bool all_up = true;
     for (size_t i = 0; i < router_sink_count(router); i++)
         all_up = all_up && router_counts(router, i).up;
-    run->down_since_ms = all_up ? 0 : run->down_since_ms ? run->down_since_ms : now_ms(run);
-    bool reader_gone = !all_up && poll(&out, 1, 0) > 0 && (out.revents & (POLLERR | POLLNVAL));
-    bool too_long = !all_up && now_ms(run) - run->down_since_ms >= DOWN_LIMIT_MS;
+    run->down_since_ms = all_up ? 0 : run->down_since_ms ? run->down_since_ms : run_now_ms(run);
+    bool reader_gone = !all_up && run_reader_gone();
+    bool too_long = !all_up && run_now_ms(run) - run->down_since_ms >= DOWN_LIMIT_MS;
     if (!reader_gone && !too_long) {
         clock->arm(clock->ctx, timer, WATCH_MS);
         return;
@@ -229,6 +219,19 @@ static void print_sink(struct run *run, struct buf *out, size_t index)
     buf_putc(out, '\n');
 }
 
+void run_print_sinks(struct run *run, struct buf *out)
+{
+    for (size_t i = 0; i < router_sink_count(run->pipeline.router); i++)
+        print_sink(run, out, i);
+    if (router_poison_count(run->pipeline.router))
+        buf_printf(out, "  %" PRIu64 " records could not be decoded\n",
+                   router_poison_count(run->pipeline.router));
+#ifdef WEIR_SQLITE
+    if (run->pipeline.state && sqlite_store_letters(run->pipeline.state))
+        buf_printf(out, "  dead letters: %s\n", sqlite_store_path(run->pipeline.state));
+#endif
+}
+
 /* It may quote a plugin, and that a record. */
 static void put_reason(struct buf *out, const char *reason)
 {
@@ -241,28 +244,18 @@ static void print_summary(struct run *run)
 {
     struct buf out;
     const struct replay_result *result = replay_result(run->replay);
-    const struct router *router = run->pipeline.router;
-    double seconds = (double)(now_ms(run) - run->started_ms) / 1000;
+    double seconds = (double)(run_now_ms(run) - run->started_ms) / 1000;
     buf_init(&out, 1 << 20);
     buf_printf(&out, "%" PRIu64 " records in, %" PRIu64 " bytes, %.2f s\n", result->records,
                result->bytes, seconds);
-    for (size_t i = 0; i < router_sink_count(router); i++)
-        print_sink(run, &out, i);
-    if (router_poison_count(router))
-        buf_printf(&out, "  %" PRIu64 " records could not be decoded\n",
-                   router_poison_count(router));
-#ifdef WEIR_SQLITE
-    if (run->pipeline.state && sqlite_store_letters(run->pipeline.state))
-        buf_printf(&out, "  dead letters: %s\n", sqlite_store_path(run->pipeline.state));
-#endif
+    run_print_sinks(run, &out);
     if (result->reason[0])
         put_reason(&out, result->reason);
     cli_write(run->cli->err, &out);
     buf_done(&out);
 }
 
-/* A record in the dead letters, or dropped, is finished, but not delivered. */
-static bool all_delivered(const struct run *run)
+bool run_all_delivered(const struct run *run)
 {
     for (size_t i = 0; i < run->pipeline.sinks->count; i++) {
         struct sink_counts counts = router_counts(run->pipeline.router, i);
@@ -292,7 +285,7 @@ static int run_file(struct run *run)
     if (rc < 0)
         return cli_fail(run->cli, EXIT_NO, "name a file with --from FILE, or - for standard input",
                         "can't open %s: %s", path ? path : "standard input", strerror(-rc));
-    run->started_ms = now_ms(run);
+    run->started_ms = run_now_ms(run);
     if (replay_new(&config, &run->replay) < 0)
         return cli_fail(run->cli, EXIT_SOFTWARE, NULL, "out of memory");
     loop_on_signal(run->pipeline.loop, SIGINT, on_signal, run);
@@ -308,7 +301,7 @@ static int run_file(struct run *run)
         return run->exit_code;
     bool stopped_clean = run->signals && result->reason[0] == '\0';
     bool done = result->complete || stopped_clean;
-    return done && all_delivered(run) ? EXIT_DONE : EXIT_NO;
+    return done && run_all_delivered(run) ? EXIT_DONE : EXIT_NO;
 }
 
 /* ---- all ---- */
@@ -320,7 +313,7 @@ static int run_source(struct run *run)
     if (run->cli->lambda)
         return run_lambda(run);
     run->watchdog = watchdog_start(run->pipeline.router, log_fd);
-    return run_file(run);
+    return run->config->source == SOURCE_POLL ? run_poll(run) : run_file(run);
 }
 
 static int start(struct run *run)
@@ -355,6 +348,7 @@ static int end(struct run *run, int exit_code)
         clock->disarm(clock->ctx, &run->grace);
         clock->disarm(clock->ctx, &run->watch);
     }
+    run_poll_end(run);
     watchdog_stop(run->watchdog);
     crash_forget();
     if (!pipeline_settle(&run->pipeline)) {

@@ -159,8 +159,7 @@ static const struct key state_keys[] = {
      .min = 100,
      .max = 10 * MINUTE,
      .offset = C(state.every_ms),
-     .help = "How often positions are written.",
-     .later = true},
+     .help = "How often positions are written."},
     {0},
 };
 

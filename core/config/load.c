@@ -228,14 +228,13 @@ int config_runnable(const struct config *config, struct diags *diags)
         diag_help(diags, diag,
                   "add \"source\": { \"kind\": \"file\", \"path\": \"-\" }, or give --from FILE.");
         return -ENOTSUP;
-    case SOURCE_POLL:
     case SOURCE_KCL:
-        diag =
-            diag_error(diags, "W0401", at,
-                       "a source of kind \"%s\" can be checked, but this release can't run it yet",
-                       config->source == SOURCE_POLL ? "poll" : "kcl");
+        diag = diag_error(
+            diags, "W0401", at,
+            "a source of kind \"kcl\" can be checked, but this release can't run it yet");
         diag_help(diags, diag,
-                  "it runs kind \"lambda\" (in AWS Lambda) and \"file\" (or --from FILE).");
+                  "it runs kind \"poll\", \"lambda\" (in AWS Lambda) and \"file\" "
+                  "(or --from FILE).");
         return -ENOTSUP;
     case SOURCE_LAMBDA:
         if (config->in_lambda)
@@ -246,6 +245,7 @@ int config_runnable(const struct config *config, struct diags *diags)
             diags, diag,
             "AWS_LAMBDA_RUNTIME_API is not set; --from FILE plays a file through the same sinks.");
         return -ENOTSUP;
+    case SOURCE_POLL:
     case SOURCE_FILE:
         break;
     }

@@ -300,9 +300,6 @@ static void in_lambda_the_function_s_file_is_found_and_the_source_is_lambda(void
 static void sources_of_later_releases_are_checked_but_not_run(void)
 {
     static const char *const rows[][2] = {
-        {"{\"source\":{\"kind\":\"poll\",\"tables\":[\"T\"]},\"sinks\":{\"a\":{\"plugin\":"
-         "\"stdout\"}}}",
-         "W0401"},
         {"{\"source\":{\"kind\":\"kcl\"},\"sinks\":{\"a\":{\"plugin\":\"stdout\"}}}", "W0401"},
         {"{\"source\":{\"kind\":\"lambda\"},\"sinks\":{\"a\":{\"plugin\":\"stdout\"}}}", "W0402"},
         {"{\"sinks\":{\"a\":{\"plugin\":\"stdout\"}}}", "W0402"},
@@ -326,7 +323,6 @@ static void what_nothing_uses_yet_is_said(void)
         "\"admin\":{\"listen\":\"127.0.0.1:9630\"}",
         "\"metrics\":{\"prometheus\":true}",
         "\"log\":{\"redact\":[\"ssn\"]}",
-        "\"state\":{\"every\":\"5s\"}",
         "\"state\":{\"table\":\"weir\"}",
         "\"state\":{\"kind\":\"memory\"}",
         "\"tests\":[]",

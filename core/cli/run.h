@@ -1,0 +1,48 @@
+/* What the files behind `weir run` share. */
+#ifndef WEIR_CLI_RUN_H
+#define WEIR_CLI_RUN_H
+#include "cli/input.h"
+#include "cli/pipeline.h"
+#include "cli/verbs.h"
+#include "config/diag.h"
+
+struct fetch_inline;
+struct lambda;
+struct poll;
+struct replay;
+struct watchdog;
+
+struct run {
+    struct cli *cli;
+    struct pipeline pipeline;
+    struct config *config;
+    struct diags diags;
+    struct err err;
+    struct log *log;
+    struct lambda *lambda;
+    struct replay *replay;
+    struct poll *poll;
+    struct fetch_inline *fetch;
+    struct watchdog *watchdog;
+    struct timer grace, watch;
+    int64_t down_since_ms; /* since then some sink or other was down; 0 = all are up */
+    int64_t hung_since_ms; /* since then a plugin keeps records after cancel; 0 = none */
+    struct input input;    /* of the file source */
+    int signals;
+    int64_t started_ms;
+    int exit_code;
+};
+
+int64_t run_now_ms(const struct run *run);
+void run_log(void *run, int level, const char *component, const char *code, const char *msg);
+/* Arms `grace`: when it is over, `over` is called. */
+void run_begin_grace(struct run *run, int signum, void (*over)(struct timer *timer));
+/* Standard output was closed by its reader. */
+bool run_reader_gone(void);
+void run_print_sinks(struct run *run, struct buf *out);
+/* A record in the dead letters, or dropped, is finished, but not delivered. */
+bool run_all_delivered(const struct run *run);
+
+int run_poll(struct run *run); /* the exit code */
+void run_poll_end(struct run *run);
+#endif

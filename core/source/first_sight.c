@@ -1,0 +1,237 @@
+/* Where each sink begins on each shard of a stream: from what is stored, else as configured, and
+ * then stored before anything is read (D9). */
+#include "source/poll_parts.h"
+
+#include <errno.h>
+
+struct beginning {
+    struct stream *stream;
+    struct poll *poll;
+    uint64_t known;       /* sinks that have rows of this stream */
+    bool had_predecessor; /* the table was followed before: everything of this stream is new */
+    int64_t now_us;
+};
+
+static bool row_is(const struct state_row *row, enum state_kind kind, const struct stream *stream)
+{
+    return row->kind == kind && str_is(row->stream, stream->arn);
+}
+
+static size_t sink_named(const struct poll *poll, weir_str name)
+{
+    for (size_t i = 0; i < poll->sink_count; i++)
+        if (poll->sinks >> i & 1 && str_is(name, router_sink_name(poll->config.router, i)))
+            return i;
+    return SIZE_MAX;
+}
+
+static enum start_kind kind_of(weir_str start)
+{
+    return str_is(start, "AT_TIMESTAMP") || str_is(start, "LATEST") ? START_AT_TIMESTAMP
+                                                                    : START_TRIM_HORIZON;
+}
+
+/* ---- what is stored ---- */
+
+static struct track *restored_track(struct stream *stream, const struct state_row *row)
+{
+    struct shard *shard = lineage_find(stream->lineage, row->shard);
+    if (!shard && lineage_restore(stream->lineage, row->shard, row->parent, false) == 0)
+        shard = lineage_find(stream->lineage, row->shard);
+    if (!shard)
+        return NULL;
+    struct track *track = shard->reader ? shard->reader : track_new(stream, shard);
+    if (track)
+        track->fresh = false;
+    return track;
+}
+
+static int restore_position(struct beginning *begin, const struct state_row *row)
+{
+    size_t sink = sink_named(begin->poll, row->sink);
+    if (sink == SIZE_MAX)
+        return 0;
+    struct track *track = restored_track(begin->stream, row);
+    if (!track)
+        return -ENOMEM;
+    struct progress *progress = &track->sinks[sink];
+    *progress = (struct progress){.start = kind_of(row->start),
+                                  .start_us = row->start_us,
+                                  .done = row->done,
+                                  .mark.now = 1,
+                                  .mark.saved = 1};
+    progress->skipping = progress->start == START_AT_TIMESTAMP && !row->done;
+    sequence_set(&progress->position, row->position);
+    if (row->done)
+        track->done |= UINT64_C(1) << sink;
+    begin->known |= UINT64_C(1) << sink;
+    return 0;
+}
+
+static int restore_gap(struct beginning *begin, const struct state_row *row)
+{
+    size_t sink = sink_named(begin->poll, row->sink);
+    const struct shard *shard = lineage_find(begin->stream->lineage, row->shard);
+    struct track *track = shard ? shard->reader : NULL;
+    if (sink == SIZE_MAX || !track)
+        return 0;
+    struct gap *gap = track_gap(track, sink);
+    if (!gap)
+        return -ENOMEM;
+    *gap = (struct gap){.state = row->done ? GAP_ACCEPTED : GAP_OPEN};
+    sequence_set(&gap->after, row->position);
+    sequence_set(&gap->first, row->first_available);
+    return 0;
+}
+
+static int restore(struct beginning *begin)
+{
+    struct stream *stream = begin->stream;
+    const struct poll *poll = begin->poll;
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < poll->row_count; i++) {
+        const struct state_row *row = &poll->rows[i];
+        if (row_is(row, STATE_STREAM, stream)) {
+            stream->known = true;
+            stream->start = kind_of(row->start);
+            stream->latest = str_is(row->start, "LATEST");
+            stream->start_us = row->start_us;
+        } else if (row->kind == STATE_STREAM && *stream->table &&
+                   str_is(row->table, stream->table)) {
+            begin->had_predecessor = true;
+        } else if (row_is(row, STATE_POSITION, stream)) {
+            rc = restore_position(begin, row);
+        }
+    }
+    for (size_t i = 0; rc == 0 && i < poll->row_count; i++)
+        if (row_is(&poll->rows[i], STATE_GAP, stream))
+            rc = restore_gap(begin, &poll->rows[i]);
+    return rc;
+}
+
+/* ---- what is new ---- */
+
+static void choose_stream_start(const struct beginning *begin)
+{
+    struct stream *stream = begin->stream;
+    const struct poll_config *config = &begin->poll->config;
+    if (stream->known)
+        return;
+    stream->mark.now++;
+    if (config->start == POLL_TRIM_HORIZON || begin->had_predecessor)
+        return;
+    stream->start = START_AT_TIMESTAMP;
+    stream->latest = config->start == POLL_LATEST;
+    /* records carry the second that they were made in */
+    stream->start_us = stream->latest ? begin->now_us / 1000000 * 1000000 : config->start_us;
+}
+
+/* A sink that is new here reads nothing that the others have finished. */
+static void behind_the_others(const struct track *track, struct progress *progress)
+{
+    const struct poll *poll = track->poll;
+    const struct sequence *lowest = NULL;
+    for (size_t i = 0; i < poll->sink_count; i++) {
+        const struct sequence *other = &track->sinks[i].position;
+        if (!(poll->required >> i & 1) || &track->sinks[i] == progress || !other->len)
+            continue;
+        if (!lowest || sequence_cmp(sequence_str(other), sequence_str(lowest)) < 0)
+            lowest = other;
+    }
+    if (lowest)
+        progress->position = *lowest;
+}
+
+static void begin_sink(const struct beginning *begin, struct track *track, size_t sink)
+{
+    const struct poll_config *config = &begin->poll->config;
+    struct progress *progress = &track->sinks[sink];
+    bool known = begin->stream->known && begin->known >> sink & 1;
+    progress->mark.now++;
+    if (known || (begin->had_predecessor && !begin->stream->known)) {
+        progress->start = START_TRIM_HORIZON;
+    } else if (!track->shard->listed || (config->start == POLL_LATEST && track->shard->closed)) {
+        progress->done = true;
+        track->done |= UINT64_C(1) << sink;
+    } else if (config->start != POLL_TRIM_HORIZON) {
+        progress->start = START_AT_TIMESTAMP;
+        progress->skipping = true;
+        progress->start_us =
+            config->start == POLL_LATEST ? begin->now_us / 1000000 * 1000000 : config->start_us;
+        behind_the_others(track, progress);
+    }
+}
+
+static bool has_row(const struct progress *progress)
+{
+    return progress->mark.now > 0;
+}
+
+static void begin_sinks(const struct beginning *begin, struct track *track)
+{
+    const struct poll *poll = begin->poll;
+    for (size_t i = 0; i < poll->sink_count; i++)
+        if (poll->sinks >> i & 1 && !has_row(&track->sinks[i]))
+            begin_sink(begin, track, i);
+}
+
+void progress_begin_later(struct track *track)
+{
+    const struct poll *poll = track->poll;
+    for (size_t i = 0; i < poll->sink_count; i++)
+        if (poll->sinks >> i & 1)
+            track->sinks[i].mark.now++;
+}
+
+/* What every sink that is waited for has finished is over; the others do not pull it back. */
+static int restore_finished(struct stream *stream, struct track *track)
+{
+    struct poll *poll = stream->poll;
+    if (!track_is_over(track))
+        return 0;
+    for (size_t i = 0; i < poll->sink_count; i++)
+        if (poll->sinks >> i & 1 && !track->sinks[i].done) {
+            track->sinks[i].done = true;
+            track->sinks[i].mark.now++;
+        }
+    track->done |= poll->sinks;
+    track->read_to_end = true;
+    return lineage_restore(stream->lineage, track->shard->id, track->shard->parent, true);
+}
+
+static void warn_of_strangers(const struct beginning *begin)
+{
+    const struct poll *poll = begin->poll;
+    const struct state_row *last = NULL;
+    for (size_t i = 0; i < poll->row_count; i++) {
+        const struct state_row *row = &poll->rows[i];
+        bool strange =
+            row_is(row, STATE_POSITION, begin->stream) && sink_named(poll, row->sink) == SIZE_MAX;
+        if (!strange || (last && str_eq(last->sink, row->sink)))
+            continue;
+        last = row;
+        poll_log(poll, WEIR_LOG_INFO, "W0813",
+                 "positions of sink %.*s are kept, but it is not in use: it holds nothing",
+                 STR_ARG(row->sink));
+    }
+}
+
+int stream_begin(struct stream *stream)
+{
+    struct poll *poll = stream->poll;
+    struct beginning begin = {
+        .stream = stream, .poll = poll, .now_us = poll->clock->wall_us(poll->clock->ctx)};
+    int rc = restore(&begin);
+    if (rc < 0)
+        return rc;
+    choose_stream_start(&begin);
+    for (struct shard *shard = lineage_first(stream->lineage); shard; shard = shard->next)
+        if (!shard->reader && !track_new(stream, shard))
+            return -ENOMEM;
+    for (struct track *track = stream->tracks; track; track = track->next)
+        begin_sinks(&begin, track);
+    for (struct track *track = stream->tracks; rc == 0 && track; track = track->next)
+        rc = restore_finished(stream, track);
+    warn_of_strangers(&begin);
+    return rc;
+}

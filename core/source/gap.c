@@ -1,0 +1,154 @@
+/* Records that were trimmed before they were read: found, written down, held or passed over (D10).
+ */
+#include "source/poll_parts.h"
+#include "util/alloc.h"
+
+#include <errno.h>
+
+enum { FRESH_MS = 600000 /* found at the horizon: shards go while they are being listed */ };
+
+bool gap_holds(const struct track *track, uint64_t sinks)
+{
+    const struct poll *poll = track->poll;
+    if (!track->gaps || poll->config.on_gap_continue)
+        return false;
+    for (size_t i = 0; i < poll->sink_count; i++)
+        if ((sinks & poll->required) >> i & 1 && track->gaps[i].state == GAP_OPEN)
+            return true;
+    return false;
+}
+
+void gap_begin(struct reader *reader)
+{
+    reader->peeking = true;
+    reader->state = READER_IDLE;
+    poll_due(reader);
+}
+
+/* The last record before the gap: what the reader has taken, or, where it has not read yet, what
+ * the sink has finished. */
+static weir_str before_gap(const struct reader *reader, const struct progress *progress)
+{
+    weir_str position = sequence_str(&progress->position);
+    weir_str cursor = sequence_str(&reader->cursor);
+    return reader->batch_number > 0 && cursor.len &&
+                   (!position.len || sequence_cmp(cursor, position) > 0)
+               ? cursor
+               : position;
+}
+
+static bool gap_of(struct reader *reader, size_t sink, weir_str first)
+{
+    struct track *track = reader->track;
+    struct progress *progress = &track->sinks[sink];
+    weir_str after = before_gap(reader, progress);
+    if (progress->done || !(reader->sinks >> sink & 1))
+        return false;
+    if (first.len && (!after.len || sequence_cmp(after, first) >= 0))
+        return false; /* it begins at the horizon, or is past the gap */
+    if (!after.len && track->fresh && poll_now(track->poll) - track->opened_ms < FRESH_MS)
+        return false;
+    struct gap *gap = track_gap(track, sink);
+    if (!gap)
+        return true;
+    if (gap->state == GAP_ACCEPTED && str_eq(sequence_str(&gap->after), after))
+        return false;
+    sequence_set(&gap->after, after);
+    sequence_set(&gap->first, first);
+    gap->state = track->poll->config.on_gap_continue ? GAP_ACCEPTED : GAP_OPEN;
+    gap->mark.now++;
+    return true;
+}
+
+static void tell(const struct reader *reader, size_t sink, weir_str first)
+{
+    const struct poll *poll = reader->track->poll;
+    weir_str after = before_gap(reader, &reader->track->sinks[sink]);
+    poll_log(poll, WEIR_LOG_ERROR, "W0803",
+             "records are lost: shard %.*s of %s was trimmed after %.*s%s%.*s, sink %s has not "
+             "got them; %s",
+             STR_ARG(reader->track->shard->id), reader->track->stream->arn,
+             STR_ARG(after.len ? after : STR("its beginning")),
+             first.len ? " and before " : " up to its end", STR_ARG(first),
+             router_sink_name(poll->config.router, sink),
+             poll->config.on_gap_continue
+                 ? "reading goes on (on_gap)"
+                 : "the shard is held until `weir shards accept-gap`, or on_gap \"continue\"");
+}
+
+void gap_found(struct reader *reader, weir_str first)
+{
+    struct track *track = reader->track;
+    struct poll *poll = track->poll;
+    bool any = false;
+    reader->peeking = false;
+    for (size_t i = 0; i < poll->sink_count; i++)
+        if (gap_of(reader, i, first)) {
+            tell(reader, i, first);
+            any = true;
+        }
+    if (any) {
+        poll->counts.gaps++;
+        saver_want(poll);
+    }
+    if (any && !poll->config.on_gap_continue)
+        reader_hold(reader, HELD_GAP);
+    else
+        reader_resume(reader);
+    poll_settle(poll);
+}
+
+/* ---- has somebody accepted one? ---- */
+
+static struct track *track_of(const struct poll *poll, const struct state_row *row)
+{
+    for (const struct stream *stream = poll->streams; stream; stream = stream->next) {
+        if (!str_is(row->stream, stream->arn))
+            continue;
+        const struct shard *shard = lineage_find(stream->lineage, row->shard);
+        return shard ? shard->reader : NULL;
+    }
+    return NULL;
+}
+
+static void accept_row(const struct poll *poll, const struct state_row *row)
+{
+    struct track *track = track_of(poll, row);
+    if (!track || !track->gaps)
+        return;
+    for (size_t i = 0; i < poll->sink_count; i++)
+        if (track->gaps[i].state == GAP_OPEN &&
+            str_is(row->sink, router_sink_name(poll->config.router, i)))
+            track->gaps[i].state = GAP_ACCEPTED;
+}
+
+static void on_reloaded(struct store_load *load, int status)
+{
+    struct poll *poll = load->arg;
+    poll->loading = false;
+    for (size_t i = 0; status == 0 && i < load->count; i++)
+        if (load->rows[i].kind == STATE_GAP && load->rows[i].done)
+            accept_row(poll, &load->rows[i]);
+    if (!poll_reading(poll)) {
+        poll_settle(poll);
+        return;
+    }
+    for (struct stream *stream = poll->streams; stream; stream = stream->next)
+        for (struct track *track = stream->tracks; track; track = track->next) {
+            struct reader *reader = track->reader;
+            if (!reader || reader->held != HELD_GAP || gap_holds(track, reader->sinks))
+                continue;
+            poll_log(poll, WEIR_LOG_INFO, NULL, "the gap in shard %.*s was accepted; reading on",
+                     STR_ARG(track->shard->id));
+            reader_resume(reader);
+        }
+}
+
+void gaps_reload(struct poll *poll)
+{
+    struct store *store = &poll->config.world->store;
+    if (poll->loading || poll->saver.busy || poll->saver.wanted)
+        return;
+    poll->load = (struct store_load){.done = on_reloaded, .arg = poll};
+    poll->loading = store->load(store->ctx, &poll->load) == 0;
+}

@@ -1,0 +1,231 @@
+/* The pages of a reader: gathered into batches, given to the router, and taken out again in order.
+ */
+#include "source/poll_parts.h"
+#include "record/match.h"
+#include "util/alloc.h"
+
+#include <errno.h>
+
+enum {
+    COARSE_US = 60000000, /* creation times of a server without AT_TIMESTAMP: DynamoDB Local's */
+    FINE_US = 1000000,    /* AWS rounds them down to the second */
+    AGAIN_MS = 1000       /* memory ran out */
+};
+
+static void page_free(struct page *page)
+{
+    batch_unref(page->batch);
+    mem_free(page);
+}
+
+/* Finished ones leave from the front only: the fold needs all that are behind an unfinished one. */
+static void leave(struct reader *reader)
+{
+    while (reader->first && reader->first->done &&
+           (reader->first->sinks & ~reader->first->whole) == 0) {
+        struct page *page = reader->first;
+        reader->first = page->next;
+        if (!reader->first)
+            reader->last = NULL;
+        page_free(page);
+    }
+}
+
+/* ---- the router's callbacks ---- */
+
+static void on_sink_done(void *arg, struct flow *flow, size_t sink)
+{
+    struct page *page = arg;
+    (void)flow;
+    page->whole |= UINT64_C(1) << sink;
+    track_fold_sink(page->reader->track, sink);
+    poll_pump(page->reader->track->poll);
+}
+
+static void on_done(void *arg, const struct batch_result *result)
+{
+    struct page *page = arg;
+    struct reader *reader = page->reader;
+    struct poll *poll = reader->track->poll;
+    page->whole |= result->complete ? page->sinks : page->sinks & ~poll->required;
+    track_fold(reader->track); /* while an unfinished one can still say how far it got */
+    page->flow = NULL;
+    page->done = true;
+    poll->pages_open--;
+    if (!result->complete && poll_reading(poll)) {
+        weir_str position = result->lowest ? record_position(result->lowest) : STR_NONE;
+        poll_log(poll, WEIR_LOG_ERROR, "W0812",
+                 "shard %.*s is held: record %.*s can't be finished%s%s: %s",
+                 STR_ARG(reader->track->shard->id), STR_ARG(position),
+                 result->sink ? " for sink " : "", result->sink ? result->sink : "",
+                 result->reason ? result->reason : "on_poison is \"block\"");
+        reader_hold(reader, HELD_RECORD);
+    }
+    leave(reader);
+    reader_again(reader);
+    poll_settle(poll);
+}
+
+/* ---- submitting ---- */
+
+/* Records from before the start that a sink asked for, on servers that give them all the same. */
+static bool too_old(const struct record *record, int64_t before_us)
+{
+    return !record->poison && record->created_us > 0 && record->created_us < before_us;
+}
+
+static void skip_old(struct page *page, size_t sink, weir_str *finished_to)
+{
+    struct track *track = page->reader->track;
+    struct progress *progress = &track->sinks[sink];
+    const struct batch *batch = page->batch;
+    int64_t before_us = progress->start_us - (track->stream->no_at_timestamp ? COARSE_US : FINE_US);
+    size_t old = 0;
+    while (old < batch->record_count && too_old(batch->records[old], before_us))
+        old++;
+    if (old < batch->record_count)
+        progress->skipping = false;
+    else if (old > 0)
+        page->sinks &= ~(UINT64_C(1) << sink);
+    if (old > 0)
+        *finished_to = record_position(batch->records[old - 1]);
+}
+
+static int submit(struct page *page)
+{
+    struct reader *reader = page->reader;
+    struct track *track = reader->track;
+    struct poll *poll = track->poll;
+    weir_str finished_to[MATCH_SINKS_MAX];
+    page->sinks = reader->sinks & ~track->done;
+    for (size_t i = 0; i < poll->sink_count; i++) {
+        finished_to[i] = sequence_str(&track->sinks[i].position);
+        if (page->sinks >> i & 1 && track->sinks[i].skipping)
+            skip_old(page, i, &finished_to[i]);
+    }
+    page->whole = ~page->sinks;
+    if (page->sinks) {
+        const struct flow_options options = {.sinks = page->sinks,
+                                             .gated = reader->gated & page->sinks,
+                                             .finished_to = finished_to,
+                                             .sink_done = on_sink_done,
+                                             .done = on_done,
+                                             .arg = page};
+        int rc = router_submit_flow(poll->config.router, page->batch, &options, &page->flow);
+        if (rc < 0)
+            return rc;
+        poll->pages_open++;
+    } else {
+        page->done = true;
+    }
+    batch_unref(page->batch);
+    page->batch = NULL;
+    return 0;
+}
+
+static void on_window(struct timer *timer)
+{
+    pages_flush((struct reader *)((char *)timer - offsetof(struct reader, window)));
+}
+
+void pages_flush(struct reader *reader)
+{
+    struct clock *clock = reader->track->poll->clock;
+    clock->disarm(clock->ctx, &reader->window);
+    reader->batch_number++;
+    while (reader->gathered) {
+        struct page *page = reader->gathered;
+        page->number = reader->batch_number;
+        if (submit(page) < 0) { /* its records wait, in order */
+            reader->window.fire = on_window;
+            clock->arm(clock->ctx, &reader->window, AGAIN_MS);
+            return;
+        }
+        reader->gathered = page->next;
+        reader->gathered_count--;
+    }
+    reader->gathered_records = reader->gathered_bytes = 0;
+    leave(reader);
+    track_fold(reader->track);
+}
+
+/* ---- gathering ---- */
+
+static bool gathered_enough(const struct reader *reader)
+{
+    const struct poll_config *config = &reader->track->poll->config;
+    return config->batching_window_ms == 0 ||
+           reader->gathered_records >= (size_t)config->batch_size ||
+           reader->gathered_bytes >= GATHER_BYTES_MAX || reader->gathered_count >= GATHER_PAGES_MAX;
+}
+
+int page_take(struct reader *reader, struct batch *batch)
+{
+    struct poll *poll = reader->track->poll;
+    struct clock *clock = poll->clock;
+    struct page *page = mem_zalloc(1, sizeof *page);
+    if (!page) {
+        batch_unref(batch);
+        return -ENOMEM;
+    }
+    *page = (struct page){.reader = reader, .batch = batch};
+    sequence_set(&page->last, batch->last_sequence);
+    if (reader->last)
+        reader->last->next = page;
+    else
+        reader->first = page;
+    reader->last = page;
+    if (!reader->gathered) {
+        reader->gathered = page;
+        reader->gathered_count = reader->gathered_records = reader->gathered_bytes = 0;
+    }
+    reader->gathered_count++;
+    reader->gathered_records += batch->record_count; /* filtered ones fill no batch */
+    reader->gathered_bytes += batch->bytes_len;
+    reader->window.fire = on_window;
+    if (gathered_enough(reader) || reader->gathered_records == 0)
+        pages_flush(reader);
+    else if (reader->window.heap_slot == 0 &&
+             clock->arm(clock->ctx, &reader->window, poll->config.batching_window_ms) < 0)
+        pages_flush(reader);
+    return 0;
+}
+
+bool pages_full(const struct reader *reader)
+{
+    const struct poll_config *config = &reader->track->poll->config;
+    const struct page *oldest = reader->first;
+    if (reader->gathered && !gathered_enough(reader))
+        return false;
+    if (reader->gathered) /* it could not be submitted */
+        return true;
+    /* one batch more than are worked on, so that reading and writing overlap (D3) */
+    return oldest &&
+           reader->batch_number - oldest->number >= (uint64_t)config->parallelization_factor;
+}
+
+void pages_drop(struct reader *reader)
+{
+    struct clock *clock = reader->track->poll->clock;
+    clock->disarm(clock->ctx, &reader->window);
+    struct page **list = &reader->first;
+    reader->last = NULL;
+    while (*list && *list != reader->gathered) {
+        reader->last = *list;
+        list = &(*list)->next;
+    }
+    *list = NULL;
+    while (reader->gathered) {
+        struct page *page = reader->gathered;
+        reader->gathered = page->next;
+        page_free(page);
+    }
+    reader->gathered_count = reader->gathered_records = reader->gathered_bytes = 0;
+}
+
+void pages_open_gates(struct reader *reader, uint64_t sinks)
+{
+    for (struct page *page = reader->first; page; page = page->next)
+        if (page->flow && (sinks & page->sinks))
+            flow_open_gates(page->flow, sinks & page->sinks);
+}

@@ -1,0 +1,573 @@
+/* The polling source's life: the state is taken, loaded, streams are read, and at the end the last
+ * positions are stored. */
+#include "source/poll_parts.h"
+#include "util/alloc.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+enum {
+    TICK_MS = 1000,
+    ROOM_MS = 20,         /* looks for room again */
+    FULL_SAID_MS = 10000, /* the window was full for so long: worth a line */
+    TROUBLE_SAID_MS = 10000,
+    DENIED_MS = 120000, /* refused for so long from the start on: gives up (exit 77) */
+    RELOAD_MS = 5000,   /* held by a gap: has somebody accepted it? */
+    QUIET_MS = 10000,   /* with `once`: children of a closed shard may still appear */
+    WATCH_MS = 60000,
+    STALLED_MS = 300000,
+    SAVE_TRIES = 5, /* of the last positions */
+    ROWS_BYTES = 64 * 1024
+};
+
+int64_t poll_now(const struct poll *poll)
+{
+    return poll->clock->now_ms(poll->clock->ctx);
+}
+
+void poll_log(const struct poll *poll, int level, const char *code, const char *format, ...)
+{
+    char line[1024];
+    va_list args;
+    if (!poll->config.log)
+        return;
+    va_start(args, format);
+    vsnprintf(line, sizeof line, format, args);
+    va_end(args);
+    poll->config.log(poll->config.log_ctx, level, "source", code, line);
+}
+
+bool poll_reading(const struct poll *poll)
+{
+    return poll->phase == POLL_READING;
+}
+
+/* ---- those that are due ---- */
+
+void poll_due(struct reader *reader)
+{
+    struct poll *poll = reader->track->poll;
+    if (reader->state == READER_DUE)
+        return;
+    reader->state = READER_DUE;
+    reader->next_due = NULL;
+    if (poll->due_last)
+        poll->due_last->next_due = reader;
+    else
+        poll->due_first = reader;
+    poll->due_last = reader;
+    poll_pump(poll);
+}
+
+static void still_full(struct poll *poll)
+{
+    if (!poll->full_since_ms)
+        poll->full_since_ms = poll_now(poll);
+    poll->clock->arm(poll->clock->ctx, &poll->room_timer, ROOM_MS);
+}
+
+static bool has_room(struct poll *poll)
+{
+    const struct store *store = &poll->config.world->store;
+    const char *sink = NULL;
+    if (saver_blocks(poll) || (store->owned && !store->owned(store->ctx))) {
+        poll->clock->arm(poll->clock->ctx, &poll->room_timer, TICK_MS);
+        return false;
+    }
+    if (!router_has_room(poll->config.router, &sink)) {
+        still_full(poll);
+        return false;
+    }
+    if (poll->full_said)
+        poll_log(poll, WEIR_LOG_INFO, NULL, "reading goes on: there is room again");
+    poll->full_said = false;
+    poll->full_since_ms = 0;
+    return true;
+}
+
+static void on_pump(struct post *post)
+{
+    struct poll *poll = (struct poll *)((char *)post - offsetof(struct poll, pump));
+    poll->pump_posted = false;
+    while (poll_reading(poll) && poll->due_first && poll->receiving < RECEIVING_MAX &&
+           has_room(poll)) {
+        struct reader *reader = poll->due_first;
+        poll->due_first = reader->next_due;
+        if (!poll->due_first)
+            poll->due_last = NULL;
+        if (reader->state == READER_DUE)
+            reader_turn(reader);
+    }
+}
+
+void poll_pump(struct poll *poll)
+{
+    if (poll->pump_posted || !poll->due_first)
+        return;
+    poll->pump_posted = true;
+    poll->pump.run = on_pump;
+    poll->clock->post(poll->clock->ctx, &poll->pump);
+}
+
+static void on_room(struct timer *timer)
+{
+    poll_pump((struct poll *)((char *)timer - offsetof(struct poll, room_timer)));
+}
+
+/* ---- how the source answers ---- */
+
+static void out_of_order(struct poll *poll, enum streams_fault fault, const char *what,
+                         const char *message)
+{
+    int64_t now_ms = poll_now(poll);
+    if (!poll->trouble_since_ms) {
+        poll->trouble_since_ms = now_ms;
+        poll_log(poll, WEIR_LOG_WARN, fault == STREAMS_DENIED ? "W0811" : "W0801",
+                 "%s failed, trying again: %s", what, message);
+    }
+    if (fault != STREAMS_DENIED)
+        return;
+    if (!poll->denied_since_ms)
+        poll->denied_since_ms = now_ms;
+    if (!poll->answered && now_ms - poll->denied_since_ms >= DENIED_MS) {
+        poll_log(poll, WEIR_LOG_ERROR, "W0811",
+                 "refused for 2 minutes, giving up: %s: %s; the role needs "
+                 "dynamodb:DescribeTable, DescribeStream, GetShardIterator and GetRecords",
+                 what, message);
+        poll_end(poll, POLL_REFUSED);
+    }
+}
+
+void poll_heard(struct poll *poll, enum streams_fault fault, const char *what, const char *message)
+{
+    if (fault == STREAMS_DENIED || fault == STREAMS_UNAVAILABLE) {
+        out_of_order(poll, fault, what, message);
+        return;
+    }
+    if (fault == STREAMS_ABORTED)
+        return;
+    if (poll->trouble_since_ms && poll_now(poll) - poll->trouble_since_ms >= TROUBLE_SAID_MS)
+        poll_log(poll, WEIR_LOG_INFO, NULL, "the source answers again, after %" PRId64 " s",
+                 (poll_now(poll) - poll->trouble_since_ms) / 1000);
+    poll->trouble_since_ms = 0;
+    poll->denied_since_ms = 0;
+    poll->answered = true;
+}
+
+/* ---- the end ---- */
+
+static void on_finish(struct post *post)
+{
+    struct poll *poll = (struct poll *)((char *)post - offsetof(struct poll, finish));
+    poll->phase = POLL_FINISHED;
+    poll->config.finished(poll->config.arg, poll->exit_code);
+}
+
+static void finish(struct poll *poll)
+{
+    if (poll->finish_posted)
+        return;
+    poll->finish_posted = true;
+    poll->finish.run = on_finish;
+    poll->clock->post(poll->clock->ctx, &poll->finish);
+}
+
+static void on_released(void *arg)
+{
+    finish(arg);
+}
+
+static void release(struct poll *poll)
+{
+    struct store *store = &poll->config.world->store;
+    poll->phase = POLL_RELEASING;
+    poll->clock->disarm(poll->clock->ctx, &poll->saver.timer);
+    if (poll->acquired && store->release)
+        store->release(store->ctx, on_released, poll);
+    else
+        finish(poll);
+}
+
+static bool streams_stopped(const struct poll *poll)
+{
+    for (const struct stream *stream = poll->streams; stream; stream = stream->next)
+        if (!stream->stopped || stream->turning)
+            return false;
+    return true;
+}
+
+static bool nothing_open(const struct poll *poll)
+{
+    return poll->receiving == 0 && poll->pages_open == 0 && !poll->loading && !poll->pump_posted &&
+           !poll->saver.busy && tables_stopped(poll) && streams_stopped(poll);
+}
+
+static void store_last(struct poll *poll)
+{
+    if (poll->lost || saver_clean(poll)) {
+        if (!poll->saver.busy)
+            release(poll);
+    } else if (poll->saver.failures >= (poll->hurried ? 1 : SAVE_TRIES)) {
+        poll_log(poll, WEIR_LOG_ERROR, "W0806",
+                 "the last positions are not stored; the next start repeats what was delivered "
+                 "since");
+        poll->exit_code = POLL_GAVE_UP;
+        release(poll);
+    } else if (poll->phase == POLL_STOPPING) {
+        poll->phase = POLL_SAVING;
+        poll->saver.failures = 0;
+        saver_want(poll);
+    }
+}
+
+static bool once_over(struct poll *poll);
+
+static void on_settle(struct post *post)
+{
+    struct poll *poll = (struct poll *)((char *)post - offsetof(struct poll, settle));
+    poll->settle_posted = false;
+    if (poll->phase == POLL_STOPPING && nothing_open(poll))
+        store_last(poll);
+    else if (poll->phase == POLL_SAVING && !poll->saver.busy)
+        store_last(poll);
+    else if (poll->phase == POLL_READING && once_over(poll))
+        poll_end(poll, poll->held_by_gap ? POLL_GAP : POLL_DONE);
+}
+
+void poll_settle(struct poll *poll)
+{
+    if (poll->settle_posted || poll->phase >= POLL_RELEASING)
+        return;
+    poll->settle_posted = true;
+    poll->settle.run = on_settle;
+    poll->clock->post(poll->clock->ctx, &poll->settle);
+}
+
+static void stop_calls(struct poll *poll)
+{
+    poll->clock->disarm(poll->clock->ctx, &poll->tick);
+    poll->clock->disarm(poll->clock->ctx, &poll->room_timer);
+    poll->due_first = poll->due_last = NULL;
+    tables_stop(poll);
+    for (struct stream *stream = poll->streams; stream; stream = stream->next)
+        stream_stop(stream);
+}
+
+void poll_end(struct poll *poll, int exit_code)
+{
+    if (poll->exit_code == 0)
+        poll->exit_code = exit_code;
+    if (poll->lost) /* nothing may be given to a sink any more */
+        router_stop(poll->config.router);
+    if (poll->phase >= POLL_STOPPING)
+        return;
+    poll->phase = POLL_STOPPING;
+    stop_calls(poll);
+    poll_settle(poll);
+}
+
+void poll_stop(struct poll *poll)
+{
+    poll_end(poll, POLL_DONE);
+}
+
+void poll_hurry(struct poll *poll)
+{
+    poll->hurried = true;
+    poll_end(poll, POLL_GAVE_UP);
+    poll_settle(poll);
+}
+
+/* ---- is everything read that was there? (--once) ---- */
+
+static bool reader_rests(const struct reader *reader)
+{
+    return reader->held != HELD_NOT ||
+           (reader->caught_up && !reader->first && reader->state != READER_ENDED);
+}
+
+static bool children_may_come(const struct poll *poll, const struct stream *stream)
+{
+    return !discovery_settled(stream->discovery) &&
+           poll_now(poll) - poll->quiet_since_ms < QUIET_MS;
+}
+
+static bool stream_rests(const struct poll *poll, const struct stream *stream)
+{
+    if (stream->phase == STREAM_ENDED)
+        return true;
+    if (stream->phase != STREAM_RUNNING || stream->turning ||
+        lineage_count(stream->lineage, SHARD_READY) || children_may_come(poll, stream))
+        return false;
+    for (const struct track *track = stream->tracks; track; track = track->next)
+        if (track->reader && !reader_rests(track->reader))
+            return false;
+    return true;
+}
+
+static bool all_ended(const struct poll *poll)
+{
+    for (const struct stream *stream = poll->streams; stream; stream = stream->next)
+        if (!stream_over(stream))
+            return false;
+    return poll->streams && !poll->tables;
+}
+
+static bool once_over(struct poll *poll)
+{
+    if (poll->saver.busy || poll->saver.wanted)
+        return false;
+    if (all_ended(poll)) {
+        poll_log(poll, WEIR_LOG_INFO, NULL, "every stream has ended; nothing more can come");
+        return true;
+    }
+    if (!poll->config.once || poll->pages_open > 0 || !poll->streams)
+        return false;
+    for (const struct table *table = poll->tables; table; table = table->next)
+        if (!table->stream)
+            return false;
+    for (const struct stream *stream = poll->streams; stream; stream = stream->next)
+        if (!stream_rests(poll, stream))
+            return false;
+    return true;
+}
+
+/* ---- once a second ---- */
+
+static void watch_room(struct poll *poll)
+{
+    const char *sink = NULL;
+    if (saver_blocks(poll) && !poll->saver.paused_said) {
+        poll->saver.paused_said = true;
+        poll_log(poll, WEIR_LOG_ERROR, "W0806",
+                 "reading waits: positions could not be stored for a minute");
+    }
+    if (poll->full_said || !poll->full_since_ms ||
+        poll_now(poll) - poll->full_since_ms < FULL_SAID_MS ||
+        router_has_room(poll->config.router, &sink))
+        return;
+    poll->full_said = true;
+    poll_log(poll, WEIR_LOG_WARN, "W0807",
+             "reading waits: the window of sink %s has been full for 10 s", sink ? sink : "?");
+}
+
+/* A shard that is open and gives no answer, though nothing holds it up: is it still there? */
+static void watch_reader(struct poll *poll, struct reader *reader)
+{
+    int64_t quiet_ms = poll_now(poll) - reader->fresh_ms;
+    if (quiet_ms < STALLED_MS || reader->state != READER_IDLE || reader->full)
+        return;
+    reader->fresh_ms = poll_now(poll);
+    poll_log(poll, WEIR_LOG_ERROR, "W0809",
+             "shard %.*s has given no page for %" PRId64 " s; its iterator is asked for again",
+             STR_ARG(reader->track->shard->id), quiet_ms / 1000);
+    mem_free(reader->iterator);
+    reader->iterator = NULL;
+}
+
+static void watch_streams(struct poll *poll)
+{
+    for (struct stream *stream = poll->streams; stream; stream = stream->next) {
+        for (struct track *track = stream->tracks; track; track = track->next)
+            if (track->reader && track->reader->held == HELD_NOT)
+                watch_reader(poll, track->reader);
+        stream_turn(stream);
+    }
+}
+
+static void on_tick(struct timer *timer)
+{
+    struct poll *poll = (struct poll *)((char *)timer - offsetof(struct poll, tick));
+    int64_t now_ms = poll_now(poll);
+    poll->clock->arm(poll->clock->ctx, &poll->tick, TICK_MS);
+    watch_room(poll);
+    tables_look(poll);
+    if (poll->held_by_gap && now_ms - poll->reload_ms >= RELOAD_MS) {
+        poll->reload_ms = now_ms;
+        gaps_reload(poll);
+    }
+    if (now_ms - poll->watched_ms >= WATCH_MS) {
+        poll->watched_ms = now_ms;
+        watch_streams(poll);
+    }
+    if (poll->config.once && poll->config.down_limit_ms && poll->trouble_since_ms &&
+        now_ms - poll->trouble_since_ms >= poll->config.down_limit_ms) {
+        poll_log(poll, WEIR_LOG_ERROR, "W0801", "the source can't be reached; giving up for now");
+        poll_end(poll, POLL_GAVE_UP);
+        return;
+    }
+    poll_settle(poll);
+}
+
+/* ---- start ---- */
+
+static void begin_reading(struct poll *poll)
+{
+    const char *const *streams = poll->config.streams;
+    int rc = 0;
+    poll->phase = POLL_READING;
+    poll->quiet_since_ms = poll->watched_ms = poll_now(poll);
+    for (; rc == 0 && streams && *streams; streams++) {
+        struct stream *stream;
+        rc = stream_open(poll, str_of(*streams), STR_NONE, &stream);
+    }
+    if (rc == 0)
+        rc = tables_start(poll);
+    poll->clock->arm(poll->clock->ctx, &poll->tick, TICK_MS);
+    saver_start(poll);
+    if (rc == 0)
+        return;
+    poll_log(poll, WEIR_LOG_ERROR, NULL, "out of memory");
+    poll_end(poll, POLL_GAVE_UP);
+}
+
+static int keep_text(struct arena *arena, weir_str *text)
+{
+    char *copy = arena_alloc(arena, text->len + 1, 1);
+    if (!copy)
+        return -ENOMEM;
+    if (text->len)
+        memcpy(copy, text->ptr, text->len);
+    text->ptr = copy;
+    return 0;
+}
+
+static int keep_rows(struct poll *poll, const struct state_row *rows, size_t count)
+{
+    if (count == 0)
+        return 0;
+    poll->rows = arena_alloc(&poll->rows_arena, count * sizeof *rows, _Alignof(struct state_row));
+    if (!poll->rows)
+        return -ENOMEM;
+    memcpy(poll->rows, rows, count * sizeof *rows);
+    for (size_t i = 0; i < count; i++) {
+        struct state_row *row = &poll->rows[i];
+        weir_str *texts[] = {&row->sink,  &row->stream, &row->shard,    &row->parent,
+                             &row->table, &row->start,  &row->position, &row->first_available};
+        for (size_t k = 0; k < sizeof texts / sizeof *texts; k++)
+            if (keep_text(&poll->rows_arena, texts[k]) < 0)
+                return -ENOMEM;
+    }
+    poll->row_count = count;
+    return 0;
+}
+
+static void on_loaded(struct store_load *load, int status)
+{
+    struct poll *poll = load->arg;
+    poll->loading = false;
+    if (poll->phase != POLL_LOADING) {
+        poll_settle(poll);
+        return;
+    }
+    if (status == 0)
+        status = keep_rows(poll, load->rows, load->count);
+    if (status == 0) {
+        begin_reading(poll);
+        return;
+    }
+    poll_log(poll, WEIR_LOG_ERROR, "W0806",
+             "the stored positions can't be read (%s); nothing is read without them",
+             load->reason[0] ? load->reason : strerror(-status));
+    poll_end(poll, POLL_GAVE_UP);
+}
+
+static void load(struct poll *poll)
+{
+    struct store *store = &poll->config.world->store;
+    poll->phase = POLL_LOADING;
+    poll->load = (struct store_load){.done = on_loaded, .arg = poll};
+    poll->loading = true;
+    int rc = store->load(store->ctx, &poll->load);
+    if (rc < 0)
+        on_loaded(&poll->load, rc);
+}
+
+static void on_owner(struct store_owner *owner, bool owned, const char *reason)
+{
+    struct poll *poll = owner->arg;
+    if (owned) {
+        if (poll->phase == POLL_WAITING)
+            load(poll);
+        return;
+    }
+    if (poll->phase >= POLL_RELEASING)
+        return;
+    poll_log(poll, WEIR_LOG_ERROR, "W0808",
+             "another process has the state of this pipeline now: nothing more is delivered or "
+             "stored here%s%s",
+             reason && *reason ? ": " : "", reason ? reason : "");
+    poll->lost = true;
+    poll_end(poll, POLL_GAVE_UP);
+}
+
+void poll_start(struct poll *poll)
+{
+    struct store *store = &poll->config.world->store;
+    poll->phase = POLL_WAITING;
+    poll->owner = (struct store_owner){.changed = on_owner, .arg = poll};
+    int rc = store->acquire(store->ctx, &poll->owner);
+    poll->acquired = rc == 0;
+    if (rc == 0)
+        return;
+    poll_log(poll, WEIR_LOG_ERROR, "W0808", "the state can't be taken: %s", strerror(-rc));
+    poll_end(poll, POLL_GAVE_UP);
+}
+
+static uint64_t low_bits(size_t count)
+{
+    return count >= 64 ? UINT64_MAX : (UINT64_C(1) << count) - 1;
+}
+
+int poll_new(const struct poll_config *config, struct poll **out, struct err *err)
+{
+    const struct store *store = &config->world->store;
+    if (!store->acquire || !store->load || !store->save)
+        return err_set(err, -EINVAL, "polling needs a state to keep its positions in");
+    struct poll *poll = mem_zalloc(1, sizeof *poll);
+    if (!poll)
+        return err_set(err, -ENOMEM, "out of memory");
+    poll->config = *config;
+    poll->clock = &config->world->clock;
+    poll->random = &config->world->random;
+    poll->sink_count = router_sink_count(config->router);
+    poll->sinks = low_bits(poll->sink_count) & ~config->letters_only;
+    poll->required = poll->sinks & ~config->optional;
+    if (!poll->required) /* then all are waited for */
+        poll->required = poll->sinks;
+    if (poll->config.parallelization_factor < 1)
+        poll->config.parallelization_factor = 1;
+    poll->tick.fire = on_tick;
+    poll->room_timer.fire = on_room;
+    arena_init(&poll->rows_arena, ROWS_BYTES);
+    saver_done(poll);
+    *out = poll;
+    return 0;
+}
+
+void poll_free(struct poll *poll)
+{
+    if (!poll)
+        return;
+    tables_free(poll);
+    while (poll->streams) {
+        struct stream *stream = poll->streams;
+        poll->streams = stream->next;
+        stream_free(stream);
+    }
+    saver_done(poll);
+    arena_done(&poll->rows_arena);
+    mem_free(poll);
+}
+
+struct poll_counts poll_counts(const struct poll *poll)
+{
+    struct poll_counts counts = poll->counts;
+    counts.shards_reading = poll->readers - counts.shards_held;
+    counts.shards_waiting = 0;
+    for (const struct stream *stream = poll->streams; stream; stream = stream->next)
+        counts.shards_waiting += lineage_count(stream->lineage, SHARD_WAITING);
+    return counts;
+}

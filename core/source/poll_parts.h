@@ -1,0 +1,307 @@
+/* What the files of the polling source share. Nobody else includes this.
+ *
+ * One `stream` per stream ARN, one `track` per shard with the progress of every sink on it, one
+ * `reader` per shard that is being read (kept apart from the track, so that a second one can catch
+ * up for a sink alone), one `page` per GetRecords answer that is not finished yet. */
+#ifndef WEIR_SOURCE_POLL_PARTS_H
+#define WEIR_SOURCE_POLL_PARTS_H
+#include "source/discovery.h"
+#include "source/follow.h"
+#include "source/pace.h"
+#include "source/poll.h"
+#include "util/text.h"
+
+enum {
+    RECEIVING_MAX = 32,         /* answers being received at once (D3) */
+    PAGE_RECORDS_MAX = 1000,    /* of one GetRecords */
+    GATHER_BYTES_MAX = 6 << 20, /* of a batch that waits for its window */
+    GATHER_PAGES_MAX = 64,
+    PAGE_TRIES = 3, /* more, of a page that can't be decoded (D7) */
+    CALL_MS = 15000
+};
+
+/* Exit codes as UX.md 3.3 has them. */
+enum { POLL_DONE = 0, POLL_GAP = 65, POLL_GAVE_UP = 75, POLL_REFUSED = 77, POLL_CONFIG = 78 };
+
+struct sequence {
+    uint8_t len; /* 0 = none */
+    char digits[SEQUENCE_DIGITS_MAX];
+};
+
+static inline weir_str sequence_str(const struct sequence *sequence)
+{
+    return (weir_str){sequence->digits, sequence->len};
+}
+
+/* Longer than any valid one: kept as none. */
+static inline void sequence_set(struct sequence *sequence, weir_str digits)
+{
+    sequence->len = digits.len <= sizeof sequence->digits ? (uint8_t)digits.len : 0;
+    if (sequence->len)
+        memcpy(sequence->digits, digits.ptr, sequence->len);
+}
+
+/* A row is to be stored while now != saved. */
+struct mark {
+    uint32_t now, saving, saved;
+};
+
+enum start_kind { START_TRIM_HORIZON, START_AT_TIMESTAMP };
+
+struct progress {             /* one sink on one shard */
+    struct sequence position; /* this record and all before it are finished for the sink */
+    enum start_kind start;    /* while there is no position */
+    int64_t start_us;
+    bool done;
+    bool skipping; /* records from before start_us may come, and are not for this sink */
+    struct mark mark;
+};
+
+struct gap { /* one sink on one shard */
+    enum { GAP_NONE, GAP_OPEN, GAP_ACCEPTED } state;
+    struct sequence after, first; /* empty: from the beginning; not known */
+    struct mark mark;
+};
+
+struct track {
+    struct poll *poll;
+    struct stream *stream;
+    struct shard *shard;    /* shard->reader is this track */
+    struct progress *sinks; /* by sink */
+    struct gap *gaps;       /* by sink; NULL = none */
+    uint64_t done;          /* the sinks whose progress is done */
+    bool read_to_end;       /* its last page was read */
+    bool fresh;             /* nothing was stored of it before this process */
+    int64_t opened_ms;
+    struct reader *reader; /* NULL: not being read */
+    struct track *next;    /* of its stream */
+};
+
+struct page {
+    struct reader *reader;
+    struct page *next;
+    struct batch *batch; /* until it is submitted */
+    struct flow *flow;   /* while the router has it */
+    struct sequence last;
+    uint64_t sinks;  /* that take part */
+    uint64_t whole;  /* of them, finished with it */
+    uint64_t number; /* of the batch that it belongs to */
+    bool done;
+};
+
+enum reader_state {
+    READER_IDLE,   /* the timer, or a page's end, makes it due */
+    READER_DUE,    /* in the poll's list */
+    READER_ASKING, /* for an iterator */
+    READER_FETCHING,
+    READER_DOUBTING, /* its shard was not found: discovery is asked */
+    READER_HELD,     /* see `held` */
+    READER_ENDED     /* no more pages; the ones read are not finished yet */
+};
+
+enum held_why { HELD_NOT, HELD_GAP, HELD_PAGE, HELD_RECORD };
+
+struct reader {
+    struct track *track;
+    struct reader *next_due;
+    enum reader_state state;
+    enum held_why held;
+    uint64_t sinks;         /* it reads for */
+    uint64_t gated;         /* of them, not finished with the parent shard */
+    struct sequence cursor; /* last record taken; empty: `start` */
+    enum start_kind start;
+    int64_t start_us;
+    char *iterator; /* NULL: one has to be asked for */
+    size_t iterator_len;
+    int limit;    /* records a page */
+    bool full;    /* has as many batches under way as it may */
+    bool peeking; /* looks for the first record behind a gap */
+    bool gone;    /* the gap has no end: the shard is not listed any more */
+    unsigned bad_pages, expired;
+    bool caught_up;   /* nothing new for some pages */
+    int64_t fresh_ms; /* the last answer that was a page */
+    struct page *first, *last;
+    struct page *gathered; /* the first that is not submitted yet */
+    size_t gathered_count, gathered_records, gathered_bytes;
+    uint64_t batch_number;
+    struct pace pace;
+    struct timer timer, window;
+    struct fetch fetch;
+    struct aws_call call;
+    struct buf body;
+};
+
+enum stream_phase {
+    STREAM_SWEEPING, /* its shards are not known yet */
+    STREAM_STORING,  /* where it begins is being stored */
+    STREAM_RUNNING,
+    STREAM_REFUSED, /* lacks images */
+    STREAM_ENDED    /* read to its end, for all sinks */
+};
+
+struct erased { /* a shard whose rows are to go */
+    struct erased *next;
+    bool saving;
+    size_t len;
+    char shard[];
+};
+
+struct stream {
+    struct poll *poll;
+    struct stream *next, *predecessor; /* the table's stream before this one */
+    char *arn, *table;                 /* table: "" = named by its ARN */
+    weir_str region;
+    struct lineage *lineage;
+    struct discovery *discovery;
+    enum stream_phase phase;
+    enum start_kind start; /* LATEST is resolved */
+    bool latest;
+    int64_t start_us;
+    bool known;           /* it had a row */
+    bool no_at_timestamp; /* the server refuses AT_TIMESTAMP */
+    bool said_missing, stopped;
+    struct mark mark;
+    struct track *tracks;
+    struct erased *erased;
+    struct post turn;
+    bool turning;
+    int64_t throttle_said_ms, pruned_ms;
+};
+
+struct table { /* named in the configuration */
+    struct poll *poll;
+    struct table *next;
+    const char *name;
+    struct follow *follow;
+    struct stream *stream; /* the newest; NULL = none is known */
+    bool stopped;
+};
+
+struct saver {
+    struct store_save save;
+    struct arena arena;
+    struct state_row *rows;
+    struct mark **marks; /* by row; NULL = of an erased one */
+    size_t count, room;
+    bool busy, wanted, failing, paused_said;
+    unsigned failures;
+    int64_t failing_since_ms;
+    struct timer timer;
+};
+
+enum poll_phase {
+    POLL_NEW,
+    POLL_WAITING, /* for the state to be ours */
+    POLL_LOADING,
+    POLL_READING,
+    POLL_STOPPING, /* nothing is fetched any more */
+    POLL_SAVING,   /* the last positions */
+    POLL_RELEASING,
+    POLL_FINISHED
+};
+
+struct poll {
+    struct poll_config config;
+    struct clock *clock;
+    const struct random *random;
+    size_t sink_count;
+    uint64_t sinks, required; /* that have progress; of them, those that are waited for */
+    enum poll_phase phase;
+    bool hurried, lost, stop_said;
+    int exit_code;
+    struct store_owner owner;
+    struct store_load load;
+    bool loading, acquired;
+    struct arena rows_arena;
+    struct state_row *rows; /* as they were loaded */
+    size_t row_count;
+    struct table *tables;
+    struct stream *streams;
+    struct reader *due_first, *due_last;
+    size_t receiving, pages_open, readers, held_by_gap;
+    struct timer tick, room_timer;
+    struct saver saver;
+    struct post pump, finish, settle;
+    bool pump_posted, finish_posted, settle_posted;
+    bool full_said;
+    int64_t full_since_ms;
+    int64_t trouble_since_ms, denied_since_ms, reload_ms, watched_ms, quiet_since_ms;
+    bool answered; /* the source has ever answered */
+    struct poll_counts counts;
+};
+
+/* ---- poll.c ---- */
+int64_t poll_now(const struct poll *poll);
+void poll_log(const struct poll *poll, int level, const char *code, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+bool poll_reading(const struct poll *poll);      /* may fetch: not stopping, the state is ours */
+void poll_due(struct reader *reader);            /* puts it into the list */
+void poll_pump(struct poll *poll);               /* later */
+void poll_settle(struct poll *poll);             /* later: is it over? */
+void poll_end(struct poll *poll, int exit_code); /* stops for this reason */
+/* A call to the source ended so. */
+void poll_heard(struct poll *poll, enum streams_fault fault, const char *what, const char *message);
+
+/* ---- progress.c ---- */
+struct track *track_new(struct stream *stream, struct shard *shard); /* NULL: out of memory */
+void track_free(struct track *track);
+void track_fold(struct track *track);                    /* all sinks */
+void track_fold_sink(struct track *track, size_t sink);  /* opens the gates of children */
+void track_finish(struct track *track, uint64_t sinks);  /* nothing more will come for them */
+bool track_is_over(const struct track *track);           /* for every sink that counts */
+struct gap *track_gap(struct track *track, size_t sink); /* NULL: out of memory */
+/* The sinks that have not finished what comes before this shard. */
+uint64_t track_gates(const struct track *track);
+
+/* ---- pages.c ---- */
+/* Takes the batch, also on failure. 0 or -ENOMEM. */
+int page_take(struct reader *reader, struct batch *batch);
+void pages_flush(struct reader *reader);      /* submits what is gathered */
+bool pages_full(const struct reader *reader); /* no more may be read now */
+void pages_drop(struct reader *reader);       /* what is gathered */
+void pages_open_gates(struct reader *reader, uint64_t sinks);
+
+/* ---- reader.c ---- */
+int reader_open(struct track *track); /* 0 or -ENOMEM */
+void reader_free(struct reader *reader);
+void reader_turn(struct reader *reader);       /* it was due and there is room */
+void reader_again(struct reader *reader);      /* a page is finished: it may go on */
+void reader_stop(struct reader *reader);       /* aborts its calls */
+bool reader_busy(const struct reader *reader); /* a call of it is open */
+void reader_resume(struct reader *reader);     /* its gap was accepted */
+void reader_hold(struct reader *reader, enum held_why why);
+
+/* ---- gap.c ---- */
+void gap_begin(struct reader *reader);                     /* what it wants to read was trimmed */
+void gap_found(struct reader *reader, weir_str first);     /* the first record behind it */
+bool gap_holds(const struct track *track, uint64_t sinks); /* one is not accepted */
+void gaps_reload(struct poll *poll);                       /* has somebody accepted one? */
+
+/* ---- stream.c ---- */
+int stream_open(struct poll *poll, weir_str arn, weir_str table, struct stream **out);
+void stream_free(struct stream *stream);
+void stream_stop(struct stream *stream);
+void stream_turn(struct stream *stream);   /* later: shards became ready, or it may be over */
+void stream_stored(struct stream *stream); /* a save has ended */
+bool stream_replaced(const struct stream *stream); /* its table has a newer one */
+bool stream_over(const struct stream *stream);
+uint64_t stream_done(const struct stream *stream); /* the sinks that finished all of it */
+
+/* ---- first_sight.c ---- */
+int stream_begin(struct stream *stream); /* after its first sweep: rows, tracks. 0 or -ENOMEM */
+void progress_begin_later(struct track *track); /* a shard that appeared later */
+
+/* ---- tables.c ---- */
+int tables_start(struct poll *poll); /* 0 or -ENOMEM */
+void tables_stop(struct poll *poll);
+bool tables_stopped(const struct poll *poll);
+void tables_look(struct poll *poll);
+void tables_free(struct poll *poll);
+
+/* ---- saver.c ---- */
+void saver_want(struct poll *poll);         /* save soon */
+void saver_start(struct poll *poll);        /* the timer */
+bool saver_clean(struct poll *poll);        /* nothing is left to store */
+bool saver_blocks(const struct poll *poll); /* positions were not stored for too long */
+void saver_done(struct poll *poll);
+#endif

@@ -1,0 +1,169 @@
+/* How far each sink is on a shard: only what is finished without a hole behind it counts. */
+#include "source/poll_parts.h"
+#include "util/alloc.h"
+
+struct track *track_new(struct stream *stream, struct shard *shard)
+{
+    struct poll *poll = stream->poll;
+    struct track *track = mem_zalloc(1, sizeof *track);
+    struct progress *sinks = mem_zalloc(poll->sink_count, sizeof *sinks);
+    if (!track || !sinks) {
+        mem_free(track);
+        mem_free(sinks);
+        return NULL;
+    }
+    *track = (struct track){.poll = poll,
+                            .stream = stream,
+                            .shard = shard,
+                            .sinks = sinks,
+                            .fresh = true,
+                            .opened_ms = poll_now(poll),
+                            .next = stream->tracks};
+    stream->tracks = track;
+    shard->reader = track;
+    return track;
+}
+
+void track_free(struct track *track)
+{
+    struct track **list = &track->stream->tracks;
+    while (*list != track)
+        list = &(*list)->next;
+    *list = track->next;
+    track->shard->reader = NULL;
+    if (track->reader)
+        reader_free(track->reader);
+    mem_free(track->sinks);
+    mem_free(track->gaps);
+    mem_free(track);
+}
+
+struct gap *track_gap(struct track *track, size_t sink)
+{
+    if (!track->gaps)
+        track->gaps = mem_zalloc(track->poll->sink_count, sizeof *track->gaps);
+    return track->gaps ? &track->gaps[sink] : NULL;
+}
+
+/* ---- gates ---- */
+
+uint64_t track_gates(const struct track *track)
+{
+    const struct stream *stream = track->stream;
+    const struct shard *parent = lineage_parent(stream->lineage, track->shard);
+    uint64_t done = UINT64_MAX;
+    if (parent) {
+        const struct track *above = parent->reader; /* NULL: it was finished long ago */
+        done = above ? above->done : UINT64_MAX;
+    } else if (stream->predecessor) {
+        done = stream_done(stream->predecessor);
+    }
+    return track->poll->sinks & ~done;
+}
+
+static void open_gates_of(struct reader *reader)
+{
+    uint64_t open = reader->gated & ~track_gates(reader->track);
+    if (!open)
+        return;
+    reader->gated &= ~open;
+    pages_open_gates(reader, open);
+}
+
+/* Few readers are ever gated: children of a shard that some sink has not finished. */
+static void open_gates(struct poll *poll)
+{
+    for (struct stream *stream = poll->streams; stream; stream = stream->next)
+        for (struct track *track = stream->tracks; track; track = track->next)
+            if (track->reader && track->reader->gated)
+                open_gates_of(track->reader);
+}
+
+/* ---- fold ---- */
+
+static void finish_sink(struct track *track, size_t sink)
+{
+    struct progress *progress = &track->sinks[sink];
+    if (progress->done)
+        return;
+    progress->done = true;
+    progress->mark.now++;
+    track->done |= UINT64_C(1) << sink;
+}
+
+static void set_position(struct progress *progress, weir_str at)
+{
+    if (at.len == 0 || at.len > SEQUENCE_DIGITS_MAX ||
+        (progress->position.len && sequence_cmp(at, sequence_str(&progress->position)) <= 0))
+        return;
+    sequence_set(&progress->position, at);
+    progress->mark.now++;
+}
+
+/* The last place up to which the sink has finished every page of the reader. */
+static bool fold_pages(const struct reader *reader, size_t sink, weir_str *at)
+{
+    for (const struct page *page = reader->first; page; page = page->next) {
+        bool whole = page->whole >> sink & 1;
+        if (!whole) {
+            if (!page->flow)
+                return false; /* gathered, or given back unfinished */
+            weir_str inside = flow_frontier(page->flow, sink, &whole);
+            if (inside.len)
+                *at = inside;
+            if (!whole)
+                return false;
+        }
+        if (page->last.len)
+            *at = sequence_str(&page->last);
+    }
+    return true;
+}
+
+static bool fold_one(struct track *track, size_t sink)
+{
+    weir_str at = STR_NONE;
+    bool all = true;
+    if (track->sinks[sink].done || !(track->poll->sinks >> sink & 1))
+        return false;
+    if (track->reader)
+        all = fold_pages(track->reader, sink, &at);
+    set_position(&track->sinks[sink], at);
+    if (!all || !track->read_to_end)
+        return false;
+    finish_sink(track, sink);
+    return true;
+}
+
+void track_fold_sink(struct track *track, size_t sink)
+{
+    if (fold_one(track, sink)) {
+        open_gates(track->poll);
+        stream_turn(track->stream);
+    }
+}
+
+void track_fold(struct track *track)
+{
+    bool news = false;
+    for (size_t i = 0; i < track->poll->sink_count; i++)
+        news = fold_one(track, i) || news;
+    if (news) {
+        open_gates(track->poll);
+        stream_turn(track->stream);
+    }
+}
+
+void track_finish(struct track *track, uint64_t sinks)
+{
+    for (size_t i = 0; i < track->poll->sink_count; i++)
+        if (sinks >> i & 1)
+            finish_sink(track, i);
+    open_gates(track->poll);
+    stream_turn(track->stream);
+}
+
+bool track_is_over(const struct track *track)
+{
+    return (track->done & track->poll->required) == track->poll->required;
+}

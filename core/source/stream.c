@@ -1,0 +1,349 @@
+/* One stream: from the first look at its shards to its end. */
+#include "source/poll_parts.h"
+#include "util/alloc.h"
+
+#include <errno.h>
+
+enum { PRUNE_MS = 600000 };
+
+/* ---- the images that the sinks need (F17) ---- */
+
+static uint32_t images_of(weir_str view_type)
+{
+    if (str_is(view_type, "NEW_AND_OLD_IMAGES"))
+        return WEIR_OLD | WEIR_NEW;
+    if (str_is(view_type, "NEW_IMAGE"))
+        return WEIR_NEW;
+    return str_is(view_type, "OLD_IMAGE") ? WEIR_OLD : 0;
+}
+
+static bool has_images(struct stream *stream)
+{
+    struct poll *poll = stream->poll;
+    weir_str view_type = discovery_view_type(stream->discovery);
+    uint32_t missing = poll->config.images_needed & ~images_of(view_type);
+    if (view_type.len == 0 || !missing)
+        return true;
+    poll_log(poll, WEIR_LOG_ERROR, "W0301",
+             "a sink needs %s, but the view type of %s is %.*s; enable the stream with "
+             "NEW_AND_OLD_IMAGES",
+             missing == WEIR_OLD   ? "OldImage"
+             : missing == WEIR_NEW ? "NewImage"
+                                   : "both images",
+             stream->arn, STR_ARG(view_type));
+    return false;
+}
+
+/* ---- beginning ---- */
+
+bool stream_replaced(const struct stream *stream)
+{
+    for (const struct stream *other = stream->poll->streams; other; other = other->next)
+        if (other->predecessor == stream)
+            return true;
+    return false;
+}
+
+static bool gone_for_good(const struct stream *stream)
+{
+    return discovery_state(stream->discovery) == STREAM_MISSING && stream_replaced(stream);
+}
+
+static size_t open_shards(const struct stream *stream)
+{
+    size_t count = 0;
+    for (const struct shard *shard = lineage_first(stream->lineage); shard; shard = shard->next)
+        count += shard->listed && !shard->closed;
+    return count;
+}
+
+static void begin(struct stream *stream)
+{
+    struct poll *poll = stream->poll;
+    if (!discovery_swept(stream->discovery) && !gone_for_good(stream))
+        return;
+    if (!has_images(stream)) {
+        stream->phase = STREAM_REFUSED;
+        poll_end(poll, POLL_CONFIG);
+        return;
+    }
+    if (stream_begin(stream) < 0) {
+        poll_log(poll, WEIR_LOG_ERROR, NULL, "%s: out of memory", stream->arn);
+        poll_end(poll, POLL_GAVE_UP);
+        return;
+    }
+    poll_log(poll, WEIR_LOG_INFO, NULL, "%s%s%s: %zu open shards, %s",
+             *stream->table ? stream->table : "", *stream->table ? " " : "", stream->arn,
+             open_shards(stream),
+             stream->known                         ? "going on from the stored positions"
+             : stream->latest                      ? "starting at LATEST"
+             : stream->start == START_AT_TIMESTAMP ? "starting at AT_TIMESTAMP"
+                                                   : "starting at TRIM_HORIZON");
+    stream->phase = STREAM_STORING;
+    saver_want(poll);
+}
+
+static bool all_stored(const struct stream *stream)
+{
+    const struct poll *poll = stream->poll;
+    if (stream->mark.now != stream->mark.saved)
+        return false;
+    for (const struct track *track = stream->tracks; track; track = track->next)
+        for (size_t i = 0; i < poll->sink_count; i++)
+            if (track->sinks[i].mark.now != track->sinks[i].mark.saved)
+                return false;
+    return true;
+}
+
+void stream_stored(struct stream *stream)
+{
+    if (stream->phase == STREAM_STORING && all_stored(stream))
+        stream->phase = STREAM_RUNNING;
+    stream_turn(stream);
+}
+
+/* ---- reading ---- */
+
+static bool all_read(const struct stream *stream)
+{
+    enum stream_state state = discovery_state(stream->discovery);
+    if (stream->phase == STREAM_ENDED)
+        return true;
+    return stream->phase == STREAM_RUNNING &&
+           ((state == STREAM_CLOSING && discovery_settled(stream->discovery)) ||
+            gone_for_good(stream)) &&
+           lineage_count(stream->lineage, SHARD_WAITING) == 0 &&
+           lineage_count(stream->lineage, SHARD_READY) == 0 &&
+           lineage_count(stream->lineage, SHARD_READING) == 0;
+}
+
+/* A shard that may be read now. When memory is short, the next turn tries again. */
+static void open_shard(struct stream *stream, struct shard *shard)
+{
+    struct track *track = shard->reader;
+    if (!track) {
+        track = track_new(stream, shard);
+        if (!track)
+            return;
+        progress_begin_later(track);
+    }
+    if (track_is_over(track)) {
+        track->read_to_end = true;
+        lineage_read_to_end(stream->lineage, shard);
+    } else if (!track->reader) {
+        reader_open(track);
+    }
+}
+
+static void hand_out(struct stream *stream)
+{
+    struct shard *shard;
+    if (stream->predecessor && !all_read(stream->predecessor))
+        return;
+    while ((shard = lineage_next(stream->lineage)))
+        open_shard(stream, shard);
+}
+
+/* Those for which there was no memory when they were handed out. */
+static void open_left_over(struct stream *stream)
+{
+    for (struct shard *shard = lineage_first(stream->lineage); shard; shard = shard->next) {
+        const struct track *track = shard->reader;
+        if (shard->state == SHARD_READING && !(track && track->reader))
+            open_shard(stream, shard);
+    }
+}
+
+static bool track_stored(const struct track *track)
+{
+    for (size_t i = 0; i < track->poll->sink_count; i++)
+        if (track->sinks[i].mark.now != track->sinks[i].mark.saved)
+            return false;
+    return true;
+}
+
+static void tidy(struct stream *stream)
+{
+    const struct poll *poll = stream->poll;
+    for (struct track *track = stream->tracks, *next; track; track = next) {
+        next = track->next;
+        struct reader *reader = track->reader;
+        if (reader && reader->state == READER_ENDED && !reader->first)
+            reader_free(reader);
+        if (!track->reader && (track->done & poll->sinks) == poll->sinks && track_stored(track) &&
+            !poll->saver.busy)
+            track_free(track);
+    }
+}
+
+/* ---- forgetting ---- */
+
+static void on_erased(void *arg, const struct shard *shard)
+{
+    struct stream *stream = arg;
+    struct erased *erased = mem_alloc(sizeof *erased + shard->id.len);
+    if (!erased)
+        return; /* its rows stay behind; they hold nothing */
+    *erased = (struct erased){.next = stream->erased, .len = shard->id.len};
+    memcpy(erased->shard, shard->id.ptr, shard->id.len);
+    stream->erased = erased;
+}
+
+static void prune(struct stream *stream)
+{
+    struct poll *poll = stream->poll;
+    if (poll->saver.busy || poll_now(poll) - stream->pruned_ms < PRUNE_MS)
+        return;
+    stream->pruned_ms = poll_now(poll);
+    lineage_prune(stream->lineage, poll->clock->wall_us(poll->clock->ctx) / 1000, on_erased,
+                  stream);
+}
+
+/* ---- the end ---- */
+
+uint64_t stream_done(const struct stream *stream)
+{
+    uint64_t done = UINT64_MAX;
+    if (stream->phase == STREAM_ENDED)
+        return UINT64_MAX;
+    if (!all_read(stream))
+        return 0;
+    for (const struct track *track = stream->tracks; track; track = track->next)
+        done &= track->done;
+    return done;
+}
+
+bool stream_over(const struct stream *stream)
+{
+    return stream->phase == STREAM_ENDED;
+}
+
+static void end_when_drained(struct stream *stream)
+{
+    struct poll *poll = stream->poll;
+    if (stream->phase != STREAM_RUNNING || !all_read(stream) ||
+        (stream_done(stream) & poll->required) != poll->required)
+        return;
+    stream->phase = STREAM_ENDED;
+    stream->mark.now++;
+    poll_log(poll, WEIR_LOG_INFO, NULL, "%s: stream ended: it is disabled, and read to its end",
+             stream->arn);
+    for (struct stream *other = poll->streams; other; other = other->next)
+        stream_turn(other);
+    saver_want(poll);
+    poll_settle(poll);
+}
+
+/* ---- its turn ---- */
+
+static void on_turn(struct post *post)
+{
+    struct stream *stream = (struct stream *)((char *)post - offsetof(struct stream, turn));
+    struct poll *poll = stream->poll;
+    stream->turning = false;
+    if (!poll_reading(poll)) {
+        poll_settle(poll);
+        return;
+    }
+    if (stream->phase == STREAM_SWEEPING)
+        begin(stream);
+    if (stream->phase != STREAM_RUNNING)
+        return;
+    open_left_over(stream);
+    hand_out(stream);
+    tidy(stream);
+    prune(stream);
+    end_when_drained(stream);
+    poll_settle(poll);
+}
+
+void stream_turn(struct stream *stream)
+{
+    struct clock *clock = stream->poll->clock;
+    if (stream->turning)
+        return;
+    stream->turning = true;
+    stream->turn.run = on_turn;
+    clock->post(clock->ctx, &stream->turn);
+}
+
+/* ---- life ---- */
+
+static void on_changed(void *arg)
+{
+    struct stream *stream = arg;
+    if (discovery_state(stream->discovery) != STREAM_MISSING)
+        stream->said_missing = false;
+    stream_turn(stream);
+}
+
+static int make(struct stream *stream)
+{
+    struct poll *poll = stream->poll;
+    int rc = lineage_new(&stream->lineage);
+    if (rc < 0)
+        return rc;
+    const struct discovery_config config = {.world = poll->config.world,
+                                            .aws = poll->config.aws,
+                                            .arn = str_of(stream->arn),
+                                            .lineage = stream->lineage,
+                                            .changed = on_changed,
+                                            .arg = stream,
+                                            .log = poll->config.log,
+                                            .log_ctx = poll->config.log_ctx};
+    return discovery_new(&config, &stream->discovery);
+}
+
+int stream_open(struct poll *poll, weir_str arn, weir_str table, struct stream **out)
+{
+    struct stream *stream = mem_zalloc(1, sizeof *stream);
+    if (!stream)
+        return -ENOMEM;
+    stream->poll = poll;
+    stream->arn = mem_dup0(arn.ptr, arn.len);
+    stream->table = mem_dup0(table.len ? table.ptr : "", table.len);
+    int rc = stream->arn && stream->table ? make(stream) : -ENOMEM;
+    if (rc < 0) {
+        stream_free(stream);
+        return rc;
+    }
+    stream->region = streams_region(str_of(stream->arn));
+    struct stream **end = &poll->streams;
+    while (*end)
+        end = &(*end)->next;
+    *end = stream;
+    discovery_start(stream->discovery);
+    *out = stream;
+    return 0;
+}
+
+static void on_stopped(void *arg)
+{
+    struct stream *stream = arg;
+    stream->stopped = true;
+    poll_settle(stream->poll);
+}
+
+void stream_stop(struct stream *stream)
+{
+    for (struct track *track = stream->tracks; track; track = track->next)
+        if (track->reader)
+            reader_stop(track->reader);
+    discovery_stop(stream->discovery, on_stopped, stream);
+}
+
+void stream_free(struct stream *stream)
+{
+    while (stream->tracks)
+        track_free(stream->tracks);
+    while (stream->erased) {
+        struct erased *erased = stream->erased;
+        stream->erased = erased->next;
+        mem_free(erased);
+    }
+    discovery_free(stream->discovery);
+    lineage_free(stream->lineage);
+    mem_free(stream->arn);
+    mem_free(stream->table);
+    mem_free(stream);
+}
