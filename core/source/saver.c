@@ -262,6 +262,8 @@ static void save(struct poll *poll)
     saver->wanted = false;
     int rc = collect(poll);
     if (rc == 0 && saver->count == 0) {
+        for (struct stream *stream = poll->streams; stream; stream = stream->next)
+            stream_stored(stream);
         saver_start(poll);
         poll_settle(poll);
         return;

@@ -99,7 +99,8 @@ void stream_stored(struct stream *stream)
 {
     if (stream->phase == STREAM_STORING && all_stored(stream))
         stream->phase = STREAM_RUNNING;
-    stream_turn(stream);
+    if (stream->phase == STREAM_RUNNING)
+        stream_turn(stream);
 }
 
 /* ---- reading ---- */

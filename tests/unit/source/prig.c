@@ -43,6 +43,9 @@ static void answer(struct prig *prig, struct http_call *call)
     char target[128] = "";
     weir_str name = header(call, "X-Amz-Target");
     const char *instead = NULL;
+    buf_reset(&call->answer);
+    buf_reset(&call->answer_headers);
+    call->answer.max_bytes = 32 << 20;
     call->result = HTTP_DONE;
     snprintf(target, sizeof target, "%.*s", STR_ARG(name));
     if (prig->cut && prig->cut(prig, kind_of(name), &call->result, &call->status, &instead)) {
