@@ -344,6 +344,7 @@ static void on_answer(void *arg, enum streams_fault fault, const struct stream_p
 {
     struct discovery *discovery = arg;
     uint64_t version = lineage_version(discovery->config.lineage);
+    bool settled = discovery_settled(discovery);
     if (discovery->stopping) {
         post_stopped(discovery);
         return;
@@ -354,7 +355,8 @@ static void on_answer(void *arg, enum streams_fault fault, const struct stream_p
         sweep_page(discovery, page);
     else
         sweep_failed(discovery, fault, reason);
-    discovery->news |= version != lineage_version(discovery->config.lineage);
+    discovery->news |= version != lineage_version(discovery->config.lineage) ||
+                       settled != discovery_settled(discovery);
     tell(discovery);
     advance(discovery);
 }

@@ -21,7 +21,8 @@ struct discovery_config {
     weir_str arn;            /* copied */
     struct lineage *lineage; /* borrowed */
     int64_t sweep_ms;        /* a full sweep at least this often; 0 = 60 s */
-    /* Something changed: shards, state, or a first complete sweep. Later, never from inside. */
+    /* Something changed: shards, state, a first complete sweep, or whether it is settled. Later,
+     * never from inside. */
     void (*changed)(void *arg);
     void *arg;
     void (*log)(void *ctx, int level, const char *component, const char *code, const char *msg);

@@ -200,8 +200,8 @@ static bool hook_garbage(struct rig *rig, const char *target, weir_str body,
 {
     static const char *const texts[] = {
         "{}", "[]", "{\"StreamDescription\":[]}",
-        "{\"StreamDescription\":{\"StreamArn\":\"arn:other\",\"StreamStatus\":\"ENABLED\","
-        "\"Shards\":[{\"ShardId\":\"alien\"}]}}",
+        ("{\"StreamDescription\":{\"StreamArn\":\"arn:other\",\"StreamStatus\":\"ENABLED\","
+         "\"Shards\":[{\"ShardId\":\"alien\"}]}}"),
         "{\"StreamDescription\":{\"StreamArn\":7}}"};
     (void)target;
     (void)body;

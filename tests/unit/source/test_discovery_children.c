@@ -307,8 +307,10 @@ static void F10_a_disabled_stream_is_closing_and_its_lines_end(void)
     CHECK(!discovery_settled(watch.discovery)); /* not before a sweep begun after that end */
     watch_read(&watch);
     CHECK_STR(watch.order, "a b");
+    int changes = watch.changes;
     vworld_run(&rig.v, 2000);
     CHECK(discovery_settled(watch.discovery));
+    CHECK_INT(watch.changes, changes + 1); /* that it is settled now is told, too */
     CHECK_INT(stream->children_calls, 0);
     unsigned describes = stream->describes;
     vworld_run(&rig.v, 120000); /* nothing more is expected: no hurry */
