@@ -100,6 +100,7 @@ static void decoder_done(struct decoder *d)
 {
     mem_free(d->head);
     mem_free(d->slots);
+    mem_free(d->trail.nodes);
     stencils_free(d->stencils);
 }
 

@@ -35,6 +35,14 @@ struct proven {
     const char *name[PROVEN_NAMES];
 };
 
+/* The nodes of an image of an earlier record: names and types stand again in the next ones. */
+struct trail {
+    struct node *nodes; /* owned; the image itself first */
+    uint32_t cap;
+    unsigned depth; /* brackets open around that image */
+    int credit;     /* won and lost by how far images go along it; 0 = these are not alike */
+};
+
 /* Where a member's value of the dynamodb object at work stands. */
 struct spot {
     const char *at, *end;
@@ -65,6 +73,7 @@ struct decoder {
     uint32_t data_escaped;
     uint64_t hash_seed;
     struct proven proven[PROVEN_MAPS]; /* by the number of names */
+    struct trail trail;
     struct run lead, tail;
     const char *run_start;          /* a run that is being parsed in full; NULL = none */
     uint32_t run_seen;              /* d->seen where it began */
@@ -116,8 +125,13 @@ enum member member_named(weir_str name, uint32_t escaped);
 /* ---- image.c ---- `p` on the '{' of a map of attributes; its node is the next one. Validates
  * everything, N by DynamoDB's grammar, B as base64, no name twice. `twin`: index + 1 of the node of
  * another image of the same record, 0 = none: old and new images share most of their attributes,
- * and bytes that stand alike there need no second look. */
-const char *image_build(struct decoder *d, const char *p, unsigned depth, uint32_t twin);
+ * and bytes that stand alike there need no second look. Without a twin it is read along `trail`,
+ * unless that is NULL, and leaves its own. */
+const char *image_build(struct decoder *d, const char *p, unsigned depth, uint32_t twin,
+                        struct trail *trail);
+/* ---- trail.c ---- `p` on the '{' of an image that nobody wants: behind it, when it goes along the
+ * trail; else NULL, which says nothing about it. */
+const char *trail_skip(struct decoder *d, const char *p, unsigned depth);
 bool base64_valid(const char *p, size_t len); /* a NUL or any byte may follow */
 /* Nearly all are seen at a glance; the rest is decimal_parse's. */
 static inline bool number_valid(const char *p, size_t len)

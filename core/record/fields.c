@@ -199,12 +199,14 @@ static const char *image_field(struct decoder *d, const char *p, int which)
     if (*p != '{')
         return skip_null(&p) ? p : scan_fail(&d->scan, p, "an image is not an object");
     d->head->images |= (uint8_t)which;
-    if (!(d->wanted & (uint32_t)which))
-        return scan_skip(&d->scan, p, 2);
+    if (!(d->wanted & (uint32_t)which)) {
+        const char *end = trail_skip(d, p, 2);
+        return end ? end : scan_skip(&d->scan, p, 2);
+    }
     uint32_t index = d->node_count;
     uint32_t twin =
         which == WEIR_KEYS ? 0 : d->image_at[which == WEIR_OLD ? slot[WEIR_NEW] : slot[WEIR_OLD]];
-    p = image_build(d, p, 2, twin);
+    p = image_build(d, p, 2, twin, which == WEIR_KEYS ? NULL : &d->trail);
     if (p)
         d->image_at[slot[which]] = index + 1;
     return p;

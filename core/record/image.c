@@ -1,61 +1,29 @@
 /* A map of attributes into nodes, in one pass, without recursion. */
-#include "record/decode.h"
+#include "record/along.h"
 
 #include "record/names.h"
 #include "util/text.h"
 
-enum { NAME_BYTES_MAX = 64 << 10, FRAMES_MAX = SCAN_DEPTH_MAX / 2 };
+enum { NAME_BYTES_MAX = 64 << 10 };
 
 struct frame {
     uint32_t node, count;
     bool map, escaped; /* escaped: some of its names */
 };
 
-/* The other image of the record, while its members go along with those being read. */
-struct twin {
-    uint32_t at, end;  /* nodes: its next member; behind its last one */
-    const char *close; /* its closing bracket */
-    bool same_names;   /* so far: then no name stands twice here either */
-};
-
 struct build {
     struct decoder *d;
-    struct twin twin;
+    struct along along;
     unsigned depth; /* brackets open around the image */
     unsigned top;   /* frames in use */
     struct frame frame[FRAMES_MAX];
 };
-
-struct name {
-    const char *at;
-    uint32_t bytes, escaped;
-};
-
-static inline struct node *node_at(const struct decoder *d, uint32_t index)
-{
-    return record_nodes(d->head) + index;
-}
 
 static const char *too_many(struct decoder *d, const char *p)
 {
     if (d->out_of_memory)
         return scan_fail(&d->scan, p, "out of memory");
     return scan_fail(&d->scan, p, "too many values");
-}
-
-/* The next node; NULL when there is none to be had. Moves the block: pointers to nodes die. */
-static inline struct node *node_new(struct decoder *d, const struct name *name, uint32_t bits)
-{
-    uint32_t index = d->node_count;
-    if (unlikely(index >= d->node_cap) && head_reserve(d, index + 1) < 0)
-        return NULL;
-    struct node *node = node_at(d, index);
-    node->key = name->at;
-    node->key_bytes = name->bytes;
-    node->next = 1;
-    node->bits = index << NODE_INDEX_SHIFT | bits | (name->escaped ? NODE_KEY_ESCAPED : 0);
-    d->node_count = index + 1;
-    return node;
 }
 
 bool base64_valid(const char *p, size_t len)
@@ -126,8 +94,7 @@ static inline const char *text_node(struct decoder *d, const char *p, const stru
     return end + 1;
 }
 
-static const char *set_node(struct decoder *d, const char *p, const struct name *name,
-                            uint32_t type)
+const char *set_node(struct decoder *d, const char *p, const struct name *name, uint32_t type)
 {
     static const uint8_t entry_type[] = {WEIR_T_S, WEIR_T_N, WEIR_T_B};
     static const struct name nameless;
@@ -181,7 +148,7 @@ static const char *leave(struct build *b, const char *p)
     struct node *node = node_at(b->d, frame->node);
     node->val_bytes = (uint32_t)(p - node->val);
     node->next = b->d->node_count - frame->node;
-    bool known_unique = b->top == 0 && b->twin.same_names && b->twin.at == b->twin.end;
+    bool known_unique = b->top == 0 && b->along.same_names && b->along.at == b->along.end;
     if (frame->map && frame->count > 1 && !known_unique &&
         !names_unique(b->d, node, frame->count, frame->escaped))
         return scan_fail(&b->d->scan, node->val,
@@ -358,13 +325,18 @@ static const char *close_container(struct build *b, const char *p)
     return p && b->top > 0 ? unwrap(b->d, p) : p;
 }
 
-/* ---- the twin ---- */
+/* ---- along another image ---- */
+
+static inline const struct node *along_at(const struct build *b, uint32_t index)
+{
+    return b->along.nodes ? b->along.nodes + index : node_at(b->d, index);
+}
 
 /* The byte behind a member of the twin, its comma included: where the next one begins, or the '}'.
  */
 static inline const char *twin_stop(const struct build *b, uint32_t next)
 {
-    return next < b->twin.end ? node_at(b->d, next)->key - 1 : b->twin.close;
+    return next < b->along.end ? node_at(b->d, next)->key - 1 : b->along.close;
 }
 
 /* Nodes [from, to) once more, for the same text `shift` bytes further on. */
@@ -382,17 +354,15 @@ static void copy_nodes(struct decoder *d, uint32_t from, uint32_t to, ptrdiff_t 
     d->node_count += to - from;
 }
 
-/* `p` on the quote of a member of the image: takes over all members from here on that stand alike
- * in the twin, and returns behind them: on the next member's quote or, *ended, behind the twin's
- * last. */
-static const char *echo(struct build *b, const char *p, bool *ended)
+/* As trail_read(), along the twin: members whose values stand alike too. */
+static const char *echo(struct build *b, const char *p, struct taken *taken)
 {
     struct decoder *d = b->d;
-    const char *from = node_at(d, b->twin.at)->key - 1;
-    size_t same = scan_common(p, from, (size_t)(b->twin.close - from));
-    uint32_t next = b->twin.at, members = 0, escaped = 0;
+    const char *from = node_at(d, b->along.at)->key - 1;
+    size_t same = scan_common(p, from, (size_t)(b->along.close - from));
+    uint32_t next = b->along.at, members = 0, escaped = 0;
     const char *stop = from;
-    while (next < b->twin.end) {
+    while (next < b->along.end) {
         const struct node *node = node_at(d, next);
         const char *end = twin_stop(b, next + node->next);
         if (end > from + same)
@@ -402,63 +372,78 @@ static const char *echo(struct build *b, const char *p, bool *ended)
         stop = end;
         members++;
     }
-    uint32_t count = d->node_count + (next - b->twin.at);
+    uint32_t count = d->node_count + (next - b->along.at);
     if (members == 0 || (count > d->node_cap && head_reserve(d, count) < 0))
         return p; /* one by one, to the end of what is allowed */
-    copy_nodes(d, b->twin.at, next, p - from);
-    b->frame[0].count += members;
-    b->frame[0].escaped |= escaped != 0;
-    b->twin.at = next;
-    *ended = next == b->twin.end;
+    copy_nodes(d, b->along.at, next, p - from);
+    *taken = (struct taken){members, escaped};
+    b->along.at = next;
     return p + (stop - from);
 }
 
-/* After a member that was read the long way, its node at `index`: the twin goes on behind its
- * member of the same name. */
+/* `p` on the quote of a member of the image: takes over all members from here on that go along, and
+ * returns behind them: on the next member's quote or, *ended, behind the last one's comma. */
+static inline const char *go_along(struct build *b, const char *p, bool *ended)
+{
+    struct taken taken = {0, 0};
+    p = b->along.nodes ? trail_read(b->d, &b->along, p, &taken) : echo(b, p, &taken);
+    b->frame[0].count += taken.members;
+    b->frame[0].escaped |= taken.escaped != 0;
+    *ended = b->along.at == b->along.end;
+    return p;
+}
+
+/* After a member that was read the long way, its node at `index`: the other image goes on behind
+ * its member of the same name. Only so many are looked at in vain: images that are not alike
+ * must not cost the square of their size. */
 static void follow(struct build *b, uint32_t index)
 {
-    const struct decoder *d = b->d;
-    const struct node *read = node_at(d, index);
-    for (uint32_t at = b->twin.at; at < b->twin.end; at += node_at(d, at)->next) {
-        const struct node *node = node_at(d, at);
+    const struct node *read = node_at(b->d, index);
+    for (uint32_t at = b->along.at; at < b->along.end; at += along_at(b, at)->next) {
+        const struct node *node = along_at(b, at);
         if (node->key_bytes == read->key_bytes &&
             memcmp(node->key, read->key, read->key_bytes) == 0) {
-            b->twin.same_names &= at == b->twin.at;
-            b->twin.at = at + node->next;
+            b->along.same_names &= at == b->along.at;
+            b->along.at = at + node->next;
             return;
         }
+        if (b->along.patience == 0)
+            break;
+        b->along.patience--;
     }
-    b->twin.same_names = false;
+    b->along.same_names = false;
+    if (b->along.patience == 0)
+        b->along.at = b->along.end;
 }
 
-static void meet(struct build *b, uint32_t twin)
+static void meet(struct build *b, uint32_t twin, const struct trail *trail)
 {
-    b->twin = (struct twin){0};
-    if (twin == 0)
-        return;
-    const struct node *image = node_at(b->d, twin - 1);
-    b->twin.at = twin;
-    b->twin.end = twin - 1 + image->next;
-    b->twin.close = image->val + image->val_bytes - 1;
-    b->twin.same_names = true;
+    enum { PATIENCE = 16 };
+    b->along = (struct along){0};
+    if (twin > 0) {
+        const struct node *image = node_at(b->d, twin - 1);
+        b->along = (struct along){.at = twin,
+                                  .end = twin - 1 + image->next,
+                                  .patience = PATIENCE * image->next,
+                                  .close = image->val + image->val_bytes - 1,
+                                  .same_names = true};
+    } else if (trail) {
+        trail_meet(trail, b->depth, &b->along);
+    }
 }
 
-const char *image_build(struct decoder *d, const char *p, unsigned depth, uint32_t twin)
+static const char *build(struct build *b, const char *p)
 {
     static const struct name nameless;
-    struct build b;
+    struct decoder *d = b->d;
     bool opened = false;
-    b.d = d;
-    b.depth = depth;
-    b.top = 0;
-    meet(&b, twin);
-    p = enter(&b, p, &nameless, WEIR_T_M | NODE_IMAGE, &opened);
-    while (p && b.top > 0) {
-        struct frame *frame = &b.frame[b.top - 1];
-        bool outer = b.top == 1, along = outer && b.twin.at < b.twin.end, ended = false;
+    p = enter(b, p, &nameless, WEIR_T_M | NODE_IMAGE, &opened);
+    while (p && b->top > 0) {
+        struct frame *frame = &b->frame[b->top - 1];
+        bool outer = b->top == 1, along = outer && b->along.at < b->along.end, ended = false;
         opened = false;
         if (along && *p == '"')
-            p = echo(&b, p, &ended);
+            p = go_along(b, p, &ended);
         else if (frame->map && *p == '"')
             p = fast_members(d, p, &frame->count);
         if (!p)
@@ -466,20 +451,35 @@ const char *image_build(struct decoder *d, const char *p, unsigned depth, uint32
         if (!ended) {
             uint32_t index = d->node_count;
             frame->count++;
-            p = frame->map ? member(&b, p, &opened) : value(&b, p, &nameless, &opened);
+            p = frame->map ? member(b, p, &opened) : value(b, p, &nameless, &opened);
             if (p && along)
-                follow(&b, index);
+                follow(b, index);
             else if (outer)
-                b.twin.same_names = false;
+                b->along.same_names = false;
         }
-        while (p && !opened && b.top > 0) {
+        while (p && !opened && b->top > 0) {
             p = scan_space(p);
             if (likely(*p == ',')) {
                 p = scan_space(p + 1);
                 break;
             }
-            p = close_container(&b, p);
+            p = close_container(b, p);
         }
     }
+    return p;
+}
+
+const char *image_build(struct decoder *d, const char *p, unsigned depth, uint32_t twin,
+                        struct trail *trail)
+{
+    struct build b;
+    uint32_t image = d->node_count;
+    b.d = d;
+    b.depth = depth;
+    b.top = 0;
+    meet(&b, twin, trail);
+    p = build(&b, p);
+    if (p && twin == 0 && trail)
+        trail_leave(d, trail, &b.along, image, depth);
     return p;
 }

@@ -14,11 +14,17 @@
 #define scan_number   PASS(scan_number)
 #define scan_skip     PASS(scan_skip)
 #define scan_special  PASS(scan_special)
+#define set_node      PASS(set_node)
 #define stencil_apply PASS(stencil_apply)
+#define trail_leave   PASS(trail_leave)
+#define trail_meet    PASS(trail_meet)
+#define trail_read    PASS(trail_read)
+#define trail_skip    PASS(trail_skip)
 /* NOLINTBEGIN(bugprone-suspicious-include) */
 #include "record/scan.c"
 #include "record/names.c"
 #include "record/image.c"
+#include "record/trail.c"
 #include "record/stencil.c"
 #include "record/fields.c"
 /* NOLINTEND(bugprone-suspicious-include) */

@@ -135,6 +135,16 @@ static inline bool scan_same32(const char *p, const char *text, uint32_t mask)
 #endif
 }
 
+/* Does `text`, of at least one byte, stand at p? It holds no zero byte, so that the padding ends
+ * this too. */
+static inline bool scan_stands(const char *p, const char *text, size_t bytes)
+{
+    for (; bytes > 32; bytes -= 32, p += 32, text += 32)
+        if (!scan_same32(p, text, UINT32_MAX))
+            return false;
+    return scan_same32(p, text, UINT32_MAX >> (32 - bytes));
+}
+
 /* How many bytes, at most `most`, stand alike at a and b. Reads up to 32 beyond. */
 static inline size_t scan_common(const char *a, const char *b, size_t most)
 {

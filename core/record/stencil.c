@@ -2,15 +2,6 @@
 
 enum { CREDIT_MAX = 16, SIZE_DIGITS_MAX = 9, SEQUENCE_HOLE_MAX = 31 };
 
-/* Does `text` stand at p? It holds no zero byte, so that the padding ends this too. */
-static inline bool stands(const char *p, const char *text, uint32_t bytes)
-{
-    for (; bytes > 32; bytes -= 32, p += 32, text += 32)
-        if (!scan_same32(p, text, UINT32_MAX))
-            return false;
-    return scan_same32(p, text, UINT32_MAX >> (32 - bytes));
-}
-
 static inline const char *digits_end(const char *p, uint32_t most)
 {
     uint32_t count = scan_digits(p);
@@ -71,7 +62,7 @@ static inline const char *walk(struct decoder *d, const struct stencil *s, const
     for (uint32_t i = 1; i < s->hole_count; i++) {
         const struct hole *hole = &s->hole[i];
         uint32_t escaped = 0;
-        if (unlikely(!stands(p, hole->text, hole->text_bytes)))
+        if (unlikely(!scan_stands(p, hole->text, hole->text_bytes)))
             return NULL;
         p += hole->text_bytes;
         const char *end = hole_end(&d->scan, p, hole->kind, &escaped);
@@ -81,7 +72,7 @@ static inline const char *walk(struct decoder *d, const struct stencil *s, const
             fill(nodes, hole, p, end, escaped);
         place[i + 1] = p = end;
     }
-    return likely(stands(p, s->tail, s->tail_bytes)) ? p + s->tail_bytes : NULL;
+    return likely(scan_stands(p, s->tail, s->tail_bytes)) ? p + s->tail_bytes : NULL;
 }
 
 static inline void fill_boxes(struct node *nodes, const struct stencil *s, const char **place)
@@ -136,7 +127,7 @@ const char *stencil_apply(struct decoder *d, const char *p)
     if (!set || !set->head || set->credit <= 0)
         return NULL;
     /* The eventID stands first, and before it the same text in all stencils. */
-    if (!stands(p, set->head, set->head_bytes))
+    if (!scan_stands(p, set->head, set->head_bytes))
         return NULL;
     const char *id_end = scan_text(&d->scan, p + set->head_bytes, &escaped);
     int event = id_end && !escaped ? stencil_place(id_end + set->name_at) : -1;
