@@ -8,7 +8,7 @@
 #include <inttypes.h>
 
 enum { READ_PRICE, READ_ONE, READ_ALL }; /* places in the choices of `read` */
-enum { DEPTH_MAX = 64 };
+enum { WALK_MAX = 32 };                  /* values at a time */
 
 struct reader {
     const weir_host *host;
@@ -65,28 +65,12 @@ static void read_change(struct reader *reader, const weir_record *record)
 
 static void read_all(struct reader *reader, const weir_value *image)
 {
-    const weir_host *host = reader->host;
-    struct {
-        const weir_value *container, *entry; /* entry: the last one that was read */
-    } stack[DEPTH_MAX];
-    size_t depth = 0;
-    weir_entry at = {0};
-    for (;;) {
-        if (host->next(image, &at)) {
-            reader->bytes += at.name.len + at.text.len;
-            if (at.type < WEIR_T_M || depth == DEPTH_MAX)
-                continue;
-            stack[depth].container = image;
-            stack[depth++].entry = at.value;
-            image = at.value;
-            at.value = NULL;
-        } else if (depth > 0) {
-            image = stack[--depth].container;
-            at.value = stack[depth].entry;
-        } else {
-            return;
-        }
-    }
+    weir_entry some[WALK_MAX];
+    size_t count, bytes = 0;
+    for (size_t i = 0; (count = reader->host->walk(image, i, some, WALK_MAX)) > 0; i += count)
+        for (size_t k = 0; k < count; k++)
+            bytes += some[k].name.len + some[k].text.len + (size_t)some[k].type;
+    reader->bytes += bytes;
 }
 
 static int32_t reader_record(void *self, const weir_record *record)

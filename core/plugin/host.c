@@ -295,9 +295,9 @@ static const weir_value *host_entry(const weir_value *value, size_t i, weir_str 
     return value_of(value_entry(node_of(value), i, name));
 }
 
-static int32_t host_next(const weir_value *value, weir_entry *at)
+static size_t host_walk(const weir_value *value, size_t from, weir_entry *out, size_t max)
 {
-    return value_next(node_of(value), at);
+    return value_walk(node_of(value), from, out, max);
 }
 
 static int32_t host_type(const weir_value *value)
@@ -370,5 +370,5 @@ const weir_host host_table = {
     .token = host_token,
     .complete = host_complete,
     .complete_rest = host_complete_rest,
-    .next = host_next,
+    .walk = host_walk,
 };

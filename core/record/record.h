@@ -113,7 +113,8 @@ weir_str record_identifier(const struct record *record);
 int value_type(const struct node *value); /* WEIR_T_* */
 size_t value_size(const struct node *value);
 const struct node *value_entry(const struct node *value, size_t index, weir_str *name);
-int32_t value_next(const struct node *value, struct weir_entry *at); /* as weir_host.next */
+/* As weir_host.walk. */
+size_t value_walk(const struct node *value, size_t from, struct weir_entry *out, size_t max);
 weir_str value_text(const struct node *value);
 weir_str value_json(const struct node *value);
 bool value_equal(const struct node *a, const struct node *b);

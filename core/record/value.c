@@ -132,30 +132,31 @@ weir_str value_text(const struct node *value)
 }
 
 /* Of an entry whose name or text does not stand in the body as it is. */
-__attribute__((noinline)) static int32_t make_texts(const struct node *entry, struct weir_entry *at)
+__attribute__((noinline)) static void make_texts(const struct node *entry, struct weir_entry *out)
 {
-    at->name = name_of(entry);
-    at->text = value_text(entry);
-    return 1;
+    out->name = name_of(entry);
+    out->text = value_text(entry);
 }
 
-int32_t value_next(const struct node *value, struct weir_entry *at)
+/* Nodes stand in the order of the walk, one behind the other. */
+size_t value_walk(const struct node *value, size_t from, struct weir_entry *out, size_t max)
 {
-    if (!is_container(value))
+    size_t below = is_container(value) ? value->next - 1 : 0;
+    if (from >= below)
         return 0;
-    const struct node *last = (const struct node *)at->value, *first = value + 1;
-    const struct node *next = last ? last + last->next : first;
-    /* The end; also the place of another container that somebody forgot to reset. */
-    if ((uintptr_t)next - (uintptr_t)first >= (value->next - 1) * sizeof *value)
-        return 0;
-    int type = node_type(next);
-    at->value = (const weir_value *)next;
-    at->type = type;
-    if (next->bits & (NODE_KEY_ESCAPED | NODE_VAL_ESCAPED) || type == WEIR_T_B)
-        return make_texts(next, at);
-    at->name = (weir_str){next->key, next->key_bytes};
-    at->text = type > WEIR_T_NULL ? STR_NONE : (weir_str){next->val, next->val_bytes};
-    return 1;
+    size_t count = below - from < max ? below - from : max;
+    const struct node *at = value + 1 + from;
+    for (size_t i = 0; i < count; i++, at++, out++) {
+        int type = node_type(at);
+        out->value = (const weir_value *)at;
+        out->name = (weir_str){at->key, at->key_bytes};
+        out->text = type > WEIR_T_NULL ? STR_NONE : (weir_str){at->val, at->val_bytes};
+        out->type = type;
+        out->below = at->next - 1;
+        if (type == WEIR_T_B || at->bits & (NODE_KEY_ESCAPED | NODE_VAL_ESCAPED))
+            make_texts(at, out);
+    }
+    return count;
 }
 
 static bool is_space(char c)

@@ -111,10 +111,11 @@ typedef struct weir_subscription {
                                              changed_only 0: at least one must be present */
 } weir_subscription;
 
-typedef struct weir_entry { /* host->next: one entry of an M, L or set; frozen layout */
-    const weir_value *value; /* NULL = before the first one */
-    weir_str name, text;     /* name: of an M's entry, else length 0; text: what host->text says */
-    int32_t type;            /* WEIR_T_* */
+typedef struct weir_entry { /* host->walk: one value below another; frozen layout */
+    const weir_value *value;
+    weir_str name, text; /* name: of an M's entry, else length 0; text: what host->text says */
+    int32_t type;        /* WEIR_T_* */
+    uint32_t below;      /* how many of the next ones are below this one */
 } weir_entry;
 
 typedef struct weir_host { /* append only; valid until close() returns */
@@ -162,14 +163,14 @@ typedef struct weir_host { /* append only; valid until close() returns */
     void (*complete)(weir_instance *, uint64_t token, size_t i, int32_t outcome, weir_str reason);
     void (*complete_rest)(weir_instance *, uint64_t token, int32_t outcome, weir_str reason);
 
-    /* Since 1.1. Steps from *at to the entry behind it, in the order received, and fills all of *at: 1.
-     * 0 behind the last entry, and for what holds none (also NULL); *at then stays. Of *at only `value`
-     * is read, so that a walk into what is nested keeps no more than that. Quicker than entry() with
-     * type() and text():
-     *     weir_entry at = {0};
-     *     while (host->next(map, &at)) ... at.name, at.type, at.text ...
-     * Views live as those of entry() and text(). [any] */
-    int32_t (*next)(const weir_value *, weir_entry *at);
+    /* Since 1.1. All values below an M, L or set, at every level, in the order received, each M or L
+     * right before its own entries: fills out[] with up to `max` of them from the from-th on, and
+     * returns how many; 0 behind the last one, and where there are none (also for NULL). Every call
+     * takes the same time, wherever it begins. Everything, and only the entries of `map` itself:
+     *     for (size_t i = 0; (n = host->walk(map, i, out, 32)) > 0; i += n) ...
+     *     for (size_t i = 0; host->walk(map, i, &one, 1) > 0; i += 1 + one.below) ...
+     * out[] is yours; its views live as those of entry() and text(). [any] */
+    size_t (*walk)(const weir_value *, size_t from, weir_entry *out, size_t max);
 } weir_host;
 
 typedef struct weir_plugin { /* static storage; append only */

@@ -5,7 +5,7 @@
 
 enum {
     ITEM_BYTES_MAX = 400 * 1024, /* DynamoDB's limit for an item */
-    DEPTH_MAX = 64
+    WALK_MAX = 32                /* values at a time */
 };
 
 static int32_t fail(char *reason, size_t reason_bytes, const char *format, ...)
@@ -27,29 +27,19 @@ weir_str value_shown(const weir_host *host, const weir_value *value)
     return type == WEIR_T_S || type == WEIR_T_N ? host->text(value) : host->json(value);
 }
 
+/* N takes about a byte for two digits. */
+static size_t text_bytes(int32_t type, weir_str text)
+{
+    return type == WEIR_T_N ? text.len / 2 : text.len;
+}
+
 size_t value_bytes(const weir_host *host, const weir_value *value)
 {
-    struct {
-        const weir_value *container, *entry;
-    } stack[DEPTH_MAX];
-    weir_entry at = {.value = value, .text = host->text(value), .type = host->type(value)};
-    size_t depth = 0, total = 0;
-    do {
-        /* N takes about a byte for two digits */
-        total += at.name.len + (at.type == WEIR_T_N ? at.text.len / 2 : at.text.len);
-        if (at.type >= WEIR_T_M && depth < DEPTH_MAX) {
-            stack[depth].container = at.value;
-            stack[depth++].entry = NULL;
-        }
-        while (depth > 0) {
-            at.value = stack[depth - 1].entry;
-            if (host->next(stack[depth - 1].container, &at))
-                break;
-            depth--;
-        }
-        if (depth > 0)
-            stack[depth - 1].entry = at.value;
-    } while (depth > 0);
+    weir_entry some[WALK_MAX];
+    size_t total = text_bytes(host->type(value), host->text(value)), count;
+    for (size_t i = 0; (count = host->walk(value, i, some, WALK_MAX)) > 0; i += count)
+        for (size_t k = 0; k < count; k++)
+            total += some[k].name.len + text_bytes(some[k].type, some[k].text);
     return total;
 }
 
@@ -75,8 +65,8 @@ static int32_t take_keys(const weir_host *host, const struct settings *settings,
     const weir_value *keys = host->image(record, WEIR_KEYS);
     row->id = row->other = NULL;
     row->other_name = WEIR_NONE;
-    weir_entry at = {0};
-    while (host->next(keys, &at)) {
+    weir_entry at;
+    for (size_t i = 0; host->walk(keys, i, &at, 1) > 0; i += 1 + at.below) {
         if (weir_equal(at.name, settings->key_attribute)) {
             row->id = at.value;
         } else if (settings->other_keys) {

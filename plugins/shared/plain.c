@@ -1,6 +1,9 @@
 #include "plain.h"
 
-enum { DEPTH_MAX = 128 }; /* the decoder's cap counts two levels for each of ours */
+enum {
+    DEPTH_MAX = 128,
+    WALK_MAX = 32 /* values at a time */
+};                /* the decoder's cap counts two levels for each of ours */
 
 static void put_base64(weir_buf *out, weir_str bytes)
 {
@@ -60,56 +63,80 @@ static void put_number(weir_buf *out, weir_str n)
     put(out, exponent);
 }
 
-static void put_scalar(const weir_entry *value, weir_buf *out)
+static void put_scalar(int32_t type, weir_str text, weir_buf *out)
 {
-    if (value->type == WEIR_T_S)
-        weir_buf_json_string(out, value->text);
-    else if (value->type == WEIR_T_N)
-        put_number(out, value->text);
-    else if (value->type == WEIR_T_B)
-        put_base64(out, value->text);
+    if (type == WEIR_T_S)
+        weir_buf_json_string(out, text);
+    else if (type == WEIR_T_N)
+        put_number(out, text);
+    else if (type == WEIR_T_B)
+        put_base64(out, text);
     else
-        put(out, value->type == WEIR_T_BOOL ? value->text : WEIR_STR("null"));
+        put(out, type == WEIR_T_BOOL ? text : WEIR_STR("null"));
 }
 
-struct frame {                      /* an open map, list or set */
-    const weir_value *value, *last; /* last: the entry that was put */
+struct frame { /* an open map, list or set */
     int32_t type;
+    bool begun; /* something stands in it */
+    size_t end; /* place of the walk behind its last value */
 };
 
-/* Steps to the next entry of `in` and puts what stands before its value; 0 = there is none. */
-static int32_t put_step(const weir_host *host, struct frame *in, weir_entry *at, weir_buf *out)
+struct writer {
+    weir_buf *out;
+    size_t depth;
+    struct frame stack[DEPTH_MAX];
+};
+
+static bool put_open(struct writer *to, int32_t type, size_t end)
 {
-    at->value = in->last;
-    if (!host->next(in->value, at))
-        return 0;
-    if (in->last)
-        put_char(out, ',');
-    in->last = at->value;
+    if (to->depth == DEPTH_MAX)
+        return false;
+    to->stack[to->depth++] = (struct frame){.type = type, .end = end};
+    put_char(to->out, type == WEIR_T_M ? '{' : '[');
+    return true;
+}
+
+static void put_close(struct writer *to)
+{
+    put_char(to->out, to->stack[--to->depth].type == WEIR_T_M ? '}' : ']');
+}
+
+/* The value at this place of the walk. */
+static bool put_entry(struct writer *to, const weir_entry *at, size_t place)
+{
+    while (to->stack[to->depth - 1].end == place)
+        put_close(to);
+    struct frame *in = &to->stack[to->depth - 1];
+    if (in->begun)
+        put_char(to->out, ',');
+    in->begun = true;
     if (in->type == WEIR_T_M) {
-        weir_buf_json_string(out, at->name);
-        put_char(out, ':');
+        weir_buf_json_string(to->out, at->name);
+        put_char(to->out, ':');
     }
-    return 1;
+    if (at->type >= WEIR_T_M)
+        return put_open(to, at->type, place + 1 + at->below);
+    put_scalar(at->type, at->text, to->out);
+    return true;
 }
 
 bool put_plain_value(const weir_host *host, const weir_value *value, weir_buf *out)
 {
-    struct frame stack[DEPTH_MAX];
-    size_t depth = 0;
-    weir_entry at = {.value = value, .text = host->text(value), .type = host->type(value)};
-    do {
-        if (at.type >= WEIR_T_M) {
-            if (depth == DEPTH_MAX)
+    struct writer to = {.out = out};
+    weir_entry some[WALK_MAX];
+    int32_t type = host->type(value);
+    size_t count;
+    if (type < WEIR_T_M) {
+        put_scalar(type, host->text(value), out);
+        return true;
+    }
+    put_open(&to, type, SIZE_MAX);
+    for (size_t i = 0; (count = host->walk(value, i, some, WALK_MAX)) > 0; i += count)
+        for (size_t k = 0; k < count; k++)
+            if (!put_entry(&to, &some[k], i + k))
                 return false;
-            stack[depth++] = (struct frame){.value = at.value, .type = at.type};
-            put_char(out, at.type == WEIR_T_M ? '{' : '[');
-        } else {
-            put_scalar(&at, out);
-        }
-        while (depth > 0 && !put_step(host, &stack[depth - 1], &at, out))
-            put_char(out, stack[--depth].type == WEIR_T_M ? '}' : ']');
-    } while (depth > 0);
+    while (to.depth > 0)
+        put_close(&to);
     return true;
 }
 

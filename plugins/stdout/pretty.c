@@ -78,8 +78,8 @@ static void put_keys(const weir_host *host, const weir_record *record, weir_buf 
 {
     const weir_value *keys = host->image(record, WEIR_KEYS);
     size_t before = line->len;
-    weir_entry key = {0};
-    while (host->next(keys, &key)) {
+    weir_entry key;
+    for (size_t i = 0; host->walk(keys, i, &key, 1) > 0; i += 1 + key.below) {
         put_text(line, line->len > before ? " " : "");
         put_name(line, key.name);
         put_char(line, '=');
@@ -108,19 +108,20 @@ static void put_change(const weir_host *host, weir_str name, const weir_value *w
 }
 
 /* The attribute of this name. The other image mostly has them in the same order, so that looking
- * on behind *place, where the last one was found, finds them at once. */
+ * on from *place, behind the one that was found last, finds them at once. */
 static const weir_value *find(const weir_host *host, const weir_value *image, weir_str name,
-                              weir_entry *place)
+                              size_t *place)
 {
-    weir_entry at = *place;
+    weir_entry at;
+    size_t i = *place;
     for (int lap = 0; lap < 2; lap++) {
-        while (host->next(image, &at)) {
+        for (; host->walk(image, i, &at, 1) > 0; i += 1 + at.below) {
             if (weir_equal(name, at.name)) {
-                *place = at;
+                *place = i + 1 + at.below;
                 return at.value;
             }
         }
-        at.value = NULL;
+        i = 0;
     }
     return NULL;
 }
@@ -128,26 +129,27 @@ static const weir_value *find(const weir_host *host, const weir_value *image, we
 static void put_changes(const weir_host *host, const weir_record *record, weir_buf *line)
 {
     const weir_value *was = host->image(record, WEIR_OLD), *now = host->image(record, WEIR_NEW);
-    weir_entry at = {0}, place = {0};
+    weir_entry at;
+    size_t place = 0;
     if (!was || !now)
         return;
-    while (host->next(now, &at)) {
+    for (size_t i = 0; host->walk(now, i, &at, 1) > 0; i += 1 + at.below) {
         const weir_value *old = find(host, was, at.name, &place);
         if (!host->equal(old, at.value))
             put_change(host, at.name, old, at.value, line);
     }
-    at = place = (weir_entry){0};
-    while (host->next(was, &at)) {
+    place = 0;
+    for (size_t i = 0; host->walk(was, i, &at, 1) > 0; i += 1 + at.below)
         if (!find(host, now, at.name, &place))
             put_change(host, at.name, at.value, NULL, line);
-    }
 }
 
 static void put_new_item(const weir_host *host, const weir_record *record, weir_buf *line)
 {
     const weir_value *keys = host->image(record, WEIR_KEYS), *now = host->image(record, WEIR_NEW);
-    weir_entry at = {0}, place = {0};
-    while (host->next(now, &at)) {
+    weir_entry at;
+    size_t place = 0;
+    for (size_t i = 0; host->walk(now, i, &at, 1) > 0; i += 1 + at.below) {
         if (find(host, keys, at.name, &place))
             continue;
         put_text(line, "  ");

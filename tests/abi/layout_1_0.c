@@ -58,7 +58,7 @@ AT(weir_host, equal, 184);
 AT(weir_host, token, 192);
 AT(weir_host, complete, 200);
 AT(weir_host, complete_rest, 208);
-AT(weir_host, next, 216); /* 1.1 */
+AT(weir_host, walk, 216); /* 1.1 */
 _Static_assert(sizeof(weir_host) >= 216, "what 1.0 had");
 SIZE(weir_host, 224);
 
@@ -66,6 +66,7 @@ AT(weir_entry, value, 0); /* 1.1 */
 AT(weir_entry, name, 8);
 AT(weir_entry, text, 24);
 AT(weir_entry, type, 40);
+AT(weir_entry, below, 44);
 SIZE(weir_entry, 48);
 
 AT(weir_plugin, abi, 0);

@@ -56,25 +56,26 @@ static int same_text(weir_str a, weir_str b)
     return a.ptr == b.ptr && a.len == b.len;
 }
 
-/* Does next() say of `entry` what the other functions say? */
-static int steps_to(const weir_host *host, const weir_value *map, weir_entry *at,
-                    const weir_value *entry, weir_str name)
+/* Does walk() say of `entry` what the other functions say? */
+static int walks_to(const weir_host *host, const weir_value *map, size_t place,
+                    const weir_value *entry, weir_str name, weir_entry *at)
 {
-    const weir_value *before = at->value;
     if (!entry)
-        return host->next(map, at) == 0 && at->value == before;
-    return host->next(map, at) == 1 && at->value == entry && same_text(at->name, name) &&
+        return host->walk(map, place, at, 1) == 0;
+    return host->walk(map, place, at, 1) == 1 && at->value == entry && same_text(at->name, name) &&
            same_text(at->text, host->text(entry)) && at->type == host->type(entry);
 }
 
 static void put_entries(const weir_host *host, const weir_value *map, weir_buf *out)
 {
     weir_entry at = {0};
+    size_t place = 0;
     for (size_t i = 0; i <= host->size(map); i++) { /* one beyond the end: NULL */
         weir_str name = {"-", 1};
         const weir_value *entry = host->entry(map, i, &name);
-        if (!steps_to(host, map, &at, entry, name))
-            put_text(out, "next", WEIR_STR("differs"));
+        if (!walks_to(host, map, place, entry, name, &at))
+            put_text(out, "walk", WEIR_STR("differs"));
+        place += 1 + at.below;
         put_text(out, entry ? "entry" : "end", name);
         host->entry(map, i, NULL);
     }
@@ -116,7 +117,7 @@ static int32_t mirror_open(const weir_host *host, weir_instance *instance, void 
                    (int64_t)host->token(NULL) + (int64_t)host->field(NULL, WEIR_F_SEQUENCE).len +
                    (int64_t)host->text(NULL).len + (int64_t)host->json(NULL).len +
                    host->option_str(NULL, "a", NULL) + host->option_str(instance, NULL, NULL) +
-                   host->option_i64(NULL, "a", NULL) + host->next(NULL, &at);
+                   host->option_i64(NULL, "a", NULL) + (int64_t)host->walk(NULL, 0, &at, 1);
     int some = host->at(NULL, 0) || host->image(NULL, WEIR_NEW) ||
                host->attr(NULL, WEIR_NEW, "a") || host->entry(NULL, 0, NULL) ||
                host->extension(NULL, WEIR_EXT_TIMER) || host->extension(instance, NULL) ||

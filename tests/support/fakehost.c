@@ -315,7 +315,7 @@ static const weir_host table = {
     .token = host_token,
     .complete = host_complete,
     .complete_rest = host_complete_rest,
-    .next = fake_value_next,
+    .walk = fake_value_walk,
 };
 
 const weir_plugin *fake_load(const char *name)

@@ -84,17 +84,34 @@ weir_str fake_value_text(const weir_value *value)
     return (weir_str){out, len > 0 ? (size_t)len : 0};
 }
 
-int32_t fake_value_next(const weir_value *value, weir_entry *at)
+/* Passes over all below `value`; those from *skip on go to out[]. */
+static size_t walk_below(const weir_value *value, size_t *skip, weir_entry **out, size_t *max)
 {
-    size_t i = 0, size = fake_value_size(value);
-    while (at->value && i < size && fake_value_entry(value, i++, NULL) != at->value)
-        ;
-    weir_str name = STR_NONE;
-    const weir_value *entry = fake_value_entry(value, i, &name);
-    if (!entry)
-        return 0;
-    *at = (weir_entry){entry, name, fake_value_text(entry), fake_value_type(entry)};
-    return 1;
+    size_t passed = 0;
+    for (size_t i = 0; i < fake_value_size(value); i++) {
+        weir_str name = STR_NONE;
+        weir_entry *mine = NULL;
+        const weir_value *entry = fake_value_entry(value, i, &name);
+        if (*skip > 0) {
+            --*skip;
+        } else if (*max > 0) {
+            mine = (*out)++;
+            --*max;
+        }
+        size_t below = walk_below(entry, skip, out, max);
+        if (mine)
+            *mine = (weir_entry){entry, name, fake_value_text(entry), fake_value_type(entry),
+                                 (uint32_t)below};
+        passed += 1 + below;
+    }
+    return passed;
+}
+
+size_t fake_value_walk(const weir_value *value, size_t from, weir_entry *out, size_t max)
+{
+    weir_entry *end = out;
+    walk_below(value, &from, &end, &max);
+    return (size_t)(end - out);
 }
 
 weir_str fake_value_json(const weir_value *value)

@@ -21,7 +21,7 @@ uint64_t fake_record_key_hash(const struct fake_record *record);
 const weir_value *fake_value_path(const weir_value *image, const char *path);
 size_t fake_value_size(const weir_value *value);
 const weir_value *fake_value_entry(const weir_value *value, size_t i, weir_str *name);
-int32_t fake_value_next(const weir_value *value, weir_entry *at);
+size_t fake_value_walk(const weir_value *value, size_t from, weir_entry *out, size_t max);
 int32_t fake_value_type(const weir_value *value);
 weir_str fake_value_text(const weir_value *value);
 weir_str fake_value_json(const weir_value *value);

@@ -33,9 +33,9 @@ struct reader {
 static void *reader_run(void *arg)
 {
     struct reader *reader = arg;
-    weir_entry at = {0};
+    weir_entry at;
     char name[32];
-    for (int i = 0; value_next(reader->image, &at); i++) {
+    for (int i = 0; value_walk(reader->image, (size_t)i, &at, 1) > 0; i++) {
         weir_str wanted = i % 2 ? STR("\xc3\xa9\n") : (weir_str){"\0\1\2\377", 4};
         snprintf(name, sizeof name, "a.%d", i);
         reader->wrong += !str_eq(at.text, wanted) || !str_eq(at.name, str_of(name));
@@ -77,10 +77,10 @@ static void F72_without_memory_a_text_is_none(void)
         struct batch *batch = many_results(FEW);
         const struct node *image = record_image(batch->records[0], WEIR_NEW);
         struct reader reader = {.image = image};
-        weir_entry at = {0};
+        weir_entry at;
         failed = false;
         mem_fail_at(nth);
-        while (value_next(image, &at))
+        for (size_t i = 0; value_walk(image, i, &at, 1) > 0; i++)
             failed |= !at.text.ptr || !at.name.ptr;
         mem_fail_at(0);
         reader_run(&reader);
