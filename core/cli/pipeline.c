@@ -1,6 +1,6 @@
 #include "cli/pipeline.h"
 
-#include "state/sqlite.h"
+#include "cli/store.h"
 #include "util/alloc.h"
 
 #include <errno.h>
@@ -209,34 +209,6 @@ int pipeline_begin(struct pipeline *pipeline, bool lambda, struct err *err)
     return rc < 0 ? err_set(err, rc, "out of memory") : 0;
 }
 
-/* Positions need an owner, and whoever can't be it should end before anything is read. */
-static int open_store(struct pipeline *pipeline, bool dry_run, struct err *err)
-{
-#ifdef WEIR_SQLITE
-    const char *path = pipeline->config->state.path;
-    struct sqlite_store_config config = {.path = path,
-                                         .pipeline = pipeline->config->name,
-                                         .world = &pipeline->world,
-                                         .log = log_of_router,
-                                         .log_ctx = pipeline};
-    if (pipeline->lambda || !path)
-        return 0;
-    if (sqlite_store_new(&config, &pipeline->state) < 0)
-        return err_set(err, -ENOMEM, "out of memory");
-    sqlite_store_seam(pipeline->state, &pipeline->world.store);
-    if (pipeline->config->source != SOURCE_POLL || dry_run)
-        return 0;
-    int rc = sqlite_store_own(pipeline->state, err);
-    pipeline->state_failed = rc < 0;
-    return rc;
-#else
-    (void)pipeline;
-    (void)dry_run;
-    (void)err;
-    return 0;
-#endif
-}
-
 /* What was loaded, with path, owner, hash and ABI (for whoever asks later what ran here). */
 static void log_plugins(const struct pipeline *pipeline)
 {
@@ -267,7 +239,7 @@ int pipeline_open(struct pipeline *pipeline, struct config *config, struct log *
                                          .aws_detach = detach_aws};
     int rc = open_aws(pipeline, environ_block, err);
     if (rc == 0)
-        rc = open_store(pipeline, dry_run, err);
+        rc = store_open(pipeline, dry_run, err);
     if (rc == 0)
         rc = sink_set_open(config, &services, diags, &pipeline->sinks);
     if (rc == 0)
@@ -348,13 +320,12 @@ int pipeline_close(struct pipeline *pipeline)
     router_free(pipeline->router);
     if (pipeline->board_ready)
         board_drain(&pipeline->board);
+    store_detach(pipeline);
     aws_client_free(pipeline->aws);
     int rc = pipeline->loop ? loop_free(pipeline->loop) : 0;
     if (pipeline->board_ready)
         board_done(&pipeline->board);
-#ifdef WEIR_SQLITE
-    sqlite_store_free(pipeline->state);
-#endif
+    store_close(pipeline);
     mem_free(pipeline->recorders);
     return rc;
 }

@@ -7,6 +7,8 @@
 #include "observe/log.h"
 #include "router/router.h"
 
+struct dynamo_store;
+struct memory_store;
 struct sqlite_store;
 
 struct pipeline {
@@ -18,7 +20,10 @@ struct pipeline {
     struct aws_client *aws;
     struct sink_set *sinks;
     struct router *router;
-    struct sqlite_store *state; /* NULL = nothing is stored here */
+    struct sqlite_store *state;  /* also of dead letters only; NULL = nothing is stored here */
+    struct dynamo_store *dynamo; /* instead of it for positions, like memory; or NULL */
+    struct memory_store *memory;
+    char who[128]; /* this process, for people */
     bool lambda, board_ready;
     bool state_failed; /* pipeline_open failed for the state: it can't be had, or not be trusted */
     weir_instance *recorders; /* --dry-run: one stand-in per sink */

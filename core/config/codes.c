@@ -46,6 +46,7 @@ const struct diag_code diag_codes[] = {
     {"W0401", "Known to this release, but not built yet: it can be checked, not run."},
     {"W0402", "The source lacks what its kind needs."},
     {"W0403", "A key or value that is checked, but that this release does not use."},
+    {"W0404", "The state lacks what its kind needs."},
     {"W0501", "A sink is down: it is held, and probed with growing pauses; no attempt is counted."},
     {"W0502", "A sink that was down took a record again."},
     {"W0503", "A record was given up for a sink and goes where its on_exhausted says."},

@@ -73,7 +73,7 @@ struct config {
     } aws;
     struct {
         const char *kind, *path, *table;
-        int64_t every_ms;
+        int64_t every_ms, lease_ms;
     } state;
     const char *const *plugin_dirs; /* NULL-terminated, absolute */
     struct sink_config *sinks;      /* enabled and not, in the order written */

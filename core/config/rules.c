@@ -93,10 +93,20 @@ static void check_endpoints(struct apply *apply)
 
 static void check_state(struct apply *apply)
 {
+    static const char *const only_there[] = {"table", "lease", NULL};
     const struct config *config = apply->config;
-    const struct json_value *kind = json_member0(json_member0(config->root, "state"), "kind");
-    if (kind && config->state.kind && strcmp(config->state.kind, "sqlite") != 0)
-        apply_later(apply, kind, "dead letters go to the SQLite file at \"path\" of state.");
+    const struct json_value *state = json_member0(config->root, "state");
+    bool dynamodb = config->state.kind && strcmp(config->state.kind, "dynamodb") == 0;
+    if (dynamodb && !config->state.table && !json_member0(state, "table")) {
+        struct diag *diag = diag_error(apply->diags, "W0404", value_at(state, "kind"),
+                                       "a state of kind \"dynamodb\" needs a \"table\"");
+        diag_help(apply->diags, diag,
+                  "add \"table\": \"weir-state\"; its key is pk (S) and sk (S).");
+    }
+    for (const char *const *name = only_there; *name && !dynamodb; name++)
+        if (json_member0(state, *name))
+            diag_warning(apply->diags, "W0403", name_at(json_member0(state, *name)),
+                         "\"%s\" is only used by a state of kind \"dynamodb\"", *name);
 }
 
 /* ---- dead letters ---- */

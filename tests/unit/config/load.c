@@ -324,7 +324,7 @@ static void what_nothing_uses_yet_is_said(void)
         "\"metrics\":{\"prometheus\":true}",
         "\"log\":{\"redact\":[\"ssn\"]}",
         "\"state\":{\"table\":\"weir\"}",
-        "\"state\":{\"kind\":\"memory\"}",
+        "\"state\":{\"kind\":\"memory\",\"lease\":\"20s\"}",
         "\"tests\":[]",
         "\"sinks\":{\"a\":{\"plugin\":\"stdout\",\"on_full\":\"hold\"}}",
         "\"sinks\":{\"a\":{\"plugin\":\"stdout\",\"max_hold\":\"6h\"}}",
