@@ -9,10 +9,15 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-struct stored_letter { /* in the flow's arena while the store has it */
+struct stored_letter { /* in the flow's arena while the store has it, or could not take it yet */
     struct store_put put;
     struct item *item;
+    struct timer timer;
+    int64_t delay_ms;
+    struct stored_letter *next, **at; /* in flow->delayed; at NULL: it is not */
 };
+
+enum { PUT_AGAIN_FIRST_MS = 1000, PUT_AGAIN_LAST_MS = 30000 };
 
 static const char *pipeline_of(const struct router *router)
 {
@@ -57,26 +62,34 @@ static weir_str note_str(const char *note, const char *otherwise)
     return str_of(note ? note : otherwise);
 }
 
+/* The views that the record gives; it may have been copied since. */
+static void point_at_record(struct dead_letter *letter, const struct item *item)
+{
+    const struct record *record = item->record;
+    letter->stream_arn = record->stream_arn;
+    letter->shard = record->batch->shard;
+    letter->sequence = record_position(record);
+    letter->event_id = record_field(record, WEIR_F_EVENT_ID);
+    letter->record = record->poison ? record->raw : record_field(record, WEIR_F_EVENT_JSON);
+}
+
 static struct dead_letter letter_of(const struct item *item, const char *reason)
 {
     const struct record *record = item->record;
     const struct router *router = item->flow->router;
     struct clock *clock = router->clock;
     int64_t now_us = clock->wall_us(clock->ctx);
-    return (struct dead_letter){
+    struct dead_letter letter = {
         .pipeline = str_of(pipeline_of(router)),
         .sink = str_of(item->sink ? item->sink->route.name : ""),
-        .stream_arn = record->stream_arn,
-        .shard = record->batch->shard,
-        .sequence = record_position(record),
-        .event_id = record_field(record, WEIR_F_EVENT_ID),
-        .record = record->poison ? record->raw : record_field(record, WEIR_F_EVENT_JSON),
         .reason = note_str(flow_note(item->flow, reason), "the plugin gave no reason"),
         .code = record->poison ? STR("Poison") : STR("GaveUp"),
         .attempts = item->attempts,
         .first_us = item->first_us ? item->first_us : now_us,
         .last_us = now_us,
     };
+    point_at_record(&letter, item);
+    return letter;
 }
 
 /* ---- the record that was given up on: finished, or stuck ---- */
@@ -86,7 +99,7 @@ static void poison_finish(struct item *item, bool dropped)
     struct router *router = item->flow->router;
     for (size_t i = 0; i < router->sink_count; i++) {
         struct sink_counts *counts = &router->sinks[i].counts;
-        if (!share_has(item->flow, i, item->record))
+        if (!share_has(item->flow, i, item->index))
             continue;
         *(dropped ? &counts->dropped : &counts->dead) += 1;
         counts->pending--;
@@ -120,12 +133,12 @@ static void origin_stuck(struct item *item, const char *reason)
 
 void dead_letter_finished(struct item *letter)
 {
-    origin_finished(letter->origin);
+    origin_finished(as_letter(letter)->origin);
 }
 
 void dead_letter_stuck(struct item *letter, const char *reason)
 {
-    origin_stuck(letter->origin, reason);
+    origin_stuck(as_letter(letter)->origin, reason);
 }
 
 /* From here on the item waits for its letter, and no longer counts as held by its own sink. */
@@ -133,14 +146,70 @@ static void leave(struct item *item)
 {
     if (item->sink)
         share_unhold(item);
+    flow_put_back(item);
     item->state = ITEM_LEAVING;
 }
 
 /* ---- to the local store ---- */
 
-static void on_stored(struct store_put *put, int status)
+static int put(struct stored_letter *stored)
 {
-    struct stored_letter *stored = put->arg;
+    struct flow *flow = stored->item->flow;
+    const struct store *store = &flow->router->config.world->store;
+    int rc = store->dead_put ? store->dead_put(store->ctx, &stored->put) : -ENOSYS;
+    flow->puts += rc == 0;
+    return rc;
+}
+
+static void put_later(struct stored_letter *stored);
+
+static void on_put_again(struct timer *timer)
+{
+    struct stored_letter *stored =
+        (struct stored_letter *)((char *)timer - offsetof(struct stored_letter, timer));
+    *stored->at = stored->next;
+    if (stored->next)
+        stored->next->at = stored->at;
+    stored->at = NULL;
+    if (stored->item->state != ITEM_LEAVING)
+        return; /* given back in the meantime */
+    point_at_record(&stored->put.letter, stored->item);
+    if (stored->put.letter.record.len == 0 || put(stored) < 0)
+        put_later(stored);
+}
+
+/* Where nobody delivers the record again, its letter is put again until it is stored. */
+static void put_later(struct stored_letter *stored)
+{
+    struct flow *flow = stored->item->flow;
+    struct clock *clock = flow->router->clock;
+    int64_t delay_ms = stored->delay_ms ? stored->delay_ms : PUT_AGAIN_FIRST_MS;
+    stored->timer.fire = on_put_again;
+    if (!flow->router->config.blocks_for_ever ||
+        clock->arm(clock->ctx, &stored->timer, delay_ms) < 0) {
+        origin_stuck(stored->item, "its dead letter could not be stored");
+        return;
+    }
+    stored->delay_ms = 2 * delay_ms < PUT_AGAIN_LAST_MS ? 2 * delay_ms : PUT_AGAIN_LAST_MS;
+    stored->next = flow->delayed;
+    stored->at = &flow->delayed;
+    if (stored->next)
+        stored->next->at = &stored->next;
+    flow->delayed = stored;
+    flow_changed(flow);
+}
+
+void dead_forget_delayed(struct flow *flow)
+{
+    struct clock *clock = flow->router->clock;
+    for (struct stored_letter *stored = flow->delayed; stored; stored = stored->next)
+        clock->disarm(clock->ctx, &stored->timer);
+    flow->delayed = NULL;
+}
+
+static void on_stored(struct store_put *done, int status)
+{
+    struct stored_letter *stored = done->arg;
     struct item *item = stored->item;
     struct flow *flow = item->flow;
     flow->puts--;
@@ -153,15 +222,16 @@ static void on_stored(struct store_put *put, int status)
         origin_finished(item);
         return;
     }
-    router_log(flow->router, WEIR_LOG_ERROR, item->sink, "W0508",
-               "the dead letter could not be stored: %s", strerror(-status));
-    origin_stuck(item, "its dead letter could not be stored");
+    if (stored->delay_ms == 0)
+        router_log(flow->router, WEIR_LOG_ERROR, item->sink, "W0508",
+                   "the dead letter could not be stored: %s", strerror(-status));
+    if (item->state == ITEM_LEAVING)
+        put_later(stored);
 }
 
 static void to_store(struct item *item, const char *reason)
 {
     struct flow *flow = item->flow;
-    const struct store *store = &flow->router->config.world->store;
     struct stored_letter *stored =
         arena_alloc(&flow->arena, sizeof *stored, _Alignof(struct stored_letter));
     if (!stored) {
@@ -175,12 +245,10 @@ static void to_store(struct item *item, const char *reason)
         origin_stuck(item, "out of memory"); /* never a letter without its record */
         return;
     }
-    int rc = store->dead_put ? store->dead_put(store->ctx, &stored->put) : -ENOSYS;
-    if (rc < 0) {
+    if (put(stored) < 0) {
         origin_stuck(item, "there is no local store for dead letters here");
         return;
     }
-    flow->puts++;
     leave(item);
 }
 
@@ -224,42 +292,59 @@ static struct dead_info *info_of(const struct item *item, const char *reason, bo
     return whole ? info : NULL;
 }
 
+/* Its own sink counts it from now on. */
+static void count_bytes(struct letter *letter, const struct dead_info *info)
+{
+    struct flow *flow = letter->item.flow;
+    letter->dead = info;
+    letter->item.sink->letter_bytes += info->json.len;
+    flow->letter_bytes += info->json.len; /* in its arena: until the batch ends */
+    flow->router->letter_bytes += info->json.len;
+}
+
 static void to_sink(struct item *item, size_t target, const char *reason)
 {
     struct flow *flow = item->flow;
     struct sink *sink = &flow->router->sinks[target];
-    struct item *letter = arena_alloc(&flow->arena, sizeof *letter, _Alignof(struct item));
+    struct letter *letter = arena_alloc(&flow->arena, sizeof *letter, _Alignof(struct letter));
     struct dead_info *info = letter ? info_of(item, reason, false) : NULL;
     if (!info) {
         origin_stuck(item, "out of memory");
         return;
     }
-    *letter = (struct item){
-        .record = item->record, .flow = flow, .sink = sink, .origin = item, .dead = info};
-    letter->letter_next = flow->letters;
+    *letter = (struct letter){.item = {.record = item->record,
+                                       .flow = flow,
+                                       .sink = sink,
+                                       .index = item->index,
+                                       .letter = true},
+                              .origin = item,
+                              .next = flow->letters};
     flow->letters = letter;
-    share_hold(letter);
+    count_bytes(letter, info);
+    share_hold(&letter->item);
     sink->counts.read++;
     sink->counts.pending++;
     leave(item);
-    sink_accept(sink, letter);
+    sink_accept(sink, &letter->item);
     router_kick(flow->router);
 }
 
 /* A sink that refuses a letter for good may take it without the images, where the route allows it.
  */
-bool dead_letter_shrink(struct item *letter, const char *reason)
+bool dead_letter_shrink(struct item *item, const char *reason)
 {
-    const struct item *origin = letter->origin;
+    struct letter *letter = item->letter ? (struct letter *)item : NULL;
+    const struct item *origin = letter ? letter->origin : NULL;
     if (!origin || !origin->sink || !origin->sink->route.oversize_pointer ||
-        letter->dead->pointer || letter->record->poison)
+        letter->dead->pointer || item->record->poison)
         return false;
     struct dead_info *info = info_of(origin, letter->dead->reason.ptr, true);
     if (!info)
         return false;
-    letter->dead = info;
+    item->sink->letter_bytes -= letter->dead->json.len;
+    count_bytes(letter, info);
     origin->sink->counts.pointers++;
-    router_log(letter->flow->router, WEIR_LOG_WARN, letter->sink, "W0509",
+    router_log(item->flow->router, WEIR_LOG_WARN, item->sink, "W0509",
                "a dead letter was refused and goes without its images (on_oversize): %s",
                reason ? reason : "the plugin gave no reason");
     return true;

@@ -63,6 +63,8 @@ static struct flow *flow_new(struct router *router, struct batch *batch)
     *flow = (struct flow){
         .router = router, .arena = flow->arena, .deadline_timer = {.fire = on_deadline}};
     flow->batch = batch_ref(batch);
+    flow->last_sequence = batch->last_sequence;
+    flow->slim_below = UINT32_MAX;
     return flow;
 }
 
@@ -71,14 +73,24 @@ static void unpin(struct flow *flow)
     for (size_t i = 0; flow->pinning; i++)
         share_unpin(flow, i);
     flow->router->pinned_bytes -= flow->pinned_bytes;
-    flow->pinned_bytes = 0;
+    flow->router->letter_bytes -= flow->letter_bytes;
+    flow->pinned_bytes = flow->letter_bytes = 0;
+}
+
+static void drop_batches(struct flow *flow)
+{
+    batch_unref(flow->batch);
+    for (size_t i = 0; i < flow->copy_count; i++)
+        batch_unref(flow->copies[i]);
+    flow->batch = NULL;
+    flow->copy_count = 0;
 }
 
 static void flow_free(struct flow *flow)
 {
     struct router *router = flow->router;
     unpin(flow);
-    batch_unref(flow->batch);
+    drop_batches(flow);
     arena_reset(&flow->arena);
     flow->next = router->spare;
     router->spare = flow;
@@ -136,6 +148,8 @@ static void begin_item(struct item *item)
     item->state = ITEM_FINISHED;
     if (fact.finished || record->index < flow->shares[sink->index].finished_below) {
         sink->counts.duplicate++;
+        if (flow->by_sink && fact.finished) /* known since flow_release; now this batch knows it */
+            memory_drop(&sink->memory, record->stream_arn, record_position(record));
         return;
     }
     if (!sink->route.required && sink->queued >= sink->route.queue_records) {
@@ -163,7 +177,7 @@ static void begin_poison(struct item *item)
     size_t owners = 0;
     for (size_t i = 0; i < router->sink_count; i++) {
         struct sink_counts *counts = &router->sinks[i].counts;
-        bool owns = share_has(flow, i, item->record);
+        bool owns = share_has(flow, i, item->index);
         owners += owns;
         if (flow->sinks >> i & 1)
             *(owns ? &counts->pending : &counts->duplicate) += 1;
@@ -180,14 +194,16 @@ static void begin_record(struct flow *flow, const struct record *record)
 {
     if (record->poison) {
         struct item *item = &flow->items[flow->item_count++];
-        *item = (struct item){.record = record, .flow = flow};
+        *item = (struct item){.record = record, .flow = flow, .index = record->index};
         begin_poison(item);
         return;
     }
     for (uint64_t wanted = wanted_by(flow, record); wanted; wanted &= wanted - 1) {
         struct item *item = &flow->items[flow->item_count++];
-        *item = (struct item){
-            .record = record, .flow = flow, .sink = &flow->router->sinks[__builtin_ctzll(wanted)]};
+        *item = (struct item){.record = record,
+                              .flow = flow,
+                              .sink = &flow->router->sinks[__builtin_ctzll(wanted)],
+                              .index = record->index};
         begin_item(item);
     }
 }
@@ -225,8 +241,7 @@ static int reserve(struct flow *flow)
 static void pin(struct flow *flow)
 {
     struct router *router = flow->router;
-    flow->pinned_bytes = batch_pinned_bytes(flow->batch); /* it may grow: what was counted is given
-                                                             back */
+    flow->pinned_bytes = batch_pinned_bytes(flow->batch) + flow->item_count * sizeof *flow->items;
     router->pinned_bytes += flow->pinned_bytes;
     for (size_t i = 0; i < router->sink_count; i++)
         if (flow->shares[i].unfinished > 0) {
@@ -246,6 +261,7 @@ static int begin(struct flow *flow, const weir_str *finished_to)
     shares_begin(flow, finished_to);
     list_flow(&router->flows, flow);
     router->flow_count++;
+    slim_begin(flow);
     count_read(flow);
     for (size_t i = 0; i < flow->batch->record_count; i++)
         begin_record(flow, flow->batch->records[i]);
@@ -322,7 +338,7 @@ static bool awaited_poison(const struct item *item)
 {
     const struct flow *flow = item->flow;
     for (size_t i = 0; flow->by_sink && i < flow->router->sink_count; i++)
-        if (flow->awaited >> i & 1 && share_has(flow, i, item->record))
+        if (flow->awaited >> i & 1 && share_has(flow, i, item->index))
             return true;
     return !flow->by_sink;
 }
@@ -389,20 +405,24 @@ void item_release(struct item *item)
 {
     struct sink *sink = item->sink;
     bool with_plugin = item->state == ITEM_OPEN;
-    *(sink->route.required || item->origin ? &sink->counts.returned : &sink->counts.dropped) += 1;
+    *(sink->route.required || item->letter ? &sink->counts.returned : &sink->counts.dropped) += 1;
     sink->counts.pending--;
+    uint64_t key = 0;
     if (with_plugin && item->lane) {
         item->lane->open--;
         item->lane->closed++; /* until it is completed, also for the batches to come */
         item->closes = !item->lane->single;
-        item->lane_key = item->lane->key;
+        key = item->lane->key;
     }
     sink_detach(item);
     item->state = ITEM_RETURNED;
+    item->flow->waiting -= !item->letter;
+    item->flow->put_back -= item->put_back;
     if (!with_plugin)
         return;
     item->orphan = true;
-    item->revoked_next = sink->revoked;
+    item->lane_key = key;
+    item->next = sink->revoked;
     sink->revoked = item;
     item->flow->orphans++;
 }
@@ -411,11 +431,13 @@ static void release_poison(struct item *item)
 {
     struct router *router = item->flow->router;
     for (size_t i = 0; i < router->sink_count; i++)
-        if (share_has(item->flow, i, item->record)) {
+        if (share_has(item->flow, i, item->index)) {
             router->sinks[i].counts.returned++;
             router->sinks[i].counts.pending--;
         }
     item->state = ITEM_RETURNED;
+    item->flow->waiting--;
+    item->flow->put_back -= item->put_back;
 }
 
 static void give_back(struct item *item)
@@ -432,8 +454,9 @@ static void release(struct flow *flow)
 {
     for (size_t i = 0; i < flow->item_count; i++)
         give_back(&flow->items[i]);
-    for (struct item *letter = flow->letters; letter; letter = letter->letter_next)
-        give_back(letter);
+    for (struct letter *letter = flow->letters; letter; letter = letter->next)
+        give_back(&letter->item);
+    dead_forget_delayed(flow);
     flow->orphans += flow->puts; /* the local store still reads from its arena */
 }
 
@@ -474,6 +497,7 @@ static void leave_router(struct flow *flow)
     struct router *router = flow->router;
     flow_unchanged(flow);
     flow->ended = true;
+    slim_end(flow);
     unlist_flow(&router->flows, flow);
     list_flow(&router->orphaned, flow);
     router->flow_count--;
@@ -507,7 +531,7 @@ void flow_end(struct flow *flow)
 
 void flow_forget(struct flow *flow)
 {
-    batch_unref(flow->batch);
+    drop_batches(flow);
     arena_done(&flow->arena);
     mem_free(flow);
 }

@@ -122,7 +122,7 @@ struct lane *lane_find(const struct sink *sink, uint64_t key)
 static size_t orphans_of(const struct sink *sink, uint64_t key)
 {
     size_t count = 0;
-    for (const struct item *item = sink->revoked; item; item = item->revoked_next)
+    for (const struct item *item = sink->revoked; item; item = item->next)
         count += item->closes && item->lane_key == key;
     return count;
 }

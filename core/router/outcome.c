@@ -13,7 +13,7 @@ void item_finish(struct item *item, uint64_t *counter)
     share_finished(item);
     sink_detach(item);
     item->state = ITEM_FINISHED;
-    if (item->origin)
+    if (item->letter)
         dead_letter_finished(item);
     router_kick(sink->router);
 }
@@ -30,7 +30,7 @@ static void stick_lane(struct lane *lane, const struct item *cause)
             item->why_room = 0;
             share_unhold(item);
             share_stuck(item);
-            if (item->origin)
+            if (item->letter)
                 dead_letter_stuck(item, STUCK_BEHIND);
         }
     lane_settle(lane);
@@ -49,7 +49,7 @@ void item_stick(struct item *item, const char *reason)
         stick_lane(item->lane, item);
     else if (item->lane)
         lane_settle(item->lane);
-    if (item->origin)
+    if (item->letter)
         dead_letter_stuck(item, reason);
     router_kick(item->sink->router);
 }
@@ -161,7 +161,7 @@ void outcome_apply(struct item *item, int32_t outcome, const char *reason)
     if (item->lane)
         item->lane->open--;
     /* a dead letter counts as stored only when its sink says `ok` */
-    if (item->origin && outcome == WEIR_SKIP) {
+    if (item->letter && outcome == WEIR_SKIP) {
         outcome = WEIR_FAIL;
         reason = reason ? reason : "the dead-letter sink skipped it";
     }
@@ -186,11 +186,12 @@ static void late_outcome(struct item *item, int32_t outcome, const char *reason)
     struct sink *sink = item->sink;
     struct item *waiter = item->waiter;
     struct lane *lane = item->closes ? lane_find(sink, item->lane_key) : NULL;
-    const struct item *about = item->origin ? item->origin : item; /* what the source knows */
-    bool finished = outcome == WEIR_OK || (outcome == WEIR_SKIP && !item->origin);
-    for (struct item **at = &sink->revoked; *at; at = &(*at)->revoked_next)
+    const struct item *about = item->letter ? as_letter(item)->origin : item; /* as the source
+    knows it */
+    bool finished = outcome == WEIR_OK || (outcome == WEIR_SKIP && !item->letter);
+    for (struct item **at = &sink->revoked; *at; at = &(*at)->next)
         if (*at == item) {
-            *at = item->revoked_next;
+            *at = item->next;
             break;
         }
     if (lane) {
@@ -217,6 +218,8 @@ void outcome_on_completion(void *ctx, struct weir_record *entry, int32_t outcome
     struct router *router = ctx;
     struct item *item = entry->item;
     weir_delivery *delivery = entry->delivery;
+    if (last)
+        item->flow->open_deliveries--;
     if (delivery->revoked)
         item->sink->counts.late++;
     if (!item->orphan && item->sink->keeps_order)

@@ -10,6 +10,8 @@ enum {
     PROBE_LAST_MS = 30000,
     CANCEL_GRACE_MS = 2000, /* a revoked delivery has this long before its sink counts as hung */
     SEQUENCE_SHOWN = 128,
+    HELD_LONG_MS = 1000, /* a batch that takes longer is copied down to what is left of it */
+    LETTER_RESERVE_BYTES = 4 << 20,
     BLOCKED_MS = 30000, /* `block` that lasts for ever: pause between attempts, at least */
     NOTE_UNIT = 64
 };
@@ -27,31 +29,47 @@ enum item_state {
     ITEM_FINISHED
 };
 
-/* One record on its way to one sink. Lives in its flow's arena. */
+/* One record on its way to one sink. Lives in its flow's arena; there is one per record and sink,
+ * so it is kept small. */
 struct item {
     const struct record *record;
     struct flow *flow;
-    struct sink *sink;        /* NULL: it stands for a poison record, which belongs to no sink */
-    struct lane *lane;        /* NULL: in the plain queue of an unordered sink */
-    struct item *next, *prev; /* in the lane or queue */
-    struct item *behind; /* the revoked item that holds the same record / who waits for this one */
-    struct item *waiter;
-    struct item *origin;       /* a dead letter: the item that was given up on */
-    struct item *revoked_next; /* in sink->revoked */
-    struct item *letter_next;  /* in flow->letters */
-    struct dead_info *dead;    /* a dead letter: what its sink may ask */
-    int64_t first_us;          /* unix time of the first attempt; 0 = none yet */
+    struct sink *sink; /* NULL: it stands for a poison record, which belongs to no sink */
+    union {
+        struct lane *lane; /* NULL: in the plain queue of an unordered sink */
+        uint64_t lane_key; /* of an orphan that closes its lane */
+    };
+    struct item *next, *prev; /* in the lane or queue; next: of an orphan, in sink->revoked */
+    union {
+        struct item *behind; /* ITEM_BEHIND: the orphan that holds the same record */
+        struct item *waiter; /* of an orphan: who waits behind it */
+    };
+    int64_t first_us; /* unix time of the first attempt; 0 = none yet */
+    const char *why;  /* last reason, in the flow's arena; NULL = none */
     uint32_t attempts;
     uint32_t down_epoch; /* sink->up_epoch when it last got `down`, + 1; 0 = never */
+    uint32_t index;      /* its record's; that of a finished one may be gone */
     uint8_t state;
-    uint64_t lane_key; /* of an orphan that closes its lane */
-    bool orphan;       /* its flow has ended; only its completion is awaited */
-    bool closes;       /* an orphan that was in a lane */
-    bool passed;       /* a later one of its run is stored: to put this one back breaks order */
-    bool blocked;      /* `block` was said in the log */
-    uint8_t why_room;  /* of `why`, in units of NOTE_UNIT; 0 = static text */
-    const char *why;   /* last reason, in the flow's arena; NULL = none */
+    uint8_t why_room; /* of `why`, in units of NOTE_UNIT; 0 = static text */
+    bool letter;      /* the `item` of a struct letter */
+    bool put_back;    /* was tried, and waits, or is leaving */
+    bool orphan;      /* given back to the source; only its completion is awaited */
+    bool closes;      /* an orphan that was in a lane */
+    bool passed;      /* a later one of its run is stored: to put this one back breaks order */
+    bool blocked;     /* `block` was said in the log */
 };
+
+struct letter { /* a dead letter on its way to another sink */
+    struct item item;
+    struct item *origin; /* the item that was given up on */
+    struct letter *next; /* in flow->letters */
+    const struct dead_info *dead;
+};
+
+static inline const struct letter *as_letter(const struct item *item)
+{
+    return item->letter ? (const struct letter *)item : NULL;
+}
 
 struct item_list {
     struct item *first, *last;
@@ -86,10 +104,13 @@ struct sink {
     struct lane *ready_first, *ready_last, *spare_lanes;
     struct item_list queue;    /* ROUTE_NONE: not yet tried */
     size_t queued;             /* items of this sink that are not finished */
+    size_t letters;            /* of them dead letters of other sinks ... */
+    size_t letter_bytes;       /* ... which have a reserve of their own */
     size_t pinned_bytes;       /* of the batches of which it has not finished all */
     weir_delivery *open_first; /* open deliveries */
     size_t open_count, hung;   /* hung: revoked and past the grace */
     bool down;
+    int64_t down_since_ms, hung_since_ms;
     uint32_t up_epoch; /* rises with each sign of life */
     int64_t probe_delay_ms;
     struct timer probe_timer;
@@ -101,12 +122,16 @@ struct sink {
 /* A sink's part in a batch. A poison record belongs to the part of each sink that did not finish it
  * before. */
 struct share {
-    uint32_t
-        holds;     /* items, letters to it included, that are neither finished, stuck nor leaving */
-    uint32_t live; /* its records that are neither finished, stuck nor given back */
-    uint32_t unfinished;     /* its records that are not finished */
+    uint32_t holds;      /* its items and letters that are neither finished, stuck nor leaving */
+    uint32_t live;       /* its records that are neither finished, stuck nor given back */
+    uint32_t unfinished; /* its records that are not finished */
     uint32_t finished_below; /* those with a smaller index it had finished before */
     uint32_t looked;         /* flow_frontier: all items before this one are finished */
+};
+
+struct kept { /* what is known of a record after its page was given up */
+    weir_str position;
+    uint32_t index;
 };
 
 /* A batch on its way through the router. */
@@ -126,12 +151,26 @@ struct flow {
     uint64_t pinning;            /* sinks to which its bytes are counted */
     struct item *items;          /* one block: by record, then by sink */
     size_t item_count;
-    struct item *letters; /* dead letters on their way to a sink */
-    struct share *shares; /* by sink */
-    size_t pinned_bytes;  /* its part of router->pinned_bytes */
-    size_t orphans;       /* ended, but plugins (or the store) still hold this many of its items */
-    size_t puts;          /* dead letters that the local store is writing */
-    bool by_sink;         /* submitted by router_submit_flow */
+    struct letter *letters;        /* dead letters on their way to a sink */
+    struct stored_letter *delayed; /* those that the local store could not take yet */
+    struct share *shares;          /* by sink */
+    size_t pinned_bytes;           /* its part of router->pinned_bytes */
+    size_t letter_bytes;           /* its part of router->letter_bytes */
+    size_t open_deliveries;        /* whose plugin may read its records */
+    uint32_t waiting;              /* items neither finished nor given back */
+    uint32_t put_back;             /* of them: tried before, or leaving */
+    uint32_t slim_below;           /* it is worth a look when fewer are waiting */
+    int64_t begun_ms;
+    weir_str last_sequence; /* the batch's */
+    struct batch **copies;  /* of what is unfinished, instead of `batch`, which is NULL then */
+    size_t copy_count;
+    struct kept *kept; /* with copies: of each record of the batch */
+    size_t kept_count;
+    weir_str kept_stream_arn;
+    size_t orphans; /* ended, but plugins (or the store) still hold this many of its items */
+    size_t puts;    /* dead letters that the local store is writing */
+    bool by_sink;   /* submitted by router_submit_flow */
+    bool old;       /* older than HELD_LONG_MS */
     bool overdue, answered, ended;
 };
 
@@ -150,7 +189,9 @@ struct router {
     struct flow *changed, **changed_end; /* may be over, or a sink may have finished its part */
     size_t changed_count;
     struct flow *spare;
-    size_t flow_count, pinned_bytes;
+    struct flow *young; /* the first in `flows` that is not `old` */
+    struct timer age_timer;
+    size_t flow_count, pinned_bytes, letter_bytes;
     size_t background_bytes; /* of them in batches that only sinks hold which are not required */
     uint64_t poison_count;
     bool stopping, kicked;
@@ -202,6 +243,7 @@ void dead_begin(struct item *item, const char *reason); /* to where its sink's c
 void poison_begin(struct item *item);                   /* to where on_poison says */
 void dead_letter_finished(struct item *letter);
 void dead_letter_stuck(struct item *letter, const char *reason);
+void dead_forget_delayed(struct flow *flow); /* no letter of it is put again */
 /* Makes the refused letter smaller, once; the caller queues it again. False: it can not be. */
 bool dead_letter_shrink(struct item *letter, const char *reason);
 
@@ -222,13 +264,20 @@ void flow_revoke(struct flow *flow, uint64_t sinks);          /* what plugins ho
 /* share.c */
 void shares_begin(struct flow *flow, const weir_str *finished_to);
 /* Whether a poison record is the sink's to finish as well. */
-bool share_has(const struct flow *flow, size_t sink, const struct record *record);
+bool share_has(const struct flow *flow, size_t sink, uint32_t index);
 void share_add(struct item *item);      /* live and unfinished */
 void share_stuck(struct item *item);    /* live no more; unfinished */
 void share_finished(struct item *item); /* neither */
 void share_hold(struct item *item);
 void share_unhold(struct item *item);
 void share_unpin(struct flow *flow, size_t sink);
+
+/* slim.c */
+void flow_put_back(struct item *item); /* it waits after an attempt, or leaves */
+void flow_try_slim(
+    struct flow *flow);             /* copies what is left of an old batch, lets go of the rest */
+void slim_begin(struct flow *flow); /* it has been put behind the others */
+void slim_end(struct flow *flow);   /* it is about to be taken out */
 
 /* turn.c */
 void flow_changed(struct flow *flow); /* the router looks at it at its next turn */

@@ -125,7 +125,7 @@ bool router_idle(const struct router *router)
 
 size_t router_pinned_bytes(const struct router *router)
 {
-    return router->pinned_bytes;
+    return router->pinned_bytes + router->letter_bytes;
 }
 
 size_t router_queued(const struct router *router)
@@ -157,8 +157,13 @@ const char *router_sink_name(const struct router *router, size_t sink)
 
 struct sink_counts router_counts(const struct router *router, size_t sink)
 {
-    check_identity(&router->sinks[sink].counts);
-    return router->sinks[sink].counts;
+    const struct sink *one = &router->sinks[sink];
+    struct sink_counts counts = one->counts;
+    check_identity(&counts);
+    counts.required = one->route.required;
+    counts.down_since_ms = one->down_since_ms;
+    counts.hung_since_ms = one->hung_since_ms;
+    return counts;
 }
 
 uint64_t router_poison_count(const struct router *router)

@@ -62,7 +62,10 @@ struct sink_counts {
     uint64_t pending;
     uint64_t retries, late, order_breaches;
     uint64_t pointers; /* dead letters that went without the images */
-    bool up;
+    bool up, required;
+    int64_t down_since_ms; /* on the clock; 0 = up */
+    int64_t
+        hung_since_ms; /* its plugin holds records after cancel and its grace; 0 = it does not */
 };
 
 struct batch_result {            /* valid inside the callback */

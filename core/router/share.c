@@ -35,10 +35,9 @@ void shares_begin(struct flow *flow, const weir_str *finished_to)
             flow->shares[i].finished_below = index_behind(flow->batch, finished_to[i]);
 }
 
-bool share_has(const struct flow *flow, size_t sink, const struct record *record)
+bool share_has(const struct flow *flow, size_t sink, uint32_t index)
 {
-    return flow->sinks & ~flow->released & bit(sink) &&
-           record->index >= flow->shares[sink].finished_below;
+    return flow->sinks & ~flow->released & bit(sink) && index >= flow->shares[sink].finished_below;
 }
 
 static void change(struct item *item, int live, int unfinished)
@@ -46,10 +45,13 @@ static void change(struct item *item, int live, int unfinished)
     struct flow *flow = item->flow;
     size_t first = item->sink ? item->sink->index : 0;
     size_t end = item->sink ? first + 1 : flow->router->sink_count;
-    if (item->origin)
-        return; /* a letter: it is its origin that counts */
+    if (item->letter)
+        return; /* it is its origin that counts */
+    flow->waiting += (uint32_t)unfinished;
+    if (unfinished < 0)
+        flow->put_back -= item->put_back;
     for (size_t i = first; i < end; i++)
-        if (item->sink || share_has(flow, i, item->record)) {
+        if (item->sink || share_has(flow, i, item->index)) {
             struct share *share = &flow->shares[i];
             share->live += (uint32_t)live;
             share->unfinished += (uint32_t)unfinished;
@@ -95,18 +97,32 @@ void share_unpin(struct flow *flow, size_t sink)
 
 /* ---- how far ---- */
 
-static weir_str position_before(const struct batch *batch, const struct record *record)
+static struct kept kept_at(const struct flow *flow, size_t i)
 {
-    size_t low = 0, high = batch->record_count;
-    while (low < high) { /* to the first one that is not before it */
+    if (!flow->batch)
+        return flow->kept[i];
+    const struct record *record = flow->batch->records[i];
+    return (struct kept){.position = record_position(record), .index = record->index};
+}
+
+/* The place of the first record whose index is not smaller. */
+static size_t place_of(const struct flow *flow, uint32_t index)
+{
+    size_t low = 0, high = flow->batch ? flow->batch->record_count : flow->kept_count;
+    while (low < high) {
         size_t middle = low + (high - low) / 2;
-        if (batch->records[middle]->index < record->index)
+        if (kept_at(flow, middle).index < index)
             low = middle + 1;
         else
             high = middle;
     }
-    while (low > 0) {
-        weir_str position = record_position(batch->records[--low]);
+    return low;
+}
+
+static weir_str position_before(const struct flow *flow, uint32_t index)
+{
+    for (size_t i = place_of(flow, index); i > 0; i--) {
+        weir_str position = kept_at(flow, i - 1).position;
         if (position.len)
             return position;
     }
@@ -119,7 +135,7 @@ static bool bars(const struct item *item, size_t sink)
     if (item->state == ITEM_FINISHED)
         return false;
     return item->sink ? item->sink->index == sink
-                      : item->record->index >= item->flow->shares[sink].finished_below;
+                      : item->index >= item->flow->shares[sink].finished_below;
 }
 
 weir_str flow_frontier(const struct flow *flow, size_t sink, bool *whole)
@@ -128,11 +144,11 @@ weir_str flow_frontier(const struct flow *flow, size_t sink, bool *whole)
     if (whole)
         *whole = share->unfinished == 0;
     if (share->unfinished == 0)
-        return flow->batch->last_sequence;
+        return flow->last_sequence;
     while (share->looked < flow->item_count) {
         const struct item *item = &flow->items[share->looked];
         if (bars(item, sink))
-            return position_before(flow->batch, item->record);
+            return position_before(flow, item->index);
         share->looked++;
     }
     return STR_NONE; /* only poison that flow_release gave back, finished since for the others */
@@ -159,7 +175,7 @@ static void release_poison(struct flow *flow, size_t sink)
     struct sink_counts *counts = &flow->router->sinks[sink].counts;
     for (size_t i = 0; i < flow->item_count; i++) {
         const struct item *item = &flow->items[i];
-        if (item->sink || item->state == ITEM_FINISHED || !share_has(flow, sink, item->record))
+        if (item->sink || item->state == ITEM_FINISHED || !share_has(flow, sink, item->index))
             continue;
         counts->returned++;
         counts->pending--;
@@ -182,17 +198,35 @@ static void release_items(struct flow *flow, uint64_t sinks)
     }
 }
 
+/* What a sink finished behind its frontier is not given to it again when it reads it again. */
+static void remember_finished(const struct flow *flow, uint64_t sinks)
+{
+    for (size_t i = 0; i < flow->router->sink_count; i++)
+        if (sinks & bit(i))
+            flow_frontier(flow, i, NULL); /* so that what is before it is known as such */
+    for (size_t i = 0; i < flow->item_count; i++) {
+        const struct item *item = &flow->items[i];
+        if (!item->sink || !(sinks & bit(item->sink->index)) || item->state != ITEM_FINISHED ||
+            i < flow->shares[item->sink->index].looked)
+            continue;
+        struct kept kept = kept_at(flow, place_of(flow, item->index));
+        weir_str stream_arn = flow->batch ? item->record->stream_arn : flow->kept_stream_arn;
+        memory_put(&item->sink->memory, stream_arn, kept.position,
+                   (struct memory_fact){.finished = true});
+    }
+}
+
 /* Letters about what was given back are of no use, but what a plugin has may be stored. */
 static void release_letters(struct flow *flow)
 {
-    for (struct item *letter = flow->letters; letter; letter = letter->letter_next) {
-        const struct item *origin = letter->origin;
-        if (origin->state != ITEM_RETURNED || letter->state == ITEM_FINISHED ||
-            letter->state == ITEM_RETURNED)
+    for (struct letter *letter = flow->letters; letter; letter = letter->next) {
+        struct item *item = &letter->item;
+        if (letter->origin->state != ITEM_RETURNED || item->state == ITEM_FINISHED ||
+            item->state == ITEM_RETURNED)
             continue;
-        if (letter->state != ITEM_STUCK && letter->state != ITEM_LEAVING)
-            share_unhold(letter);
-        item_release(letter);
+        if (item->state != ITEM_STUCK && item->state != ITEM_LEAVING)
+            share_unhold(item);
+        item_release(item);
     }
 }
 
@@ -200,6 +234,7 @@ void flow_release(struct flow *flow, uint64_t sinks)
 {
     sinks &= flow->sinks & ~flow->released;
     flow_revoke(flow, sinks);
+    remember_finished(flow, sinks);
     release_items(flow, sinks);
     release_letters(flow);
     for (size_t i = 0; i < flow->router->sink_count; i++)
@@ -219,7 +254,9 @@ static bool sink_full(const struct sink *sink, const struct router_config *confi
     size_t most = sink->route.queue_records;
     if (config->queued_records && (most == 0 || config->queued_records < most))
         most = config->queued_records;
-    if (most && sink->queued >= most)
+    if (most && sink->queued - sink->letters >= most)
+        return true;
+    if (sink->letter_bytes > LETTER_RESERVE_BYTES)
         return true;
     return config->in_flight_bytes && sink->pinned_bytes > 0 &&
            sink->pinned_bytes >= config->in_flight_bytes / 2;
@@ -229,7 +266,11 @@ bool router_has_room(const struct router *router, const char **sink)
 {
     const struct router_config *config = &router->config;
     const struct sink *most = NULL;
-    bool full = config->in_flight_bytes && router->pinned_bytes >= config->in_flight_bytes;
+    size_t letters = router->letter_bytes > LETTER_RESERVE_BYTES
+                         ? router->letter_bytes - LETTER_RESERVE_BYTES
+                         : 0;
+    bool full =
+        config->in_flight_bytes && router->pinned_bytes + letters >= config->in_flight_bytes;
     for (size_t i = 0; i < router->sink_count; i++) {
         const struct sink *one = &router->sinks[i];
         if (!one->route.required)

@@ -48,9 +48,9 @@ static uint64_t lane_key(const struct sink *sink, const struct record *record)
 /* The record itself and a dead letter about it are two things, so are letters of two sinks. */
 static bool same_errand(const struct item *a, const struct item *b)
 {
-    if (!a->origin || !b->origin)
-        return !a->origin && !b->origin;
-    return a->origin->sink == b->origin->sink;
+    if (!a->letter || !b->letter)
+        return !a->letter && !b->letter;
+    return as_letter(a)->origin->sink == as_letter(b)->origin->sink;
 }
 
 /* The item of an ended flow with which a plugin still holds this very record. */
@@ -60,7 +60,7 @@ static struct item *revoked_item(const struct sink *sink, const struct item *wan
     weir_str position = record_position(record);
     if (position.len == 0)
         return NULL; /* nothing to know it by */
-    for (struct item *item = sink->revoked; item; item = item->revoked_next)
+    for (struct item *item = sink->revoked; item; item = item->next)
         if (!item->waiter && same_errand(item, wanted) &&
             str_eq(record_position(item->record), position) &&
             str_eq(item->record->stream_arn, record->stream_arn))
@@ -82,6 +82,7 @@ void sink_accept(struct sink *sink, struct item *item)
     struct lane *lane = ordered ? lane_get(sink, lane_key(sink, item->record)) : NULL;
     item->state = ITEM_OPEN; /* in no list yet */
     sink->queued++;
+    sink->letters += item->letter;
     if (ordered && !lane) {
         item_stick(item, "out of memory");
         return;
@@ -105,6 +106,7 @@ void sink_accept(struct sink *sink, struct item *item)
 void sink_requeue(struct item *item, int64_t delay_ms)
 {
     struct sink *sink = item->sink;
+    flow_put_back(item);
     if (item->lane && item->lane->blocked) {
         item_stick(item, STUCK_BEHIND);
         return;
@@ -137,13 +139,18 @@ void sink_stop_waiting(struct item *item)
 void sink_detach(struct item *item)
 {
     struct lane *lane = item->lane;
-    item->sink->queued--;
+    struct sink *sink = item->sink;
+    sink->queued--;
+    if (item->letter) {
+        sink->letters--;
+        sink->letter_bytes -= as_letter(item)->dead->json.len;
+    }
     if (lane) {
         list_remove(&lane->items, item);
         item->lane = NULL;
         lane_settle(lane);
     } else if (item->state == ITEM_QUEUED) {
-        list_remove(&item->sink->queue, item);
+        list_remove(&sink->queue, item);
     }
     sink_stop_waiting(item);
 }
@@ -154,7 +161,7 @@ static bool too_old(const struct sink *sink, const struct item *item)
 {
     struct clock *clock = sink->router->clock;
     int64_t limit_ms = sink->route.max_record_age_ms;
-    if (limit_ms == 0 || item->record->precision == 0 || item->origin)
+    if (limit_ms == 0 || item->record->precision == 0 || item->letter)
         return false; /* a letter tells of an old record, it is not old itself */
     if (sink->router->config.blocks_for_ever && sink->route.on_exhausted == ROUTE_BLOCK)
         return false; /* it is never given up */
@@ -269,7 +276,7 @@ static void fill_entry(struct weir_record *entry, struct item *item)
     bool ordered = item->lane && !item->lane->single;
     *entry = (struct weir_record){.rec = item->record,
                                   .lane = ordered ? item->lane->key : (uint64_t)(uintptr_t)item,
-                                  .dead = item->dead,
+                                  .dead = item->letter ? as_letter(item)->dead : NULL,
                                   .item = item};
 }
 
@@ -289,11 +296,20 @@ static bool deliver_sync(struct sink *sink)
     return true;
 }
 
+/* 0 means never. */
+static int64_t now_of(const struct sink *sink)
+{
+    struct clock *clock = sink->router->clock;
+    int64_t now_ms = clock->now_ms(clock->ctx);
+    return now_ms > 0 ? now_ms : 1;
+}
+
 static void on_hung(struct timer *timer)
 {
     weir_delivery *delivery = (weir_delivery *)((char *)timer - offsetof(weir_delivery, timer));
     struct sink *sink = delivery->sink;
-    sink->hung++;
+    if (sink->hung++ == 0)
+        sink->hung_since_ms = now_of(sink);
     delivery->hung = true;
     router_log(sink->router, WEIR_LOG_ERROR, sink, "W0505",
                "the plugin still holds %zu records after cancel; the sink gets nothing more until "
@@ -343,8 +359,8 @@ void sink_delivery_ended(weir_delivery *delivery)
     if (delivery->next)
         delivery->next->prev = delivery->prev;
     sink->open_count--;
-    if (delivery->hung)
-        sink->hung--;
+    if (delivery->hung && --sink->hung == 0)
+        sink->hung_since_ms = 0;
     if (sink->down)
         sink->router->sink_changed = true;
     delivery_free(delivery);
@@ -388,6 +404,7 @@ static bool deliver_async(struct sink *sink)
         delivery_free(delivery);
         return false;
     }
+    filling.flow->open_deliveries++;
     open_delivery(sink, delivery, deadline_ms);
     enter_plugin(sink, delivery->entries[0].item);
     sink->route.instance->plugin->desc.deliver(sink->route.instance->self, delivery);
@@ -432,9 +449,11 @@ void sink_down(struct sink *sink, const char *reason)
 {
     struct router *router = sink->router;
     struct clock *clock = router->clock;
-    if (!sink->down)
+    if (!sink->down) {
+        sink->down_since_ms = now_of(sink);
         router_log(router, WEIR_LOG_ERROR, sink, "W0501", "down, held and probed: %s",
                    reason ? reason : "the plugin gave no reason");
+    }
     sink->down = router->sink_changed = true;
     sink->counts.up = false;
     if (sink->probe_timer.heap_slot == 0) {
@@ -451,6 +470,7 @@ void sink_alive(struct sink *sink)
     if (!sink->down || sink->hung > 0 || sink->counts.order_breaches > 0)
         return; /* one that breaks order stays held: it gets one record at a time */
     sink->down = false;
+    sink->down_since_ms = 0;
     sink->counts.up = true;
     sink->probe_delay_ms = PROBE_FIRST_MS;
     clock->disarm(clock->ctx, &sink->probe_timer);

@@ -79,8 +79,10 @@ static void tell_sinks(struct flow *flow)
 static void settle_by_sink(struct flow *flow)
 {
     tell_sinks(flow);
-    if (!flow->answered && any_live(flow, flow->awaited))
+    if (!flow->answered && any_live(flow, flow->awaited)) {
+        flow_try_slim(flow);
         return;
+    }
     if (!flow->answered && any_live(flow, flow->sinks)) {
         flow_trim(flow);
         tell_sinks(flow);
@@ -89,6 +91,8 @@ static void settle_by_sink(struct flow *flow)
         flow_end(flow);
     else if (!flow->answered)
         flow_answer(flow);
+    else
+        flow_try_slim(flow);
 }
 
 static void settle(struct flow *flow)
@@ -97,6 +101,8 @@ static void settle(struct flow *flow)
         flow_end(flow);
     else if (flow->by_sink)
         settle_by_sink(flow);
+    else
+        flow_try_slim(flow);
 }
 
 static void look_at_all(struct router *router)
