@@ -7,7 +7,8 @@
 
 #define STR(literal) ((weir_str){("" literal), sizeof(literal) - 1})
 #define STR_NONE     ((weir_str){NULL, 0})
-#define STR_ARG(s)   ((int)((s).len > 4096 ? 4096 : (s).len)), (s).ptr /* for %.*s */
+/* For %.*s. */
+#define STR_ARG(s) ((int)((s).len > 4096 ? 4096 : (s).len)), ((s).ptr ? (s).ptr : "")
 
 static inline weir_str str_of(const char *text) /* NULL -> none */
 {
