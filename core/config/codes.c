@@ -80,9 +80,11 @@ const struct diag_code diag_codes[] = {
     {"W0812", "A record that can't be finished holds its shard."},
     {"W0813", "Positions are stored of a sink that the configuration does not use."},
     {"W0820", "A dead letter could not be stored; its record counts as unfinished."},
-    {"W0821", "The DynamoDB state table does not answer; the owner is none once its lease is over."},
-    {"W0901", "A stream was not found. Its shards are held, nothing of it counts as done, and it is "
-              "looked for again."},
+    {"W0821",
+     "The DynamoDB state table does not answer; the owner is none once its lease is over."},
+    {"W0901",
+     "A stream was not found. Its shards are held, nothing of it counts as done, and it is "
+     "looked for again."},
     {"W0902", "A stream can't be described: refused, throttled or unreachable. It is tried again "
               "with growing pauses."},
     {"W0903", "A stream that could not be found or described answers again."},

@@ -141,14 +141,15 @@ static void no_trouble(struct follow *follow)
     follow->looked = true;
 }
 
-/* A misspelt name, or a permission that is missing, does not heal by waiting: two minutes are for
- * what was just being set up. With a stream known it has been right once. */
+/* A name that is none, or a permission that is missing, does not heal by waiting: two minutes are
+ * for what was just being set up. With a stream known it has been right once. */
 static bool out_of_patience(struct follow *follow, enum streams_fault fault)
 {
-    if (follow->known[0] || follow->looked ||
-        (fault != STREAMS_DENIED && fault != STREAMS_NOT_FOUND && fault != STREAMS_INVALID))
+    if (follow->known[0] || follow->looked)
         return false;
-    return now_ms(follow) - follow->started_ms >= follow->config.patience_ms;
+    bool over = now_ms(follow) - follow->started_ms >= follow->config.patience_ms;
+    return fault == STREAMS_INVALID ||
+           (over && (fault == STREAMS_DENIED || fault == STREAMS_NOT_FOUND));
 }
 
 static void in_trouble(struct follow *follow, enum streams_fault fault)

@@ -25,9 +25,9 @@ struct follow_config {
     int64_t patience_ms; /* of a start that is denied or finds nothing; 0 = 2 min */
     /* A stream to be read, once each. Later, never from inside. */
     void (*found)(void *arg, const struct follow_stream *stream);
-    /* At start, when patience is over and no stream is known: access was denied (77), or there is
-     * no such table or it has no stream (78). The reason was logged. Nothing more comes but the
-     * stop. */
+    /* At start, when no stream is known: access is denied (77), there is no such table or it has no
+     * stream (78) and patience is over, or the name can't be a table's (78, at once). The reason
+     * was logged. Nothing more comes but the stop. */
     void (*failed)(void *arg, int exit_code, const char *reason);
     void *arg;
     void (*log)(void *ctx, int level, const char *component, const char *code, const char *msg);

@@ -38,7 +38,7 @@ static void finish(struct stream_lookup_state *state)
     mem_free(state);
 }
 
-/* @a and @b stand for the texts, of which at most 120 bytes are shown. */
+/* @a and @b stand for the texts, of which at most 190 bytes are shown. */
 static void explain(struct stream_lookup *lookup, const char *format, weir_str a, weir_str b)
 {
     struct buf text;
@@ -47,7 +47,7 @@ static void explain(struct stream_lookup *lookup, const char *format, weir_str a
         if (*format != '@')
             buf_putc(&text, *format);
         else
-            buf_put_visible(&text, *++format == 'a' ? a : b, 120);
+            buf_put_visible(&text, *++format == 'a' ? a : b, 190);
     snprintf(lookup->message, sizeof lookup->message, "%s", buf_cstr(&text));
     buf_done(&text);
 }
@@ -63,7 +63,7 @@ static void fail(struct stream_lookup_state *state, enum streams_fault fault)
         explain(lookup, "there is no table @a in region @b: check name, region and account",
                 lookup->table, region);
     else if (fault == STREAMS_DENIED && str_is(call->error_type, "NoCredentials"))
-        explain(lookup, "no AWS credentials: @b", lookup->table, what);
+        explain(lookup, "@b", lookup->table, what); /* says all itself */
     else if (fault == STREAMS_DENIED && state->lookup->by_list)
         explain(lookup, "allow dynamodb:DescribeTable or dynamodb:ListStreams on table @a: @b",
                 lookup->table, what);

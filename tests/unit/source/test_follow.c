@@ -326,6 +326,22 @@ static void a_start_that_is_denied_ends_after_two_minutes(void)
     }
 }
 
+static void a_name_that_is_none_ends_at_once(void)
+{
+    struct rig rig;
+    struct tail tail;
+    rig_init(&rig, 21);
+    rig.hook = hook_deny;
+    rig.hook_count = 4;
+    tail_start(&rig, &tail, "");
+    vworld_run(&rig.v, 1000);
+    CHECK_INT(tail.failed, 78);
+    CHECK_INT(rig.calls, 1);
+    CHECK_INT(rig_lines(&rig, "W0906"), 1);
+    tail_end(&rig, &tail);
+    rig_done(&rig);
+}
+
 static void a_permission_given_late_is_no_failure(void)
 {
     struct rig rig;
@@ -472,6 +488,7 @@ int main(int argc, char **argv)
         TEST(B11_an_older_answer_is_no_new_stream),
         TEST(F11_looking_hurries_while_a_stream_is_closing),
         TEST(a_start_that_is_denied_ends_after_two_minutes),
+        TEST(a_name_that_is_none_ends_at_once),
         TEST(a_permission_given_late_is_no_failure),
         TEST(F4_an_unreachable_service_is_waited_for),
         TEST(a_table_deleted_later_ends_nothing),

@@ -136,7 +136,7 @@ static void B6_a_child_closed_before_its_parent_ended_is_read(void)
     lineage_free(lineage);
 }
 
-static void B8_a_child_of_a_trimmed_parent_is_ready_after_a_complete_sweep(void)
+static void B8_F8_a_child_of_a_trimmed_parent_is_ready_after_a_complete_sweep(void)
 {
     struct lineage *lineage = fresh();
     lineage_sweep_begin(lineage);
@@ -166,7 +166,7 @@ static void B8_a_parent_on_a_later_page_is_waited_for(void)
     lineage_free(lineage);
 }
 
-static void B8_a_gone_parent_lets_its_children_go(void)
+static void B8_F8_a_gone_parent_lets_its_children_go(void)
 {
     struct lineage *lineage = fresh();
     sweep(lineage, "a b<a", 1);
@@ -518,7 +518,7 @@ static void F7_random_trees_are_read_parent_first(void)
                 lineage_sweep_end(lineage, round);
             struct shard *shard;
             while (rand() % 8 && (shard = lineage_next(lineage))) {
-                int s = atoi(shard->id.ptr);
+                int s = (int)strtol(shard->id.ptr, NULL, 10);
                 CHECK(!read[s]);
                 CHECK(parent[s] < 0 || read[parent[s]]);
                 read[s] = true;
@@ -541,9 +541,9 @@ int main(int argc, char **argv)
         TEST(B3_shards_made_later_are_found),
         TEST(B4_pages_add_up_and_one_may_be_empty),
         TEST(B6_a_child_closed_before_its_parent_ended_is_read),
-        TEST(B8_a_child_of_a_trimmed_parent_is_ready_after_a_complete_sweep),
+        TEST(B8_F8_a_child_of_a_trimmed_parent_is_ready_after_a_complete_sweep),
         TEST(B8_a_parent_on_a_later_page_is_waited_for),
-        TEST(B8_a_gone_parent_lets_its_children_go),
+        TEST(B8_F8_a_gone_parent_lets_its_children_go),
         TEST(B13_an_open_parent_with_children_is_read_first),
         TEST(B13_a_parent_listed_late_is_still_read_first),
         TEST(B13_a_childless_closed_shard_is_named_until_it_has_one),
