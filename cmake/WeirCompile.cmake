@@ -5,6 +5,9 @@ function(weir_compile_options target)
     target_compile_definitions(${target} PRIVATE _POSIX_C_SOURCE=200809L)
     target_compile_options(${target} PRIVATE -Wall -Wextra -Wpedantic -Wshadow -Wconversion
         -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2 -fstack-protector-strong)
+    if(CMAKE_C_COMPILER_ID STREQUAL GNU) # texts for people are cut to their place on purpose
+        target_compile_options(${target} PRIVATE -Wno-format-truncation)
+    endif()
     if(WEIR_WERROR)
         target_compile_options(${target} PRIVATE -Werror)
     endif()
