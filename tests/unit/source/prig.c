@@ -156,6 +156,7 @@ void prig_start(struct prig *prig)
 {
     struct world *world = &prig->rig.world.world;
     struct err err = {0};
+    prig->crashed = false;
     vstore_init(&prig->store, &prig->disk, &prig->rig.world);
     vstore_seam(&prig->store, &world->store);
     prig->rig.config.may_dispatch = world->store.owned;
@@ -187,12 +188,14 @@ void prig_stop(struct prig *prig, int exit_code)
 void prig_end(struct prig *prig)
 {
     CHECK_FATAL(prig->finished);
+    router_stop(prig->rig.router); /* sinks that are not required may still be at it */
     vworld_settle(&prig->rig.world);
     poll_free(prig->poll);
     prig->poll = NULL;
     fetch_inline_free(prig->fetch);
     aws_client_free(prig->aws);
-    vstore_done(&prig->store);
+    if (!prig->crashed)
+        vstore_done(&prig->store);
     router_free(prig->rig.router);
     prig->rig.router = NULL;
     match_plan_free(prig->rig.plan);
@@ -206,6 +209,7 @@ void prig_crash(struct prig *prig)
     while (prig->store.jobs)
         vworld_run(&prig->rig.world, 1);
     vstore_crash(&prig->store);
+    prig->crashed = true;
     prig->rig.world.world.store = (struct store){.ctx = &prig->store};
     owner->changed(owner, false, "crash");
     CHECK(vworld_until(&prig->rig.world, &prig->finished, 3600000));

@@ -34,7 +34,7 @@ struct prig {
                 const char **body);
     uint64_t cut_count; /* the cut's own */
     const char *tables[3], *streams[3];
-    bool finished;
+    bool finished, crashed;
     int exit_code;
     char lines[PRIG_LINES][PRIG_LINE_BYTES]; /* "W0801 text" */
     size_t line_count;
