@@ -9,16 +9,10 @@
 #include <stdio.h>
 
 enum {
-    TICK_MS = 1000,
-    ROOM_MS = 20,         /* looks for room again */
-    FULL_SAID_MS = 10000, /* the window was full for so long: worth a line */
+    ROOM_MS = 20, /* looks for room again */
     TROUBLE_SAID_MS = 10000,
-    DENIED_MS = 120000, /* refused for so long from the start on: gives up (exit 77) */
-    RELOAD_MS = 5000,   /* held by a gap: has somebody accepted it? */
-    QUIET_MS = 10000,   /* with `once`: children of a closed shard may still appear */
-    WATCH_MS = 60000,
-    STALLED_MS = 300000,
-    SAVE_TRIES = 5, /* of the last positions */
+    QUIET_MS = 10000, /* with `once`: children of a closed shard may still appear */
+    SAVE_TRIES = 5,   /* of the last positions */
     ROWS_BYTES = 64 * 1024
 };
 
@@ -334,73 +328,6 @@ static bool once_over(struct poll *poll)
     return true;
 }
 
-/* ---- once a second ---- */
-
-static void watch_room(struct poll *poll)
-{
-    const char *sink = NULL;
-    if (saver_blocks(poll) && !poll->saver.paused_said) {
-        poll->saver.paused_said = true;
-        poll_log(poll, WEIR_LOG_ERROR, "W0806",
-                 "reading waits: positions could not be stored for a minute");
-    }
-    if (poll->full_said || !poll->full_since_ms ||
-        poll_now(poll) - poll->full_since_ms < FULL_SAID_MS ||
-        router_has_room(poll->config.router, &sink))
-        return;
-    poll->full_said = true;
-    poll_log(poll, WEIR_LOG_WARN, "W0807",
-             "reading waits: the window of sink %s has been full for 10 s", sink ? sink : "?");
-}
-
-/* A shard that is open and gives no answer, though nothing holds it up: is it still there? */
-static void watch_reader(struct poll *poll, struct reader *reader)
-{
-    int64_t quiet_ms = poll_now(poll) - reader->fresh_ms;
-    if (quiet_ms < STALLED_MS || reader->state != READER_IDLE || reader->full)
-        return;
-    reader->fresh_ms = poll_now(poll);
-    poll_log(poll, WEIR_LOG_ERROR, "W0809",
-             "shard %.*s has given no page for %" PRId64 " s; its iterator is asked for again",
-             STR_ARG(reader->track->shard->id), quiet_ms / 1000);
-    mem_free(reader->iterator);
-    reader->iterator = NULL;
-}
-
-static void watch_streams(struct poll *poll)
-{
-    for (struct stream *stream = poll->streams; stream; stream = stream->next) {
-        for (struct track *track = stream->tracks; track; track = track->next)
-            if (track->reader && track->reader->held == HELD_NOT)
-                watch_reader(poll, track->reader);
-        stream_turn(stream);
-    }
-}
-
-static void on_tick(struct timer *timer)
-{
-    struct poll *poll = (struct poll *)((char *)timer - offsetof(struct poll, tick));
-    int64_t now_ms = poll_now(poll);
-    poll->clock->arm(poll->clock->ctx, &poll->tick, TICK_MS);
-    watch_room(poll);
-    tables_look(poll);
-    if (poll->held_by_gap && now_ms - poll->reload_ms >= RELOAD_MS) {
-        poll->reload_ms = now_ms;
-        gaps_reload(poll);
-    }
-    if (now_ms - poll->watched_ms >= WATCH_MS) {
-        poll->watched_ms = now_ms;
-        watch_streams(poll);
-    }
-    if (poll->config.once && poll->config.down_limit_ms && poll->trouble_since_ms &&
-        now_ms - poll->trouble_since_ms >= poll->config.down_limit_ms) {
-        poll_log(poll, WEIR_LOG_ERROR, "W0801", "the source can't be reached; giving up for now");
-        poll_end(poll, POLL_GAVE_UP);
-        return;
-    }
-    poll_settle(poll);
-}
-
 /* ---- start ---- */
 
 static void begin_reading(struct poll *poll)
@@ -539,7 +466,7 @@ int poll_new(const struct poll_config *config, struct poll **out, struct err *er
         poll->required = poll->sinks;
     if (poll->config.parallelization_factor < 1)
         poll->config.parallelization_factor = 1;
-    poll->tick.fire = on_tick;
+    poll->tick.fire = poll_tick;
     poll->room_timer.fire = on_room;
     arena_init(&poll->rows_arena, ROWS_BYTES);
     saver_done(poll);

@@ -17,7 +17,9 @@ enum {
     GATHER_BYTES_MAX = 6 << 20, /* of a batch that waits for its window */
     GATHER_PAGES_MAX = 64,
     PAGE_TRIES = 3, /* more, of a page that can't be decoded (D7) */
-    CALL_MS = 15000
+    CALL_MS = 15000,
+    TICK_MS = 1000,
+    DENIED_MS = 120000 /* refused for so long from the start on: gives up (exit 77) */
 };
 
 /* Exit codes as UX.md 3.3 has them. */
@@ -115,6 +117,7 @@ struct reader {
     size_t iterator_len;
     int limit;    /* records a page */
     bool full;    /* has as many batches under way as it may */
+    bool rewind;  /* the cursor only asks for a gap; reading begins at the horizon */
     bool peeking; /* looks for the first record behind a gap */
     bool gone;    /* the gap has no end: the shard is not listed any more */
     unsigned bad_pages, expired;
@@ -166,6 +169,7 @@ struct stream {
     struct post turn;
     bool turning;
     int64_t throttle_said_ms, pruned_ms;
+    int64_t read_ms; /* when a shard of it was being read last */
 };
 
 struct table { /* named in the configuration */
@@ -212,6 +216,7 @@ struct poll {
     struct store_owner owner;
     struct store_load load;
     bool loading, acquired;
+    bool owned; /* when it was looked at last */
     struct arena rows_arena;
     struct state_row *rows; /* as they were loaded */
     size_t row_count;
@@ -242,6 +247,9 @@ void poll_end(struct poll *poll, int exit_code); /* stops for this reason */
 /* A call to the source ended so. */
 void poll_heard(struct poll *poll, enum streams_fault fault, const char *what, const char *message);
 
+/* ---- watch.c ---- */
+void poll_tick(struct timer *timer);
+
 /* ---- progress.c ---- */
 struct track *track_new(struct stream *stream, struct shard *shard); /* NULL: out of memory */
 void track_free(struct track *track);
@@ -270,6 +278,17 @@ void reader_stop(struct reader *reader);       /* aborts its calls */
 bool reader_busy(const struct reader *reader); /* a call of it is open */
 void reader_resume(struct reader *reader);     /* its gap was accepted */
 void reader_hold(struct reader *reader, enum held_why why);
+void reader_go_on(struct reader *reader, int64_t delay_ms); /* when it may */
+
+/* ---- iterator.c ---- */
+void iterator_ask(struct reader *reader);
+int iterator_keep(struct reader *reader, weir_str iterator); /* copies it. 0 or -ENOMEM */
+void iterator_forget(struct reader *reader);
+
+/* ---- trouble.c ---- */
+void reader_failed(struct reader *reader, enum streams_fault fault, const char *what,
+                   const char *message);
+void reader_bad_page(struct reader *reader); /* reader->fetch is no page */
 
 /* ---- gap.c ---- */
 void gap_begin(struct reader *reader);                     /* what it wants to read was trimmed */

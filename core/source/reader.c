@@ -1,18 +1,13 @@
-/* Reads one shard, page after page: iterator, GetRecords, and what each error means. */
+/* Reads one shard, page after page. */
 #include "source/poll_parts.h"
 #include "util/alloc.h"
 
 #include <errno.h>
-#include <stdio.h>
 
 enum {
     BODY_BYTES_MAX = 8 * 1024,
-    MISSING_MS = 30000,   /* the stream is not there: asked for again */
-    HELD_PAGE_MS = 60000, /* a page that can't be decoded is asked for again, silently */
-    BAD_PAGE_MS = 1000,
     CAUGHT_UP_PAGES = 10, /* empty ones in a row, with `once` */
-    ONCE_EMPTY_MS = 100,
-    THROTTLE_SAID_MS = 600000
+    ONCE_EMPTY_MS = 100
 };
 
 static struct reader *reader_of_timer(struct timer *timer)
@@ -27,7 +22,7 @@ static void on_timer(struct timer *timer)
     poll_due(reader_of_timer(timer));
 }
 
-static void go_on(struct reader *reader, int64_t delay_ms)
+void reader_go_on(struct reader *reader, int64_t delay_ms)
 {
     struct poll *poll = reader->track->poll;
     reader->state = READER_IDLE;
@@ -43,7 +38,7 @@ static void go_on(struct reader *reader, int64_t delay_ms)
 void reader_again(struct reader *reader)
 {
     if (reader->state == READER_IDLE && reader->full && !pages_full(reader))
-        go_on(reader, 0);
+        reader_go_on(reader, 0);
 }
 
 void reader_hold(struct reader *reader, enum held_why why)
@@ -68,20 +63,13 @@ static void let_go(struct reader *reader)
     reader->held = HELD_NOT;
 }
 
-static void forget_iterator(struct reader *reader)
-{
-    mem_free(reader->iterator);
-    reader->iterator = NULL;
-    reader->iterator_len = 0;
-}
-
 /* ---- the end of a shard ---- */
 
 static void end_shard(struct reader *reader)
 {
     struct track *track = reader->track;
     struct stream *stream = track->stream;
-    forget_iterator(reader);
+    iterator_forget(reader);
     reader->state = READER_ENDED;
     pages_flush(reader);
     track->read_to_end = true;
@@ -97,7 +85,7 @@ static void end_shard(struct reader *reader)
 static void give_up_shard(struct reader *reader)
 {
     struct track *track = reader->track;
-    forget_iterator(reader);
+    iterator_forget(reader);
     reader->state = READER_ENDED;
     track->read_to_end = true;
     lineage_gone(track->stream->lineage, track->shard);
@@ -113,256 +101,14 @@ void reader_resume(struct reader *reader)
         give_up_shard(reader);
         return;
     }
-    forget_iterator(reader);
+    iterator_forget(reader);
     reader->cursor.len = 0;
+    reader->rewind = false;
     reader->start = START_TRIM_HORIZON;
-    go_on(reader, 0);
-}
-
-/* ---- what went wrong ---- */
-
-static void throttled(struct reader *reader, const char *message)
-{
-    struct poll *poll = reader->track->poll;
-    struct stream *stream = reader->track->stream;
-    poll->counts.throttled++;
-    int64_t delay_ms = pace_throttled(&reader->pace, poll->random);
-    if (reader->pace.throttled >= 3 && poll_now(poll) >= stream->throttle_said_ms) {
-        stream->throttle_said_ms = poll_now(poll) + THROTTLE_SAID_MS;
-        poll_log(poll, WEIR_LOG_WARN, "W0802",
-                 "reading shard %.*s is throttled: a shard serves two readers; is there another "
-                 "consumer, or an old weir? (%s)",
-                 STR_ARG(reader->track->shard->id), message);
-    }
-    go_on(reader, delay_ms);
-}
-
-static void told(void *arg, enum shard_verdict verdict)
-{
-    struct reader *reader = arg;
-    struct poll *poll = reader->track->poll;
-    struct stream *stream = reader->track->stream;
-    reader->state = READER_IDLE;
-    if (!poll_reading(poll))
-        return;
-    switch (verdict) {
-    case VERDICT_LISTED:
-        go_on(reader, pace_broken(&reader->pace, poll->random));
-        break;
-    case VERDICT_NOT_LISTED:
-        reader->gone = true;
-        gap_found(reader, STR_NONE);
-        break;
-    case VERDICT_STREAM_MISSING:
-        if (stream_replaced(stream)) { /* the table has another: this one will not come back */
-            reader->gone = true;
-            gap_found(reader, STR_NONE);
-            break;
-        }
-        if (!stream->said_missing)
-            poll_log(poll, WEIR_LOG_ERROR, "W0805",
-                     "stream %s is not there: its shards are held, nothing counts as done; is "
-                     "the region right, was the table deleted?",
-                     stream->arn);
-        stream->said_missing = true;
-        go_on(reader, MISSING_MS);
-        break;
-    }
-}
-
-static void not_found(struct reader *reader)
-{
-    struct stream *stream = reader->track->stream;
-    forget_iterator(reader);
-    reader->state = READER_DOUBTING;
-    if (discovery_ask(stream->discovery, reader->track->shard->id, told, reader) < 0)
-        go_on(reader, pace_broken(&reader->pace, reader->track->poll->random));
-}
-
-static void refused(struct reader *reader, const char *what, const char *message)
-{
-    struct poll *poll = reader->track->poll;
-    int64_t delay_ms = pace_broken(&reader->pace, poll->random);
-    if (reader->pace.broken == 1 || delay_ms > PACE_BROKEN_LAST_MS / 2)
-        poll_log(poll, WEIR_LOG_ERROR, "W0801", "%s of shard %.*s is refused, trying again: %s",
-                 what, STR_ARG(reader->track->shard->id), message);
-    forget_iterator(reader);
-    go_on(reader, delay_ms);
-}
-
-static void failed(struct reader *reader, enum streams_fault fault, const char *what,
-                   const char *message)
-{
-    struct poll *poll = reader->track->poll;
-    poll->counts.errors++;
-    poll_heard(poll, fault, what, message);
-    switch (fault) {
-    case STREAMS_THROTTLED:
-        throttled(reader, message);
-        break;
-    case STREAMS_EXPIRED: /* the next one begins behind the last record taken (F1) */
-        poll->counts.expired++;
-        forget_iterator(reader);
-        go_on(reader, reader->expired++ ? pace_broken(&reader->pace, poll->random) : 0);
-        break;
-    case STREAMS_TRIMMED:
-        forget_iterator(reader);
-        gap_begin(reader);
-        break;
-    case STREAMS_NOT_FOUND:
-        not_found(reader);
-        break;
-    case STREAMS_INVALID:
-        refused(reader, what, message);
-        break;
-    case STREAMS_DENIED:
-    case STREAMS_UNAVAILABLE:
-    case STREAMS_ABORTED:
-    case STREAMS_OK:
-        go_on(reader, pace_broken(&reader->pace, poll->random));
-        break;
-    }
-}
-
-/* ---- iterator ---- */
-
-static bool at_timestamp(const struct reader *reader)
-{
-    return !reader->cursor.len && reader->start == START_AT_TIMESTAMP && !reader->peeking &&
-           !reader->track->stream->no_at_timestamp;
-}
-
-static int iterator_body(struct reader *reader)
-{
-    weir_str arn = str_of(reader->track->stream->arn), shard = reader->track->shard->id;
-    buf_reset(&reader->body);
-    if (reader->cursor.len && !reader->peeking)
-        return streams_body_iterator(&reader->body, arn, shard, "AFTER_SEQUENCE_NUMBER",
-                                     sequence_str(&reader->cursor), 0);
-    if (at_timestamp(reader))
-        return streams_body_iterator(&reader->body, arn, shard, "AT_TIMESTAMP", STR_NONE,
-                                     reader->start_us);
-    return streams_body_iterator(&reader->body, arn, shard, "TRIM_HORIZON", STR_NONE, 0);
-}
-
-static void no_at_timestamp(struct reader *reader, const char *message)
-{
-    struct stream *stream = reader->track->stream;
-    if (!stream->no_at_timestamp)
-        poll_log(reader->track->poll, WEIR_LOG_INFO, NULL,
-                 "%s: no start by time here (%s); reading from the horizon, skipping what is older",
-                 stream->arn, message);
-    stream->no_at_timestamp = true;
-    go_on(reader, 0);
-}
-
-static int keep_iterator(struct reader *reader, weir_str iterator)
-{
-    char *copy = mem_dup0(iterator.ptr, iterator.len);
-    if (!copy)
-        return -ENOMEM;
-    mem_free(reader->iterator);
-    reader->iterator = copy;
-    reader->iterator_len = iterator.len;
-    return 0;
-}
-
-static enum streams_fault take_iterator(struct reader *reader, char *message, size_t room)
-{
-    struct arena arena;
-    struct err err = {0};
-    weir_str iterator = STR_NONE;
-    arena_init(&arena, 1024);
-    int rc = streams_parse_iterator(reader->call.answer, &arena, &iterator, &err);
-    if (rc == 0)
-        rc = keep_iterator(reader, iterator);
-    if (rc < 0)
-        snprintf(message, room, "%.*s", (int)room - 1, err.msg[0] ? err.msg : "out of memory");
-    arena_done(&arena);
-    return rc < 0 ? STREAMS_UNAVAILABLE : STREAMS_OK;
-}
-
-static void on_iterator(struct aws_call *call)
-{
-    struct reader *reader = call->arg;
-    struct poll *poll = reader->track->poll;
-    char message[240];
-    poll->receiving--;
-    reader->state = READER_IDLE;
-    enum streams_fault fault = streams_fault_of(call->outcome, call->error_type);
-    snprintf(message, sizeof message, "%.*s: %.*s", STR_ARG(call->error_type),
-             (int)(call->error_message.len > 180 ? 180 : call->error_message.len),
-             call->error_message.ptr);
-    if (fault == STREAMS_OK)
-        fault = take_iterator(reader, message, sizeof message);
-    buf_done(&reader->body);
-    if (!poll_reading(poll)) {
-        poll_settle(poll);
-        return;
-    }
-    if (fault == STREAMS_INVALID && at_timestamp(reader)) {
-        no_at_timestamp(reader, message);
-    } else if (fault == STREAMS_OK) {
-        poll_heard(poll, STREAMS_OK, NULL, NULL);
-        poll_due(reader);
-    } else {
-        failed(reader, fault, "GetShardIterator", message);
-    }
-    poll_pump(poll);
-}
-
-static void ask_iterator(struct reader *reader)
-{
-    struct poll *poll = reader->track->poll;
-    int rc = iterator_body(reader);
-    reader->call = (struct aws_call){.service = "dynamodb_streams",
-                                     .target = "DynamoDBStreams_20120810.GetShardIterator",
-                                     .json = "1.0",
-                                     .body = buf_str(&reader->body),
-                                     .region = reader->track->stream->region,
-                                     .timeout_ms = CALL_MS,
-                                     .max_attempts = 1,
-                                     .done = on_iterator,
-                                     .arg = reader};
-    if (rc == 0)
-        rc = aws_call_start(poll->config.aws, &reader->call);
-    if (rc < 0) {
-        failed(reader, STREAMS_UNAVAILABLE, "GetShardIterator", "it can't be started");
-        return;
-    }
-    reader->state = READER_ASKING;
-    poll->receiving++;
+    reader_go_on(reader, 0);
 }
 
 /* ---- pages ---- */
-
-static void bad_page(struct reader *reader)
-{
-    struct poll *poll = reader->track->poll;
-    const struct fetch *fetch = &reader->fetch;
-    poll->counts.errors++;
-    if (fetch->decode_status == -ENOMEM) {
-        go_on(reader, pace_broken(&reader->pace, poll->random));
-        return;
-    }
-    if (fetch->decode_status == -EMSGSIZE && reader->limit > 1) {
-        reader->limit = (reader->limit + 1) / 2; /* fewer records make a smaller page */
-        go_on(reader, BAD_PAGE_MS);
-        return;
-    }
-    if (reader->bad_pages++ < PAGE_TRIES) {
-        go_on(reader, BAD_PAGE_MS);
-        return;
-    }
-    if (reader->held != HELD_PAGE)
-        poll_log(poll, WEIR_LOG_ERROR, "W0804",
-                 "shard %.*s is held behind %.*s: GetRecords answered %d times with what is no "
-                 "page (%s); it is asked again every minute",
-                 STR_ARG(reader->track->shard->id), STR_ARG(sequence_str(&reader->cursor)),
-                 PAGE_TRIES + 1, fetch->message);
-    reader_hold(reader, HELD_PAGE);
-    poll->clock->arm(poll->clock->ctx, &reader->timer, HELD_PAGE_MS);
-}
 
 static int64_t newest_age_us(const struct poll *poll, const struct batch *batch)
 {
@@ -404,14 +150,14 @@ static void take_page(struct reader *reader, struct batch *batch)
     struct sequence last;
     sequence_set(&last, batch->last_sequence);
     uint64_t records = batch->read_count, bytes = batch->bytes_len;
-    int rc = ends ? 0 : keep_iterator(reader, batch->next_iterator);
+    int rc = ends ? 0 : iterator_keep(reader, batch->next_iterator);
     if (rc == 0 && records > 0)
         rc = page_take(reader, batch);
     else
         batch_unref(batch);
     if (rc < 0) { /* nothing of it was taken */
-        forget_iterator(reader);
-        go_on(reader, pace_broken(&reader->pace, poll->random));
+        iterator_forget(reader);
+        reader_go_on(reader, pace_broken(&reader->pace, poll->random));
         return;
     }
     if (last.len)
@@ -423,7 +169,7 @@ static void take_page(struct reader *reader, struct batch *batch)
     if (ends) /* the page is taken first (B1) */
         end_shard(reader);
     else
-        go_on(reader, pause_ms);
+        reader_go_on(reader, pause_ms);
 }
 
 /* One page from the horizon, to know where a gap ends. */
@@ -432,15 +178,15 @@ static void take_peeked(struct reader *reader, struct batch *batch)
     bool ends = batch->next_iterator.len == 0;
     struct sequence first;
     sequence_set(&first, batch->last_sequence); /* of one record */
-    int rc = ends ? 0 : keep_iterator(reader, batch->next_iterator);
+    int rc = ends ? 0 : iterator_keep(reader, batch->next_iterator);
     batch_unref(batch);
     if (first.len || ends) {
-        forget_iterator(reader);
+        iterator_forget(reader);
         gap_found(reader, sequence_str(&first));
     } else {
         if (rc < 0)
-            forget_iterator(reader);
-        go_on(reader, pace_empty(&reader->pace, PACE_FIRST_MS, reader->track->poll->random));
+            iterator_forget(reader);
+        reader_go_on(reader, pace_empty(&reader->pace, PACE_FIRST_MS, reader->track->poll->random));
     }
 }
 
@@ -459,7 +205,7 @@ static void on_page(struct fetch *fetch)
     }
     enum streams_fault fault = streams_fault_of(fetch->outcome, str_of(fetch->error_type));
     if (fetch->decode_status < 0) {
-        bad_page(reader);
+        reader_bad_page(reader);
     } else if (fault == STREAMS_OK) {
         struct batch *batch = fetch->batch;
         fetch->batch = NULL;
@@ -472,7 +218,7 @@ static void on_page(struct fetch *fetch)
         else
             take_page(reader, batch);
     } else {
-        failed(reader, fault, "GetRecords", fetch->message);
+        reader_failed(reader, fault, "GetRecords", fetch->message);
     }
     poll_pump(poll);
 }
@@ -490,7 +236,7 @@ static void fetch_page(struct reader *reader)
                                    .done = on_page,
                                    .arg = reader};
     if (poll->config.fetcher.start(poll->config.fetcher.ctx, &reader->fetch) < 0) {
-        failed(reader, STREAMS_UNAVAILABLE, "GetRecords", "it can't be started");
+        reader_failed(reader, STREAMS_UNAVAILABLE, "GetRecords", "it can't be started");
         return;
     }
     reader->state = READER_FETCHING;
@@ -503,7 +249,7 @@ void reader_turn(struct reader *reader)
     if (reader->iterator)
         fetch_page(reader);
     else
-        ask_iterator(reader);
+        iterator_ask(reader);
 }
 
 /* ---- life ---- */
@@ -534,8 +280,9 @@ static void choose_start(struct reader *reader)
         }
     }
     reader->start = timed && !horizon && !lowest ? START_AT_TIMESTAMP : START_TRIM_HORIZON;
-    if (lowest && !timed && !horizon)
+    if (lowest)
         reader->cursor = *lowest;
+    reader->rewind = lowest && (timed || horizon);
 }
 
 int reader_open(struct track *track)
@@ -562,7 +309,7 @@ int reader_open(struct track *track)
                  STR_ARG(track->shard->id));
         reader_hold(reader, HELD_GAP);
     } else {
-        go_on(reader, 0);
+        reader_go_on(reader, 0);
     }
     return 0;
 }
@@ -600,7 +347,7 @@ void reader_free(struct reader *reader)
         mem_free(page);
     }
     buf_done(&reader->body);
-    forget_iterator(reader);
+    iterator_forget(reader);
     reader->track->reader = NULL;
     poll->readers--;
     mem_free(reader);

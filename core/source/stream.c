@@ -80,6 +80,7 @@ static void begin(struct stream *stream)
              : stream->start == START_AT_TIMESTAMP ? "starting at AT_TIMESTAMP"
                                                    : "starting at TRIM_HORIZON");
     stream->phase = STREAM_STORING;
+    stream->read_ms = poll_now(poll);
     saver_want(poll);
 }
 
