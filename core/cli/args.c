@@ -202,12 +202,26 @@ static int take_word(struct parse *parse)
     return take_value(parse, option, word, NULL);
 }
 
+/* "shards" is a verb, and "shards accept-gap" another. */
+static bool find_two_words(struct cli *cli, char **words, int count)
+{
+    char name[64];
+    if (count < 2)
+        return false;
+    snprintf(name, sizeof name, "%s %s", words[0], words[1]);
+    cli->verb = verb_find(name);
+    return cli->verb != NULL;
+}
+
 /* A verb of two words is known by its first, so that "weir plugin lst" is told about the second. */
 static int find_verb(struct cli *cli, char **words, int count, int *used)
 {
     char name[64];
     size_t len = strlen(words[0]);
     bool is_group = false;
+    *used = 2;
+    if (find_two_words(cli, words, count))
+        return 0;
     *used = 1;
     cli->verb = verb_find(words[0]);
     for (const struct verb *verb = verbs; verb->name && !cli->verb; verb++)
@@ -217,11 +231,7 @@ static int find_verb(struct cli *cli, char **words, int count, int *used)
     if (!is_group)
         return unknown_verb(cli, words[0]);
     const char *second = count > 1 && words[1][0] != '-' ? words[1] : NULL;
-    snprintf(name, sizeof name, "%s%s%s", words[0], second ? " " : "", second ? second : "");
-    cli->verb = verb_find(name);
-    *used = 2;
-    if (cli->verb)
-        return 0;
+    snprintf(name, sizeof name, "%s %s", words[0], second ? second : "");
     if (second)
         return unknown_verb(cli, name);
     return cli_fail(cli, EXIT_USAGE, "`weir help` shows the verbs.", "\"%s\" wants one more word",

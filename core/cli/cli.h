@@ -49,6 +49,11 @@ struct cli {
     int64_t count, seed;
     bool price_walk;
 
+    /* dead, shards */
+    const char *sink, *stream, *shard;
+    int64_t limit;
+    bool all;
+
     const char *const *args; /* positional, NULL-terminated */
     size_t arg_count;
 };

@@ -75,7 +75,7 @@ static int help_all(const struct cli *cli)
     struct buf text = page();
     buf_puts(&text, "weir VERB [OPTION...]\n\n");
     for (const struct verb *verb = verbs; verb->name; verb++)
-        buf_printf(&text, "  %-12s  %s\n", verb->name, verb->summary);
+        buf_printf(&text, "  %-17s  %s\n", verb->name, verb->summary);
     put_options(&text, "Options:", global_options);
     buf_puts(&text, "\n`weir help VERB` says more about one of them.\n");
     return done(cli, &text);

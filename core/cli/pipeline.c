@@ -8,6 +8,7 @@
 enum {
     SETTLE_MS = 5000,
     LAMBDA_IDLE_MS = 25000,
+    BY_HAND_ATTEMPTS = 3, /* somebody waits, and may ask again */
     DEFAULT_CONCURRENCY = 4,
     DEFAULT_BATCH_RECORDS = 100
 };
@@ -65,12 +66,22 @@ static int open_aws(struct pipeline *pipeline, char **environ_block, struct err 
     return aws_client_new(&pipeline->world, &aws, &pipeline->aws, err);
 }
 
+int pipeline_open_aws(struct pipeline *pipeline, struct config *config, struct log *log,
+                      char **environ_block, struct err *err)
+{
+    pipeline->config = config;
+    pipeline->log = log;
+    return open_aws(pipeline, environ_block, err);
+}
+
 /* ---- routes ---- */
 
 static enum route_exhausted exhausted_of(const struct pipeline *pipeline, enum exhausted_kind kind)
 {
     /* a dry run stores nothing: what would become a dead letter is only counted */
     enum route_exhausted dead = pipeline->recorders ? ROUTE_DROP : ROUTE_DEAD;
+    if (pipeline->by_hand)
+        return ROUTE_BLOCK;
     switch (kind) {
     case EXHAUSTED_SINK:
         return ROUTE_SINK;
@@ -131,10 +142,12 @@ static struct route route_of(const struct pipeline *pipeline, size_t index)
         .on_exhausted = exhausted_of(pipeline, config->on_exhausted),
         .exhausted_sink = sink_named(pipeline->sinks, config->exhausted_sink),
         .oversize_pointer = config->oversize_pointer,
-        .max_attempts = config->max_attempts,
+        .max_attempts = pipeline->by_hand && config->max_attempts > BY_HAND_ATTEMPTS
+                            ? BY_HAND_ATTEMPTS
+                            : config->max_attempts,
         .base_ms = config->base_ms,
         .cap_ms = config->cap_ms,
-        .max_record_age_ms = config->max_record_age_ms,
+        .max_record_age_ms = pipeline->by_hand ? 0 : config->max_record_age_ms,
         .timeout_ms = config->timeout_ms,
         .concurrency = config->concurrency ? (size_t)config->concurrency : DEFAULT_CONCURRENCY,
         .batch_records = config->batch_records ? (size_t)config->batch_records : wish,
@@ -152,7 +165,7 @@ static int open_router(struct pipeline *pipeline, struct err *err)
         return err_set(err, -ENOMEM, "out of memory");
     for (size_t i = 0; i < count; i++)
         routes[i] = route_of(pipeline, i);
-    bool polls = pipeline->config->source == SOURCE_POLL;
+    bool polls = pipeline->config->source == SOURCE_POLL && !pipeline->by_hand;
     struct router_config config = {
         .pipeline = pipeline->config->name,
         .world = &pipeline->world,
@@ -160,7 +173,7 @@ static int open_router(struct pipeline *pipeline, struct err *err)
         .route_count = count,
         .on_poison = exhausted_of(pipeline, pipeline->config->on_poison),
         .poison_sink = sink_named(pipeline->sinks, pipeline->config->poison_sink),
-        .invocations = pipeline->lambda,
+        .invocations = pipeline->lambda || pipeline->by_hand,
         .blocks_for_ever = polls,
         .in_flight_bytes = polls ? (size_t)pipeline->config->in_flight_bytes : 0,
         .queued_records = polls ? (size_t)pipeline->config->queued_records : 0,
@@ -238,7 +251,7 @@ int pipeline_open(struct pipeline *pipeline, struct config *config, struct log *
                                          .aws_attach = attach_aws,
                                          .aws_detach = detach_aws};
     int rc = open_aws(pipeline, environ_block, err);
-    if (rc == 0)
+    if (rc == 0 && !pipeline->by_hand)
         rc = store_open(pipeline, dry_run, err);
     if (rc == 0)
         rc = sink_set_open(config, &services, diags, &pipeline->sinks);

@@ -25,6 +25,8 @@ struct pipeline {
     struct memory_store *memory;
     char who[128]; /* this process, for people */
     bool lambda, board_ready;
+    bool by_hand; /* set before pipeline_open: `weir dead retry`. Nothing is stored, no record is
+                     too old, and a batch that can't be delivered now comes back */
     bool state_failed; /* pipeline_open failed for the state: it can't be had, or not be trusted */
     weir_instance *recorders; /* --dry-run: one stand-in per sink */
     struct plugin stand_in;   /* what they are instances of */
@@ -40,6 +42,9 @@ int pipeline_begin(struct pipeline *pipeline, bool lambda, struct err *err);
  * err. */
 int pipeline_open(struct pipeline *pipeline, struct config *config, struct log *log, bool dry_run,
                   char **environ_block, struct diags *diags, struct err *err);
+/* Instead of it: the AWS client only. 0 or -errno. */
+int pipeline_open_aws(struct pipeline *pipeline, struct config *config, struct log *log,
+                      char **environ_block, struct err *err);
 /* The loop guard, for sources: false when a sink writes to the table that the records come from. */
 bool pipeline_admit(void *pipeline, const struct batch *batch, struct err *err);
 /* After the last batch: waits up to 5 s for work that plugins have on pool threads. false: a plugin

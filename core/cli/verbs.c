@@ -116,6 +116,80 @@ static const struct cli_option sample_options[] = {
     {0},
 };
 
+#ifdef WEIR_SQLITE
+static const struct cli_option dead_list_options[] = {
+    {.name = "sink",
+     .kind = OPTION_TEXT,
+     .value = "NAME",
+     .offset = AT(sink),
+     .no_twin = true,
+     .help = "Only those of one sink."},
+    {.name = "limit",
+     .kind = OPTION_NUMBER,
+     .value = "N",
+     .offset = AT(limit),
+     .min = 1,
+     .max = 1000000000,
+     .no_twin = true,
+     .help = "At most so many; 100 unless said."},
+    {0},
+};
+
+static const struct cli_option dead_some_options[] = {
+    {.name = "all",
+     .kind = OPTION_FLAG,
+     .offset = AT(all),
+     .no_twin = true,
+     .help = "All dead letters of the pipeline, instead of IDs."},
+    {.name = "sink",
+     .kind = OPTION_TEXT,
+     .value = "NAME",
+     .offset = AT(sink),
+     .no_twin = true,
+     .help = "With --all: only those of one sink."},
+    {0},
+};
+
+static const struct cli_option shards_options[] = {
+    {.name = "sink",
+     .kind = OPTION_TEXT,
+     .value = "NAME",
+     .offset = AT(sink),
+     .no_twin = true,
+     .help = "Only this sink's progress."},
+    {.name = "stream",
+     .kind = OPTION_TEXT,
+     .value = "ARN",
+     .offset = AT(stream),
+     .no_twin = true,
+     .help = "Only this stream, by its ARN or its table."},
+    {0},
+};
+
+static const struct cli_option accept_gap_options[] = {
+    {.name = "stream",
+     .kind = OPTION_TEXT,
+     .value = "ARN",
+     .offset = AT(stream),
+     .no_twin = true,
+     .help = "Gaps of this stream, by its ARN or its table."},
+    {.name = "shard",
+     .kind = OPTION_TEXT,
+     .value = "ID",
+     .offset = AT(shard),
+     .no_twin = true,
+     .help = "Gaps of this shard."},
+    {.name = "sink",
+     .kind = OPTION_TEXT,
+     .value = "NAME",
+     .offset = AT(sink),
+     .no_twin = true,
+     .help = "Gaps of this sink."},
+    {.name = "all", .kind = OPTION_FLAG, .offset = AT(all), .no_twin = true, .help = "Every gap."},
+    {0},
+};
+#endif
+
 const struct verb verbs[] = {
     {.name = "run",
      .positional = "",
@@ -155,6 +229,59 @@ const struct verb verbs[] = {
      .details =
          "The table is what the plugin declares and what its configuration is checked against.",
      .run = verb_plugin_info},
+#ifdef WEIR_SQLITE
+    {.name = "shards",
+     .positional = "",
+     .summary = "show the streams' shards and how far each sink is",
+     .details = "What is stored, with or without a running daemon: each shard under its parent, "
+                "and per sink the\n"
+                "position (the last record up to which all are finished), the age of that record, "
+                "and the state:\n"
+                "reading, held (read to its end, the sink has not finished), done, gap (records "
+                "were trimmed before\n"
+                "they were read: see `weir help shards accept-gap`).",
+     .options = shards_options,
+     .run = verb_shards},
+    {.name = "shards accept-gap",
+     .positional = "",
+     .summary = "read on behind records that were lost",
+     .details = "A shard whose records were trimmed before they were read is held. This says that "
+                "they are given up:\n"
+                "a running daemon reads on within seconds, another one when it starts.",
+     .options = accept_gap_options,
+     .run = verb_shards_accept_gap},
+    {.name = "dead list",
+     .positional = "",
+     .summary = "show the records that sinks gave up on",
+     .details = "Those of the configuration's pipeline in its state file, oldest first.",
+     .options = dead_list_options,
+     .run = verb_dead_list},
+    {.name = "dead show",
+     .positional = "ID",
+     .min_args = 1,
+     .max_args = 1,
+     .summary = "show one dead letter with its record",
+     .details = "Exit 1 when there is none of that number.",
+     .run = verb_dead_show},
+    {.name = "dead retry",
+     .positional = "ID...|--all",
+     .max_args = 10000,
+     .summary = "deliver dead letters again",
+     .details = "Each goes to the sink that gave up on it, and is forgotten only when that has "
+                "taken it; exit 1 when\n"
+                "some were not. They come outside the order of their items: behind what was "
+                "delivered since.\n"
+                "Works while a daemon runs.",
+     .options = dead_some_options,
+     .run = verb_dead_retry},
+    {.name = "dead drop",
+     .positional = "ID...|--all",
+     .max_args = 10000,
+     .summary = "forget dead letters",
+     .details = "Their records are gone then. Exit 1 when some number was not there.",
+     .options = dead_some_options,
+     .run = verb_dead_drop},
+#endif
     {.name = "version",
      .positional = "",
      .summary = "show the version",

@@ -35,6 +35,12 @@ int verb_check(struct cli *cli);
 int verb_sample(struct cli *cli);
 int verb_plugin_list(struct cli *cli);
 int verb_plugin_info(struct cli *cli);
+int verb_dead_list(struct cli *cli);
+int verb_dead_show(struct cli *cli);
+int verb_dead_retry(struct cli *cli);
+int verb_dead_drop(struct cli *cli);
+int verb_shards(struct cli *cli);
+int verb_shards_accept_gap(struct cli *cli);
 int verb_version(struct cli *cli);
 int verb_help(struct cli *cli);
 

@@ -168,6 +168,8 @@ static void put_item(struct buf *out, const struct items_place *place, const str
     buf_putc(out, ',');
     put_number(out, "start_us", row->start_us);
     buf_putc(out, ',');
+    put_number(out, "record_us", row->record_us);
+    buf_putc(out, ',');
     put_number(out, "updated_us", row->updated_us);
 }
 
@@ -307,6 +309,7 @@ static int read_row(const struct json_value *item, struct state_row *row, struct
                               .read_to_end = get_flag(item, "read_to_end"),
                               .done = get_flag(item, "done")};
     if (!get_number(item, "start_us", &row->start_us) ||
+        !get_number(item, "record_us", &row->record_us) ||
         !get_number(item, "updated_us", &row->updated_us) || !row->stream.len)
         return bad(err, "a row");
     return 0;

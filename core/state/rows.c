@@ -12,15 +12,15 @@ enum { KINDS = sizeof kinds / sizeof *kinds };
 
 #define COLUMNS                                                                                    \
     "pipeline, kind, sink, stream, shard, parent, source_table, start, start_us, position,"        \
-    " first_available, read_to_end, done, updated_us, checksum"
+    " first_available, read_to_end, done, record_us, updated_us, checksum"
 
 static const char write_sql[] =
-    "INSERT INTO progress(" COLUMNS ") VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+    "INSERT INTO progress(" COLUMNS ") VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
     " ON CONFLICT(pipeline, kind, sink, stream, shard) DO UPDATE SET parent = excluded.parent,"
     " source_table = excluded.source_table, start = excluded.start, start_us = excluded.start_us,"
     " position = excluded.position, first_available = excluded.first_available,"
-    " read_to_end = excluded.read_to_end, done = excluded.done, updated_us = excluded.updated_us,"
-    " checksum = excluded.checksum";
+    " read_to_end = excluded.read_to_end, done = excluded.done, record_us = excluded.record_us,"
+    " updated_us = excluded.updated_us, checksum = excluded.checksum";
 static const char erase_sql[] = "DELETE FROM progress WHERE pipeline = ? AND kind = ? AND sink = ?"
                                 " AND stream = ? AND shard = ?";
 static const char read_sql[] = "SELECT " COLUMNS " FROM progress WHERE pipeline = ?"
@@ -43,7 +43,8 @@ static int64_t checksum(weir_str pipeline, const struct state_row *row)
                               row->shard,    row->parent,
                               row->table,    row->start,
                               row->position, row->first_available};
-    const int64_t numbers[] = {row->start_us, row->read_to_end, row->done, row->updated_us};
+    const int64_t numbers[] = {row->start_us, row->read_to_end, row->done, row->record_us,
+                               row->updated_us};
     uint64_t sum = HASH_SEED;
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         sum = mix(sum, texts[i]);
@@ -72,8 +73,9 @@ static void bind_row(sqlite3_stmt *statement, weir_str pipeline, const struct st
     db_bind(statement, 11, row->first_available);
     sqlite3_bind_int(statement, 12, row->read_to_end);
     sqlite3_bind_int(statement, 13, row->done);
-    sqlite3_bind_int64(statement, 14, row->updated_us);
-    sqlite3_bind_int64(statement, 15, checksum(pipeline, row));
+    sqlite3_bind_int64(statement, 14, row->record_us);
+    sqlite3_bind_int64(statement, 15, row->updated_us);
+    sqlite3_bind_int64(statement, 16, checksum(pipeline, row));
 }
 
 int db_write_rows(struct state_db *db, weir_str pipeline, const struct state_row *rows,
@@ -124,10 +126,11 @@ static int get_row(struct state_db *db, sqlite3_stmt *read, struct state_row *ro
                               .first_available = db_column(read, 10),
                               .read_to_end = sqlite3_column_int(read, 11) != 0,
                               .done = sqlite3_column_int(read, 12) != 0,
-                              .updated_us = sqlite3_column_int64(read, 13)};
+                              .record_us = sqlite3_column_int64(read, 13),
+                              .updated_us = sqlite3_column_int64(read, 14)};
     if (kind == KINDS && db->minor > SCHEMA_MINOR)
         return 1; /* a kind that a newer weir added */
-    if (kind == KINDS || sqlite3_column_int64(read, 14) != checksum(db_column(read, 0), row))
+    if (kind == KINDS || sqlite3_column_int64(read, 15) != checksum(db_column(read, 0), row))
         return damaged_row(db, row, err);
     return 0;
 }

@@ -26,8 +26,8 @@ static const char tables[] =
     " pipeline TEXT NOT NULL, kind TEXT NOT NULL, sink TEXT NOT NULL, stream TEXT NOT NULL,"
     " shard TEXT NOT NULL, parent TEXT NOT NULL, source_table TEXT NOT NULL, start TEXT NOT NULL,"
     " start_us INTEGER NOT NULL, position TEXT NOT NULL, first_available TEXT NOT NULL,"
-    " read_to_end INTEGER NOT NULL, done INTEGER NOT NULL, updated_us INTEGER NOT NULL,"
-    " checksum INTEGER NOT NULL,"
+    " read_to_end INTEGER NOT NULL, done INTEGER NOT NULL, record_us INTEGER NOT NULL,"
+    " updated_us INTEGER NOT NULL, checksum INTEGER NOT NULL,"
     " PRIMARY KEY(pipeline, kind, sink, stream, shard)) WITHOUT ROWID;"
     "INSERT INTO meta(key, value) VALUES('schema', '1.1')"
     " ON CONFLICT(key) DO UPDATE SET value = excluded.value;";

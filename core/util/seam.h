@@ -147,6 +147,7 @@ struct state_row {
     bool
         read_to_end; /* POSITION: its last page was read. STREAM: drained, nothing comes any more */
     bool done;       /* POSITION: every record is finished for the sink. GAP: accepted */
+    int64_t record_us; /* POSITION: creation time of the record at it; 0 = not known */
     int64_t updated_us;
     bool erase; /* save: remove the row */
 };

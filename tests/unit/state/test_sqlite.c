@@ -74,6 +74,7 @@ static void on_seen(struct store_load *load, int status)
     CHECK_INT(row->start_us, seen->row.start_us);
     CHECK_INT(row->read_to_end, seen->row.read_to_end);
     CHECK_INT(row->done, seen->row.done);
+    CHECK_INT(row->record_us, seen->row.record_us);
     CHECK_INT(row->updated_us, seen->row.updated_us);
     CHECK(!row->erase);
     seen->told++;
@@ -93,6 +94,7 @@ static void each_field_comes_back_as_it_was(void)
          .start_us = 1767225600000001,
          .position = STR("000000000000000000001"),
          .read_to_end = true,
+         .record_us = 2,
          .updated_us = 3},
         {.kind = STATE_GAP,
          .sink = text,

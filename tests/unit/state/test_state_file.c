@@ -226,7 +226,7 @@ static void F79_a_newer_minor_version_is_used_as_it_is(void)
                   "CREATE TABLE lease(x);"
                   "INSERT INTO progress SELECT pipeline, 'lease', sink, stream, shard, parent,"
                   " source_table, start, start_us, position, first_available, read_to_end, done,"
-                  " updated_us, checksum, 'blue' FROM progress;");
+                  " record_us, updated_us, checksum, 'blue' FROM progress;");
     srig_reopen(&rig);
     CHECK_FATAL(srig_acquire(&rig));
     expect_rows(&rig, "position a arn s 1|");
