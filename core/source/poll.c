@@ -292,7 +292,7 @@ static bool stream_rests(const struct poll *poll, const struct stream *stream)
 {
     if (stream->phase == STREAM_ENDED)
         return true;
-    if (stream->phase != STREAM_RUNNING || stream->turning ||
+    if (stream->phase != STREAM_RUNNING || stream->turning || stream->left_over ||
         lineage_count(stream->lineage, SHARD_READY) || children_may_come(poll, stream))
         return false;
     for (const struct track *track = stream->tracks; track; track = track->next)

@@ -4,7 +4,7 @@
 
 #include <errno.h>
 
-enum { PRUNE_MS = 600000 };
+enum { PRUNE_MS = 600000, RETENTION_MS = 24 * 3600000, PARENT_MS = 10000 };
 
 /* ---- the images that the sinks need (F17) ---- */
 
@@ -119,21 +119,41 @@ static bool all_read(const struct stream *stream)
            lineage_count(stream->lineage, SHARD_READING) == 0;
 }
 
-/* A shard that may be read now. When memory is short, the next turn tries again. */
+/* A list may tell of a child before its parent. A parent that was made within the retention can't
+ * have been trimmed: it is given a moment to appear. */
+static bool parent_may_come(const struct stream *stream, const struct track *track)
+{
+    const struct poll *poll = stream->poll;
+    const struct shard *shard = track->shard;
+    const struct shard *parent = lineage_parent(stream->lineage, shard);
+    if (parent) /* it came behind its child */
+        return parent->state == SHARD_WAITING || parent->state == SHARD_READY ||
+               parent->state == SHARD_READING;
+    int64_t made_ms = shard->parent.len ? streams_shard_ms(shard->parent) : 0;
+    int64_t now_ms = poll->clock->wall_us(poll->clock->ctx) / 1000;
+    return made_ms > 0 && now_ms - made_ms < RETENTION_MS &&
+           poll_now(poll) - track->opened_ms < PARENT_MS;
+}
+
+/* A shard that may be read now; what can't be opened yet is tried again. */
 static void open_shard(struct stream *stream, struct shard *shard)
 {
     struct track *track = shard->reader;
     if (!track) {
         track = track_new(stream, shard);
-        if (!track)
+        if (!track) {
+            stream->left_over = true;
             return;
+        }
         progress_begin_later(track);
     }
     if (track_is_over(track)) {
         track->read_to_end = true;
         lineage_read_to_end(stream->lineage, shard);
-    } else if (!track->reader) {
-        reader_open(track);
+    } else if (parent_may_come(stream, track)) {
+        stream->left_over = true;
+    } else if (!track->reader && reader_open(track) < 0) {
+        stream->left_over = true;
     }
 }
 
@@ -146,9 +166,12 @@ static void hand_out(struct stream *stream)
         open_shard(stream, shard);
 }
 
-/* Those for which there was no memory when they were handed out. */
+/* Those that could not be opened when they were handed out. */
 static void open_left_over(struct stream *stream)
 {
+    if (!stream->left_over)
+        return;
+    stream->left_over = false;
     for (struct shard *shard = lineage_first(stream->lineage); shard; shard = shard->next) {
         const struct track *track = shard->reader;
         if (shard->state == SHARD_READING && !(track && track->reader))

@@ -123,6 +123,9 @@ void poll_tick(struct timer *timer)
         poll->watched_ms = now_ms;
         watch_streams(poll);
     }
+    for (struct stream *stream = poll->streams; stream; stream = stream->next)
+        if (stream->left_over)
+            stream_turn(stream);
     watch_trouble(poll);
     poll_settle(poll);
 }
