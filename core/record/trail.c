@@ -5,7 +5,7 @@
 
 #include "util/alloc.h"
 
-enum { TRAIL_NODES = 1024, TRAIL_CREDIT = 8, TRAIL_CREDIT_MAX = 32 };
+enum { TRAIL_NODES_FIRST = 256, TRAIL_NODES = 1024, TRAIL_CREDIT = 8, TRAIL_CREDIT_MAX = 32 };
 
 struct opened { /* a container: its node in the trail, and its node here */
     uint32_t old, index;
@@ -184,12 +184,13 @@ void trail_leave(const struct decoder *d, struct trail *trail, const struct alon
     if (alike || (trail->nodes && trail->credit <= 0) || read->next > TRAIL_NODES)
         return;
     if (read->next > trail->cap) {
-        struct node *grown = mem_realloc(trail->nodes, read->next * sizeof *grown);
+        uint32_t cap = read->next < TRAIL_NODES_FIRST ? TRAIL_NODES_FIRST : TRAIL_NODES;
+        struct node *grown = mem_realloc(trail->nodes, cap * sizeof *grown);
         if (!grown)
             return; /* it goes without */
         trail->credit = trail->nodes ? trail->credit : TRAIL_CREDIT;
         trail->nodes = grown;
-        trail->cap = read->next;
+        trail->cap = cap;
     }
     memcpy(trail->nodes, read, read->next * sizeof *read);
     trail->depth = depth;
