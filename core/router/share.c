@@ -201,9 +201,6 @@ static void release_items(struct flow *flow, uint64_t sinks)
 /* What a sink finished behind its frontier is not given to it again when it reads it again. */
 static void remember_finished(const struct flow *flow, uint64_t sinks)
 {
-    for (size_t i = 0; i < flow->router->sink_count; i++)
-        if (sinks & bit(i))
-            flow_frontier(flow, i, NULL); /* so that what is before it is known as such */
     for (size_t i = 0; i < flow->item_count; i++) {
         const struct item *item = &flow->items[i];
         if (!item->sink || !(sinks & bit(item->sink->index)) || item->state != ITEM_FINISHED ||
@@ -233,6 +230,9 @@ static void release_letters(struct flow *flow)
 void flow_release(struct flow *flow, uint64_t sinks)
 {
     sinks &= flow->sinks & ~flow->released;
+    for (size_t i = 0; i < flow->router->sink_count; i++)
+        if (sinks & bit(i))
+            flow_frontier(flow, i, NULL); /* as its source knows it, before plugins say more */
     flow_revoke(flow, sinks);
     remember_finished(flow, sinks);
     release_items(flow, sinks);
