@@ -4,11 +4,17 @@
 #include "util/alloc.h"
 
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { ALT_STACK_BYTES = 64 * 1024, BLOCKED_LOG_MS = 10000, BLOCKED_EXIT_MS = 60000 };
+enum {
+    ALT_STACK_BYTES = 64 * 1024,
+    BLOCKED_LOG_MS = 10000,
+    BLOCKED_EXIT_MS = 60000,
+    LOOK_EVERY_S = 1
+};
 
 /* A signal handler can only be told through static memory. Written before the handlers are set. */
 static const struct router_call *watched_call;
@@ -90,6 +96,7 @@ void crash_forget(void)
 struct watchdog {
     const struct router_call *call;
     int fd;
+    int64_t log_ms, exit_ms;
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t wake;
@@ -105,18 +112,20 @@ static int64_t monotonic_ms(void)
 
 static void look(struct watchdog *watchdog, int64_t *logged_since_ms)
 {
-    char line[512];
+    char line[512], what[64];
     const struct router_call *call = watchdog->call;
     int64_t since_ms = atomic_load(&call->since_ms);
     if (!atomic_load(&call->sink))
         return;
     int64_t blocked_ms = monotonic_ms() - since_ms;
-    bool leave = blocked_ms >= BLOCKED_EXIT_MS;
-    if (!leave && (blocked_ms < BLOCKED_LOG_MS || *logged_since_ms == since_ms))
+    bool leave = blocked_ms >= watchdog->exit_ms;
+    if (!leave && (blocked_ms < watchdog->log_ms || *logged_since_ms == since_ms))
         return;
     *logged_since_ms = since_ms;
-    size_t len = describe(call, leave ? "blocked for 60 s, gave up" : "blocked for 10 s", line,
-                          sizeof line - 1);
+    snprintf(what, sizeof what, "blocked for %lld s%s",
+             (long long)(leave ? watchdog->exit_ms : watchdog->log_ms) / 1000,
+             leave ? ", gave up" : "");
+    size_t len = describe(call, what, line, sizeof line - 1);
     ssize_t ignored = write(watchdog->fd, line, len);
     (void)ignored;
     if (leave)
@@ -131,7 +140,7 @@ static void *watch(void *arg)
     while (!watchdog->stopping) {
         struct timespec until;
         clock_gettime(CLOCK_REALTIME, &until);
-        until.tv_sec += 1;
+        until.tv_sec += LOOK_EVERY_S;
         pthread_cond_timedwait(&watchdog->wake, &watchdog->lock, &until);
         look(watchdog, &logged_since_ms);
     }
@@ -139,13 +148,16 @@ static void *watch(void *arg)
     return NULL;
 }
 
-struct watchdog *watchdog_start(const struct router *router, int fd)
+struct watchdog *watchdog_over(const struct router_call *call, int fd, int64_t log_ms,
+                               int64_t exit_ms)
 {
     struct watchdog *watchdog = mem_zalloc(1, sizeof *watchdog);
     if (!watchdog)
         return NULL;
-    watchdog->call = router_current_call(router);
+    watchdog->call = call;
     watchdog->fd = fd;
+    watchdog->log_ms = log_ms;
+    watchdog->exit_ms = exit_ms;
     pthread_mutex_init(&watchdog->lock, NULL);
     pthread_cond_init(&watchdog->wake, NULL);
     if (pthread_create(&watchdog->thread, NULL, watch, watchdog) == 0)
@@ -154,6 +166,11 @@ struct watchdog *watchdog_start(const struct router *router, int fd)
     pthread_mutex_destroy(&watchdog->lock);
     mem_free(watchdog);
     return NULL;
+}
+
+struct watchdog *watchdog_start(const struct router *router, int fd)
+{
+    return watchdog_over(router_current_call(router), fd, BLOCKED_LOG_MS, BLOCKED_EXIT_MS);
 }
 
 void watchdog_stop(struct watchdog *watchdog)

@@ -12,5 +12,8 @@ struct watchdog;
 /* Logs a plugin that blocks the router thread for 10 s, and ends the process with 70 after 60 s: a
  * restart is the only way to free it. NULL when no thread could be started. */
 struct watchdog *watchdog_start(const struct router *router, int fd);
+/* The same over any call, with other times. */
+struct watchdog *watchdog_over(const struct router_call *call, int fd, int64_t log_ms,
+                               int64_t exit_ms);
 void watchdog_stop(struct watchdog *watchdog); /* NULL is fine */
 #endif

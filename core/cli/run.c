@@ -172,26 +172,25 @@ bool run_reader_gone(void)
     return poll(&out, 1, 0) > 0 && (out.revents & (POLLERR | POLLNVAL));
 }
 
-/* A sink that stays down would hold a file for ever. Nobody waits for that: what is stored stays
- * stored, and the next run starts from the beginning. */
+/* A required sink that stays down would hold a file for ever. Nobody waits for that: what is stored
+ * stays stored, and the next run starts from the beginning. */
 static void on_watch(struct timer *timer)
 {
     struct run *run = (struct run *)((char *)timer - offsetof(struct run, watch));
     const struct clock *clock = &run->pipeline.world.clock;
-    const struct router *router = run->pipeline.router;
-    bool all_up = true;
-    for (size_t i = 0; i < router_sink_count(router); i++)
-        all_up = all_up && router_counts(router, i).up;
-    run->down_since_ms = all_up ? 0 : run->down_since_ms ? run->down_since_ms : run_now_ms(run);
-    bool reader_gone = !all_up && run_reader_gone();
-    bool too_long = !all_up && run_now_ms(run) - run->down_since_ms >= DOWN_LIMIT_MS;
+    struct router_trouble trouble = router_trouble(run->pipeline.router);
+    bool reader_gone = trouble.down && run_reader_gone();
+    bool too_long = trouble.down && trouble.down_ms >= DOWN_LIMIT_MS;
     if (!reader_gone && !too_long) {
         clock->arm(clock->ctx, timer, WATCH_MS);
         return;
     }
-    log_line(run->log, WEIR_LOG_ERROR, "run", "W0703", "%s",
-             reader_gone ? "nobody reads standard output any more; stopping"
-                         : "a sink has been down for 2 minutes; giving up for now");
+    if (reader_gone)
+        log_line(run->log, WEIR_LOG_ERROR, "run", "W0703",
+                 "nobody reads standard output any more; stopping");
+    else
+        log_line(run->log, WEIR_LOG_ERROR, "run", "W0703",
+                 "sink %s has been down for 2 minutes; giving up for now", trouble.down);
     run->exit_code = reader_gone ? EXIT_NO : EXIT_TEMPFAIL;
     stop_reading(run);
     router_stop(run->pipeline.router);

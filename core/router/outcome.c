@@ -228,7 +228,11 @@ void outcome_on_completion(void *ctx, struct weir_record *entry, int32_t outcome
         late_outcome(item, outcome, reason);
     else
         outcome_apply(item, outcome, reason);
+    bool hung = last && delivery->hung;
+    struct sink *sink = delivery->sink;
     if (last)
         sink_delivery_ended(delivery);
+    if (hung && outcome != WEIR_DOWN)
+        sink_alive(sink); /* it let go in the end; perhaps nothing comes that would probe it */
     router_kick(router);
 }

@@ -137,6 +137,29 @@ size_t router_queued(const struct router *router)
     return most;
 }
 
+static void worse(const char **name, int64_t *longest_ms, const struct sink *sink, int64_t since_ms)
+{
+    struct clock *clock = sink->router->clock;
+    int64_t for_ms = clock->now_ms(clock->ctx) - since_ms;
+    if (since_ms == 0 || (*name && for_ms <= *longest_ms))
+        return;
+    *name = sink->route.name;
+    *longest_ms = for_ms;
+}
+
+struct router_trouble router_trouble(const struct router *router)
+{
+    struct router_trouble trouble = {0};
+    for (size_t i = 0; i < router->sink_count; i++) {
+        const struct sink *sink = &router->sinks[i];
+        if (!sink->route.required)
+            continue;
+        worse(&trouble.down, &trouble.down_ms, sink, sink->down_since_ms);
+        worse(&trouble.hung, &trouble.hung_ms, sink, sink->hung_since_ms);
+    }
+    return trouble;
+}
+
 bool router_hung(const struct router *router)
 {
     for (size_t i = 0; i < router->sink_count; i++)

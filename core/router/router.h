@@ -142,6 +142,14 @@ size_t router_pinned_bytes(const struct router *router);
 /* Records queued at the fullest required sink: what a source paces itself by. */
 size_t router_queued(const struct router *router);
 
+/* Of the required sinks the one that is down, and the one that hangs, for the longest time, and for
+ * how long. NULL: none. Nothing waits for the others. */
+struct router_trouble {
+    const char *down, *hung;
+    int64_t down_ms, hung_ms;
+};
+struct router_trouble router_trouble(const struct router *router);
+
 /* A plugin keeps records after cancel and its grace: its sink gets nothing more in this process. */
 bool router_hung(const struct router *router);
 

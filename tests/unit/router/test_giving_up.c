@@ -137,6 +137,26 @@ static void the_attempt_that_failed_for_good_counts(void)
     rig_done(&rig);
 }
 
+static int32_t retry_then_fail(struct vsink *sink, const struct vseen *seen)
+{
+    (void)sink;
+    return seen->attempt < 3 ? WEIR_RETRY : WEIR_FAIL;
+}
+
+static void attempts_before_the_one_that_failed_for_good_count_too(void)
+{
+    struct rig rig;
+    rig_init(&rig, 1, false);
+    rig.routes[0].on_exhausted = ROUTE_DEAD;
+    rig.routes[0].max_attempts = 9;
+    rig.sinks[0].script = retry_then_fail;
+    rig_start(&rig);
+    CHECK(rig_run(&rig, "1:x", 0)->complete);
+    CHECK_INT(rig.world.letters[0].attempts, 3);
+    CHECK_INT(rig_counts(&rig, 0).retries, 2);
+    rig_done(&rig);
+}
+
 /* Sink a gives up on record 2, sink b takes dead letters and says `said`. */
 static void letter_rig(struct rig *rig, int32_t *said)
 {
@@ -450,6 +470,8 @@ int main(int argc, char **argv)
         {"the_attempt_that_failed_for_good_counts", the_attempt_that_failed_for_good_counts},
         {"F41_a_refused_letter_goes_once_more_without_its_images",
          F41_a_refused_letter_goes_once_more_without_its_images},
+        {"attempts_before_the_one_that_failed_for_good_count_too",
+         attempts_before_the_one_that_failed_for_good_count_too},
         {"attempts_run_out_after_as_many_as_configured",
          attempts_run_out_after_as_many_as_configured},
         {"a_dead_letter_sink_that_says_ok_finishes_the_record",

@@ -315,12 +315,43 @@ static void since_when_a_sink_is_down_or_hangs_is_told(void)
     CHECK_INT(a.hung_since_ms, began_ms + 5000 + 2000); /* its timeout, and the grace */
     CHECK_INT(a.down_since_ms, a.hung_since_ms);
     CHECK(b.down_since_ms > 0 && b.down_since_ms <= began_ms + 1 && b.hung_since_ms == 0);
+    struct router_trouble trouble = router_trouble(rig.router);
+    CHECK_STR(trouble.down, "a");
+    CHECK_STR(trouble.hung, "a");
+    CHECK_INT(trouble.hung_ms, rig.world.now_ms - a.hung_since_ms);
+    CHECK_INT(trouble.down_ms, rig.world.now_ms - a.down_since_ms);
     vsink_say_all(&rig.sinks[0], WEIR_OK);
     vworld_settle(&rig.world);
     a = rig_counts(&rig, 0);
-    CHECK(a.hung_since_ms == 0);
+    CHECK(a.hung_since_ms == 0 && a.down_since_ms == 0);
+    trouble = router_trouble(rig.router);
+    CHECK(!trouble.down && !trouble.hung); /* b is down, but nothing waits for it */
     router_stop(rig.router);
     vworld_settle(&rig.world);
+    rig_done(&rig);
+}
+
+/* Two that take turns are never down for long. */
+static void each_sink_is_timed_by_itself(void)
+{
+    struct rig rig;
+    struct rig_flow flows[2] = {0};
+    rig_polling(&rig, 2);
+    rig.sinks[0].script = always_down;
+    rig_start(&rig);
+    rig_flow(&rig, &flows[0], "1:a", 1, NULL, false);
+    vworld_run(&rig.world, 60000);
+    CHECK(router_trouble(rig.router).down_ms >= 59000);
+    rig.sinks[1].script = always_down;
+    rig_flow(&rig, &flows[1], "1:a", 2, NULL, false);
+    vworld_run(&rig.world, 1000);
+    rig.sinks[0].script = NULL;
+    vworld_run(&rig.world, 31000);
+    CHECK_STR(router_trouble(rig.router).down, "b");
+    CHECK(router_trouble(rig.router).down_ms < 33000);
+    rig.sinks[1].script = NULL;
+    vworld_run(&rig.world, 31000);
+    CHECK(!router_trouble(rig.router).down);
     rig_done(&rig);
 }
 
@@ -341,6 +372,7 @@ int main(int argc, char **argv)
         {"F70_a_letter_is_put_again_until_it_is_stored",
          F70_a_letter_is_put_again_until_it_is_stored},
         {"letters_take_nobodys_place_in_a_queue", letters_take_nobodys_place_in_a_queue},
+        {"each_sink_is_timed_by_itself", each_sink_is_timed_by_itself},
         {"since_when_a_sink_is_down_or_hangs_is_told", since_when_a_sink_is_down_or_hangs_is_told},
         {NULL, NULL}};
     return unit_main(argc, argv, "router, release", tests);
