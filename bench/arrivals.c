@@ -14,6 +14,7 @@ struct arrivals {
     weir_instance *instance;
     uint64_t records, timed;
     int64_t want_delays, warm_ms, first_us, last_us, most_us;
+    int64_t first_cpu_us, last_cpu_us; /* CPU time of the process at these two */
     uint32_t buckets[BUCKETS];
 };
 
@@ -23,10 +24,10 @@ static const weir_option options[] = {
      "Leave out of the delays what became available before this long after the first record."},
     {0}};
 
-static int64_t now_us(void)
+static int64_t now_us(clockid_t clock)
 {
     struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
+    clock_gettime(clock, &now);
     return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
@@ -66,9 +67,12 @@ static void arrivals_deliver(void *self, weir_delivery *delivery)
     struct arrivals *arrivals = self;
     const weir_host *host = arrivals->host;
     size_t count = host->count(delivery);
-    arrivals->last_us = now_us();
-    if (arrivals->records == 0)
+    arrivals->last_us = now_us(CLOCK_REALTIME);
+    arrivals->last_cpu_us = now_us(CLOCK_PROCESS_CPUTIME_ID);
+    if (arrivals->records == 0) {
         arrivals->first_us = arrivals->last_us;
+        arrivals->first_cpu_us = arrivals->last_cpu_us;
+    }
     arrivals->records += count;
     for (size_t i = 0; arrivals->want_delays && i < count; i++)
         note_delay(arrivals, host->at(delivery, i));
@@ -92,8 +96,10 @@ static void arrivals_close(void *self)
     struct arrivals *arrivals = self;
     weir_logf(arrivals->host, arrivals->instance, WEIR_LOG_WARN,
               "arrivals {\"records\":%" PRIu64 ",\"first_us\":%" PRId64 ",\"last_us\":%" PRId64
-              ",\"timed\":%" PRIu64 ",\"p50_ms\":%.2f,\"p99_ms\":%.2f,\"max_ms\":%.2f}",
-              arrivals->records, arrivals->first_us, arrivals->last_us, arrivals->timed,
+              ",\"cpu_us\":%" PRId64 ",\"timed\":%" PRIu64
+              ",\"p50_ms\":%.2f,\"p99_ms\":%.2f,\"max_ms\":%.2f}",
+              arrivals->records, arrivals->first_us, arrivals->last_us,
+              arrivals->last_cpu_us - arrivals->first_cpu_us, arrivals->timed,
               quantile(arrivals, 0.5), quantile(arrivals, 0.99), (double)arrivals->most_us / 1000);
     free(arrivals);
 }

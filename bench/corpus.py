@@ -139,7 +139,7 @@ def changes(count):
 
 def stream_page(count=1000):
     """One record a line, as GetRecords shows them, with the places that bench_streamsd writes over: '#' the sequence
-    number, '@' when the record became available, '$' its shard."""
+    number, '@' when the record became available (us), '%' the same in seconds, '$' its shard."""
     rng, lines = random.Random(20261103), []
     for index in range(count):
         record = mixed_record(rng, index, lambda rng: {**small_item(rng), "stamp": {"N": "@" * 16}})
@@ -152,7 +152,8 @@ def stream_page(count=1000):
         change["SequenceNumber"] = "#" * 21
         record["eventID"] = "#" * 21 + record["eventID"][21:]
         del record["eventSourceARN"]
-        lines.append(json.dumps(record, separators=(",", ":")))
+        change["ApproximateCreationDateTime"] = 1111111111
+        lines.append(json.dumps(record, separators=(",", ":")).replace(":1111111111,", ":" + "%" * 10 + ","))
     return "\n".join(lines) + "\n"
 
 

@@ -27,6 +27,7 @@ from collections import defaultdict
 from pathlib import Path
 
 import corpus
+import poll
 
 ROOT = Path(__file__).resolve().parents[1]
 DELAY_MS = 5
@@ -234,6 +235,49 @@ def print_t2(results, cycles):
               [row for _, row in sorted(rows)])
 
 
+# ---- T4: polling ----
+
+def print_t4(build, folder, cycles):
+    page, works = corpus.stream_page_file(folder), folder / "poll"
+    works.mkdir(exist_ok=True)
+
+    def medians(**what):
+        runs = [poll.throughput(build, page, works, **what) for _ in range(cycles)]
+        return {name: median([run[name] for run in runs]) for name in runs[0]}
+
+    def row(name, shards, result):
+        return [name, f"{shards:,}", f"{result['rate']:,.0f}", f"{result['cpu']:.2f}", f"{result['all']:.2f}",
+                f"{result['busiest']:.2f}",
+                f"{result['peak_mb']:.0f}", f"{result['connections']:.0f}", f"{result['server_cpu']:.2f}"]
+
+    heads = ["", "shards", "records/s", "CPU s a million", "with start and end",
+             "of the busiest thread", "peak RSS MB", "connections",
+             "server's CPU s a million"]
+    counts = (1, 10, 100, 1000)
+    table("A million small records, client and server on a processor each", heads,
+          [row("TLS" if tls else "plain", shards, medians(tls=tls, shards=shards, records=10**6))
+           for tls in (False, True) for shards in counts])
+    table("From fewer to more records: TLS", heads,
+          [row(f"{records:,}", 100, medians(tls=True, shards=100, records=records))
+           for records in (250_000, 10**6, 4 * 10**6)])
+    table("2,000 shards with 100 records each: TLS", heads,
+          [row("batch_size 100", 2000, medians(tls=True, shards=2000, records=200_000, batch_size=100))])
+    table("More loops: TLS, two million records, client and server on both processors", heads,
+          [row(f"loops {loops}", 100, medians(tls=True, shards=100, records=2 * 10**6, loops=loops, pinned=False))
+           for loops in (1, 2)])
+    for rate, title in ((0, "Nothing to read"), (1, "A record a second in each shard")):
+        rows = []
+        for tls in (False, True):
+            for shards in counts:
+                result = poll.daemon(build, page, works, tls, shards, rate)
+                delays = [f"{result[name]:.0f}" for name in ("p50_ms", "p99_ms", "max_ms")] if rate else []
+                rows.append(["TLS" if tls else "plain", f"{shards:,}", f"{result['core']:.3f}",
+                             f"{result['calls']:,.0f}", f"{result['connections']}", f"{result['rss_mb']:.0f}", *delays])
+        table(f"{title}, default settings, answers after 5 ms", [
+            "", "shards", "processors", "calls/s", "connections", "RSS MB",
+            *(["delay p50 ms", "p99", "max"] if rate else [])], rows)
+
+
 def read_peers(path):
     peers = []
     for line in path.read_text().splitlines() if path else []:
@@ -247,13 +291,13 @@ def read_peers(path):
 
 def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("--build", type=Path, required=True, help="the release build")
+    arguments.add_argument("--build", type=lambda path: Path(path).resolve(), required=True, help="the release build")
     arguments.add_argument("--portable", type=Path, help="a build without the passes for newer processors")
     arguments.add_argument("--cycles", type=int, default=3)
     arguments.add_argument("--peers", type=Path, metavar="FILE")
-    arguments.add_argument("--only", choices=("t1", "t2", "mallocs"), action="append")
+    arguments.add_argument("--only", choices=("t1", "t2", "mallocs", "t4"), action="append")
     options = arguments.parse_args()
-    only = options.only or ("t1", "t2", "mallocs")
+    only = options.only or ("t1", "t2", "mallocs", "t4")
     folder, peers = ROOT / "build" / "bench", read_peers(options.peers)
     bodies = corpus.all_bodies(folder)
     if "t1" in only:
@@ -261,6 +305,8 @@ def main():
         print_t1(run_t1(builds, peers, bodies, options.cycles), options.cycles)
     if "t2" in only:
         print_t2(run_t2(options.build, peers, folder, options.cycles), options.cycles)
+    if "t4" in only:
+        print_t4(options.build, folder, options.cycles)
     if "mallocs" in only:
         rows = [[what, f"{sum(n for name, n in made.items() if name in OWN):.3f}",
                  ", ".join(f"{name} {n:.3f}" for name, n in sorted(made.items()))]

@@ -297,7 +297,7 @@ int main(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN);
     model.shards = strtoul(option(argc, argv, "shards", "1"), NULL, 10);
     model.records = strtoull(option(argc, argv, "records", "1000"), NULL, 10);
-    model.rate = strtod(option(argc, argv, "rate", "0"), NULL);
+    model.rate = (double)strtoul(option(argc, argv, "rate", "0"), NULL, 10);
     model.closed = strtol(option(argc, argv, "closed", "0"), NULL, 10) != 0;
     model.start_us = model_now_us();
     delay_ms = strtol(option(argc, argv, "delay_ms", "0"), NULL, 10);

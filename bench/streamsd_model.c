@@ -16,7 +16,7 @@
 static const struct kind {
     char letter;
     unsigned len;
-} kinds[] = {{'#', 21}, {'@', 16}, {'$', 5}};
+} kinds[] = {{'#', 21}, {'@', 16}, {'%', 10}, {'$', 5}};
 
 static const struct kind *kind_at(const char *text)
 {
@@ -182,6 +182,8 @@ static void put_record(const struct model *model, size_t shard, uint64_t place,
             sequence(spot, shard, place);
         else if (model->marks[i].kind == '@')
             digits(spot, 16, stamp_us);
+        else if (model->marks[i].kind == '%')
+            digits(spot, 10, stamp_us / 1000000);
         else
             digits(spot, 5, shard);
     }

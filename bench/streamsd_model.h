@@ -9,7 +9,7 @@
 enum { PAGE_RECORDS = 1000, PAGE_BYTES = 1000000, LIST_SHARDS = 100 };
 
 /* A place in the text to write over: a run of '#' (21: the sequence number), '@' (16: when the
- * record became available, in us) or '$' (5: the shard). */
+ * record became available, in us), '%' (10: the same in s) or '$' (5: the shard). */
 struct mark {
     uint32_t at;
     char kind;

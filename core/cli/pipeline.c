@@ -9,6 +9,7 @@ enum {
     SETTLE_MS = 5000,
     LAMBDA_IDLE_MS = 25000,
     BY_HAND_ATTEMPTS = 3, /* somebody waits, and may ask again */
+    HOST_CONNECTIONS = 128, /* what a source may need; sinks are bound by their concurrency (D3) */
     DEFAULT_CONCURRENCY = 4,
     DEFAULT_BATCH_RECORDS = 100
 };
@@ -53,17 +54,17 @@ static void detach_aws(void *ctx, void *attached)
 static int open_aws(struct pipeline *pipeline, char **environ_block, struct err *err)
 {
     const struct config *config = pipeline->config;
-    struct aws_config aws = {.region = config->aws.region,
-                             .endpoint_url = config->aws.endpoint_url,
-                             .profile = config->aws.profile,
-                             .endpoints = config->aws.endpoints,
-                             .endpoint_count = config->aws.endpoint_count,
-                             .allow_http = config->aws.allow_http,
-                             .lambda = pipeline->lambda,
-                             .environ_block = environ_block,
-                             .log = log_of_aws,
-                             .log_ctx = pipeline};
-    return aws_client_new(&pipeline->world, &aws, &pipeline->aws, err);
+    pipeline->aws_config = (struct aws_config){.region = config->aws.region,
+                                               .endpoint_url = config->aws.endpoint_url,
+                                               .profile = config->aws.profile,
+                                               .endpoints = config->aws.endpoints,
+                                               .endpoint_count = config->aws.endpoint_count,
+                                               .allow_http = config->aws.allow_http,
+                                               .lambda = pipeline->lambda,
+                                               .environ_block = environ_block,
+                                               .log = log_of_aws,
+                                               .log_ctx = pipeline};
+    return aws_client_new(&pipeline->world, &pipeline->aws_config, &pipeline->aws, err);
 }
 
 int pipeline_open_aws(struct pipeline *pipeline, struct config *config, struct log *log,
@@ -212,7 +213,8 @@ static int make_recorders(struct pipeline *pipeline, struct err *err)
 int pipeline_begin(struct pipeline *pipeline, bool lambda, struct err *err)
 {
     *pipeline = (struct pipeline){.lambda = lambda};
-    struct loop_config config = {.max_idle_ms = lambda ? LAMBDA_IDLE_MS : 0};
+    struct loop_config config = {.max_idle_ms = lambda ? LAMBDA_IDLE_MS : 0,
+                                 .max_host_connections = lambda ? 0 : HOST_CONNECTIONS};
     int rc = loop_new(&config, &pipeline->loop, err);
     if (rc < 0)
         return rc;

@@ -18,6 +18,7 @@ struct pipeline {
     struct world world;
     struct delivery_board board;
     struct aws_client *aws;
+    struct aws_config aws_config; /* what it was made of */
     struct sink_set *sinks;
     struct router *router;
     struct sqlite_store *state;  /* also of dead letters only; NULL = nothing is stored here */

@@ -7,6 +7,7 @@
 #include "config/diag.h"
 
 struct fetch_inline;
+struct fetch_threads;
 struct lambda;
 struct poll;
 struct replay;
@@ -22,7 +23,8 @@ struct run {
     struct lambda *lambda;
     struct replay *replay;
     struct poll *poll;
-    struct fetch_inline *fetch;
+    struct fetch_inline *fetch;          /* with one loop */
+    struct fetch_threads *fetch_threads; /* with more */
     struct watchdog *watchdog;
     struct timer grace, watch;
     int64_t down_since_ms; /* since then some sink or other was down; 0 = all are up */

@@ -1,7 +1,7 @@
 /* weir run with a source of kind "poll". */
 #include "cli/run.h"
 
-#include "source/fetch.h"
+#include "source/fetch_threads.h"
 #include "source/poll.h"
 #include "util/text.h"
 
@@ -10,8 +10,9 @@
 
 enum {
     WATCH_MS = 1000,
-    DOWN_LIMIT_MS = 120000, /* with --once: a source or sink that can't be reached */
-    HUNG_LIMIT_MS = 300000  /* only a new process frees a hung plugin (D6) */
+    DOWN_LIMIT_MS = 120000,   /* with --once: a source or sink that can't be reached */
+    SOURCE_CONNECTIONS = 128, /* D3 */
+    HUNG_LIMIT_MS = 300000    /* only a new process frees a hung plugin (D6) */
 };
 
 /* ---- the end ---- */
@@ -135,6 +136,31 @@ static void describe_sinks(const struct sink_set *sinks, struct poll_config *con
     }
 }
 
+static int open_fetcher(struct run *run, struct fetcher *out)
+{
+    struct pipeline *pipeline = &run->pipeline;
+    size_t loops = (size_t)run->config->poll.loops;
+    if (loops == 1) {
+        int rc = fetch_inline_new(pipeline->aws, pipeline->sinks->plan, &run->fetch);
+        if (rc < 0)
+            return err_set(&run->err, rc, "out of memory");
+        fetch_inline_seam(run->fetch, out);
+        return 0;
+    }
+    struct fetch_threads_config config = {
+        .world = &pipeline->world,
+        .aws = pipeline->aws,
+        .aws_config = pipeline->aws_config,
+        .loop_config = {.max_host_connections = (int)((SOURCE_CONNECTIONS + loops - 1) / loops)},
+        .plan = pipeline->sinks->plan,
+        .threads = loops,
+    };
+    int rc = fetch_threads_new(&config, &run->fetch_threads, &run->err);
+    if (rc == 0)
+        fetch_threads_seam(run->fetch_threads, out);
+    return rc;
+}
+
 static int open_poll(struct run *run)
 {
     const struct config *config = run->config;
@@ -163,11 +189,8 @@ static int open_poll(struct run *run)
         .arg = run,
     };
     describe_sinks(pipeline->sinks, &poll);
-    int rc = fetch_inline_new(pipeline->aws, pipeline->sinks->plan, &run->fetch);
-    if (rc < 0)
-        return err_set(&run->err, rc, "out of memory");
-    fetch_inline_seam(run->fetch, &poll.fetcher);
-    return poll_new(&poll, &run->poll, &run->err);
+    int rc = open_fetcher(run, &poll.fetcher);
+    return rc < 0 ? rc : poll_new(&poll, &run->poll, &run->err);
 }
 
 int run_poll(struct run *run)
@@ -193,4 +216,5 @@ void run_poll_end(struct run *run)
 {
     poll_free(run->poll);
     fetch_inline_free(run->fetch);
+    fetch_threads_free(run->fetch_threads);
 }

@@ -7,7 +7,6 @@
 #include <stdio.h>
 
 enum {
-    PADDING_BYTES = 64,             /* behind a batch's bytes, as the decoder wants it */
     ITERATOR_BYTES_MAX = 16 * 1024, /* of a body: iterators are some hundred bytes */
     ANSWER_BYTES_MAX = 16 << 20     /* 1 MB of data a page, as JSON with base64 and both images */
 };
@@ -34,17 +33,14 @@ static void keep_text(char *into, size_t room, weir_str text)
     into[len] = '\0';
 }
 
-static void decode(struct fetch *fetch, const struct match_plan *plan, weir_str answer)
+/* The page is decoded where it was received. */
+static void decode(struct fetch *fetch, const struct match_plan *plan, struct buf *answer)
 {
+    size_t len = answer->len;
     struct err err = {0};
     struct decode_options options = {
         .max_bytes = ANSWER_BYTES_MAX, .source_arn = fetch->stream_arn, .shard = fetch->shard};
-    char *bytes = mem_alloc(answer.len + PADDING_BYTES);
-    int rc = -ENOMEM;
-    if (bytes) {
-        memcpy(bytes, answer.ptr, answer.len);
-        rc = batch_decode(bytes, answer.len, plan, &options, &fetch->batch, &err);
-    }
+    int rc = batch_decode(buf_take(answer), len, plan, &options, &fetch->batch, &err);
     if (rc == 0 && fetch->batch->shape != SHAPE_GETRECORDS) {
         batch_unref(fetch->batch);
         fetch->batch = NULL;
@@ -68,7 +64,7 @@ static void on_done(struct aws_call *call)
     keep_text(fetch->error_type, sizeof fetch->error_type, call->error_type);
     keep_text(fetch->message, sizeof fetch->message, call->error_message);
     if (call->outcome == AWS_OK)
-        decode(fetch, in->plan, call->answer);
+        decode(fetch, in->plan, call->answer_buf);
     open->next = in->spare;
     in->spare = open;
     fetch->done(fetch);
