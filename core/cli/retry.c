@@ -52,6 +52,16 @@ static int find_sink(struct retry *retry, weir_str name)
     return refuse(retry, "there is no enabled sink \"%s\" in the configuration", shown);
 }
 
+/* For the router the other sinks do not want it. */
+static void keep_only(struct batch *batch, size_t sink)
+{
+    struct record *record = batch->records[0];
+    record->matched &= UINT64_C(1) << sink;
+    record->unmet &= UINT64_C(1) << sink;
+    for (size_t i = 0; i < sizeof batch->matched_count / sizeof *batch->matched_count; i++)
+        batch->matched_count[i] = i == sink;
+}
+
 static int decode(struct retry *retry, const struct dead_letter *letter)
 {
     struct decode_options options = {.max_bytes = LETTER_BYTES_MAX,
@@ -72,6 +82,7 @@ static int decode(struct retry *retry, const struct dead_letter *letter)
     if (!record || !((record->matched | record->unmet) >> retry->sink & 1))
         return refuse(retry, "sink %s does not take such records any more (match)",
                       retry->pipeline.sinks->sinks[retry->sink].config->name);
+    keep_only(retry->batch, retry->sink);
     return pipeline_admit(&retry->pipeline, retry->batch, &err) ? 0 : refuse(retry, "%s", err.msg);
 }
 
@@ -120,11 +131,8 @@ static int deliver(struct retry *retry)
 {
     struct router *router = retry->pipeline.router;
     struct sink_counts before = router_counts(router, retry->sink);
-    struct flow_options options = {
-        .sinks = UINT64_C(1) << retry->sink, .done = on_done, .arg = retry};
-    struct flow *flow;
     retry->done = false;
-    if (router_submit_flow(router, retry->batch, &options, &flow) < 0)
+    if (router_submit(router, retry->batch, 0, on_done, retry) < 0)
         return refuse(retry, "%s", "out of memory");
     while (!retry->done)
         loop_run(retry->pipeline.loop);
