@@ -94,6 +94,10 @@ static void on_iterator(struct aws_call *call)
         poll_settle(poll);
         return;
     }
+    if (held_by_record(reader->held)) { /* if it goes on, then from the positions */
+        reader->state = READER_HELD;
+        return;
+    }
     if (fault == STREAMS_INVALID && at_timestamp(reader)) {
         no_at_timestamp(reader, message);
     } else if (fault == STREAMS_OK) {

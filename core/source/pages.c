@@ -42,6 +42,22 @@ static void on_sink_done(void *arg, struct flow *flow, size_t sink)
     poll_pump(page->reader->track->poll);
 }
 
+/* The router gave records back: one can't be decoded and nothing else may become of it, or memory
+ * ran out. */
+static void hold(struct reader *reader, const struct batch_result *result)
+{
+    bool poison = result->lowest && result->lowest->poison;
+    weir_str position = result->lowest ? record_position(result->lowest) : STR_NONE;
+    poll_log(reader->track->poll, WEIR_LOG_ERROR, "W0812",
+             "shard %.*s is held: record %.*s can't be finished%s%s: %s",
+             STR_ARG(reader->track->shard->id), STR_ARG(position), result->sink ? " for sink " : "",
+             result->sink ? result->sink : "",
+             poison           ? "it can't be decoded, and on_poison is \"block\""
+             : result->reason ? result->reason
+                              : "it was given back");
+    reader_hold(reader, poison ? HELD_POISON : HELD_RECORD);
+}
+
 static void on_done(void *arg, const struct batch_result *result)
 {
     struct page *page = arg;
@@ -52,15 +68,8 @@ static void on_done(void *arg, const struct batch_result *result)
     page->flow = NULL;
     page->done = true;
     poll->pages_open--;
-    if (!result->complete && poll_reading(poll)) {
-        weir_str position = result->lowest ? record_position(result->lowest) : STR_NONE;
-        poll_log(poll, WEIR_LOG_ERROR, "W0812",
-                 "shard %.*s is held: record %.*s can't be finished%s%s: %s",
-                 STR_ARG(reader->track->shard->id), STR_ARG(position),
-                 result->sink ? " for sink " : "", result->sink ? result->sink : "",
-                 result->reason ? result->reason : "on_poison is \"block\"");
-        reader_hold(reader, HELD_RECORD);
-    }
+    if (!result->complete && poll_reading(poll))
+        hold(reader, result);
     leave(reader);
     reader_again(reader);
     poll_settle(poll);
@@ -221,6 +230,48 @@ void pages_drop(struct reader *reader)
         page_free(page);
     }
     reader->gathered_count = reader->gathered_records = reader->gathered_bytes = 0;
+}
+
+bool pages_open(const struct reader *reader)
+{
+    for (const struct page *page = reader->first; page; page = page->next)
+        if (page->flow)
+            return true;
+    return false;
+}
+
+void pages_clear(struct reader *reader)
+{
+    pages_drop(reader);
+    while (reader->first) {
+        struct page *page = reader->first;
+        reader->first = page->next;
+        page_free(page);
+    }
+    reader->last = NULL;
+}
+
+/* What the sinks still have to do of a page waits for gates alone. */
+static bool waits_for_gates(const struct page *page)
+{
+    const struct reader *reader = page->reader;
+    uint64_t open = page->sinks & ~page->whole & reader->track->poll->required;
+    return open && (open & ~reader->gated) == 0;
+}
+
+bool pages_only_gated(const struct reader *reader)
+{
+    for (const struct page *page = reader->first; page; page = page->next)
+        if (page->flow && !waits_for_gates(page))
+            return false;
+    return true;
+}
+
+void pages_release_gated(struct reader *reader)
+{
+    for (struct page *page = reader->first; page; page = page->next)
+        if (page->flow)
+            flow_release(page->flow, reader->gated & page->sinks);
 }
 
 void pages_open_gates(struct reader *reader, uint64_t sinks)

@@ -216,18 +216,35 @@ static void store_last(struct poll *poll)
     }
 }
 
+/* What only waits for a parent shard that nobody will finish any more is given back. */
+static void release_gated(struct poll *poll)
+{
+    for (struct stream *stream = poll->streams; stream; stream = stream->next)
+        for (const struct track *track = stream->tracks; track; track = track->next)
+            if (track->reader && !pages_only_gated(track->reader))
+                return;
+    for (struct stream *stream = poll->streams; stream; stream = stream->next)
+        for (const struct track *track = stream->tracks; track; track = track->next)
+            if (track->reader)
+                pages_release_gated(track->reader);
+}
+
 static bool once_over(struct poll *poll);
 
 static void on_settle(struct post *post)
 {
     struct poll *poll = (struct poll *)((char *)post - offsetof(struct poll, settle));
     poll->settle_posted = false;
+    if (poll->phase == POLL_STOPPING && poll->pages_open > 0)
+        release_gated(poll);
     if (poll->phase == POLL_STOPPING && nothing_open(poll))
         store_last(poll);
     else if (poll->phase == POLL_SAVING && !poll->saver.busy)
         store_last(poll);
     else if (poll->phase == POLL_READING && once_over(poll))
-        poll_end(poll, poll->held_by_gap ? POLL_GAP : POLL_DONE);
+        poll_end(poll, poll->held_by_gap          ? POLL_GAP
+                       : poll->counts.shards_held ? POLL_GAVE_UP
+                                                  : POLL_DONE);
 }
 
 void poll_settle(struct poll *poll)

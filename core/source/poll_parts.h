@@ -101,7 +101,18 @@ enum reader_state {
     READER_ENDED     /* no more pages; the ones read are not finished yet */
 };
 
-enum held_why { HELD_NOT, HELD_GAP, HELD_PAGE, HELD_RECORD };
+enum held_why {
+    HELD_NOT,
+    HELD_GAP,    /* until it is accepted */
+    HELD_PAGE,   /* a page that is none: asked for again */
+    HELD_POISON, /* for good: on_poison is "block" */
+    HELD_RECORD  /* given back by the router: read again from the positions */
+};
+
+static inline bool held_by_record(enum held_why why)
+{
+    return why == HELD_POISON || why == HELD_RECORD;
+}
 
 struct reader {
     struct track *track;
@@ -268,7 +279,11 @@ int page_take(struct reader *reader, struct batch *batch);
 void pages_flush(struct reader *reader);      /* submits what is gathered */
 bool pages_full(const struct reader *reader); /* no more may be read now */
 void pages_drop(struct reader *reader);       /* what is gathered */
+void pages_clear(struct reader *reader);      /* all; none may be with the router */
+bool pages_open(const struct reader *reader); /* some are with the router */
 void pages_open_gates(struct reader *reader, uint64_t sinks);
+bool pages_only_gated(const struct reader *reader); /* those with the router wait for gates alone */
+void pages_release_gated(struct reader *reader);
 
 /* ---- reader.c ---- */
 int reader_open(struct track *track); /* 0 or -ENOMEM */

@@ -6,20 +6,62 @@
 
 enum {
     BODY_BYTES_MAX = 8 * 1024,
+    HELD_RECORD_MS = 30000,
+    REOPEN_MS = 1000,
     CAUGHT_UP_PAGES = 10, /* empty ones in a row, with `once` */
     ONCE_EMPTY_MS = 100
 };
+
+static void reopen(struct reader *reader);
 
 static struct reader *reader_of_timer(struct timer *timer)
 {
     return (struct reader *)((char *)timer - offsetof(struct reader, timer));
 }
 
+/* ---- where to begin ---- */
+
+/* Behind the lowest position of those that are waited for. Where one has no position yet, from its
+ * start; and where starts and positions can't be compared, from the horizon: each sink skips what
+ * it has. */
+static void choose_start(struct reader *reader)
+{
+    const struct track *track = reader->track;
+    uint64_t those = reader->sinks & track->poll->required;
+    const struct sequence *lowest = NULL;
+    bool horizon = false, timed = false;
+    reader->cursor.len = 0;
+    for (size_t i = 0; i < track->poll->sink_count; i++) {
+        const struct progress *progress = &track->sinks[i];
+        if (!((those ? those : reader->sinks) >> i & 1))
+            continue;
+        if (progress->position.len) {
+            if (!lowest ||
+                sequence_cmp(sequence_str(&progress->position), sequence_str(lowest)) < 0)
+                lowest = &progress->position;
+        } else if (progress->start == START_AT_TIMESTAMP) {
+            reader->start_us = timed && reader->start_us < progress->start_us ? reader->start_us
+                                                                              : progress->start_us;
+            timed = true;
+        } else {
+            horizon = true;
+        }
+    }
+    reader->start = timed && !horizon && !lowest ? START_AT_TIMESTAMP : START_TRIM_HORIZON;
+    if (lowest)
+        reader->cursor = *lowest;
+    reader->rewind = lowest && (timed || horizon);
+}
+
 /* ---- when to go on ---- */
 
 static void on_timer(struct timer *timer)
 {
-    poll_due(reader_of_timer(timer));
+    struct reader *reader = reader_of_timer(timer);
+    if (reader->held == HELD_RECORD)
+        reopen(reader);
+    else
+        poll_due(reader);
 }
 
 void reader_go_on(struct reader *reader, int64_t delay_ms)
@@ -45,12 +87,15 @@ void reader_hold(struct reader *reader, enum held_why why)
 {
     struct poll *poll = reader->track->poll;
     poll->clock->disarm(poll->clock->ctx, &reader->timer);
+    if (why == HELD_RECORD)
+        poll->clock->arm(poll->clock->ctx, &reader->timer, HELD_RECORD_MS);
     if (reader->held == HELD_NOT)
         poll->counts.shards_held++;
     if (why == HELD_GAP && reader->held != HELD_GAP)
         poll->held_by_gap++;
     reader->held = why;
-    reader->state = READER_HELD;
+    if (!reader_busy(reader) && reader->state != READER_DOUBTING)
+        reader->state = READER_HELD;
 }
 
 static void let_go(struct reader *reader)
@@ -61,6 +106,25 @@ static void let_go(struct reader *reader)
     if (reader->held == HELD_GAP)
         poll->held_by_gap--;
     reader->held = HELD_NOT;
+}
+
+/* What a record held up is read again, from what the sinks have finished. */
+static void reopen(struct reader *reader)
+{
+    struct track *track = reader->track;
+    struct poll *poll = track->poll;
+    if (reader->state != READER_HELD || pages_open(reader)) {
+        poll->clock->arm(poll->clock->ctx, &reader->timer, REOPEN_MS);
+        return;
+    }
+    let_go(reader);
+    pages_clear(reader);
+    iterator_forget(reader);
+    track->read_to_end = false;
+    reader->sinks = poll->sinks & ~track->done;
+    reader->gated = track_gates(track);
+    choose_start(reader);
+    reader_go_on(reader, 0);
 }
 
 /* ---- the end of a shard ---- */
@@ -203,6 +267,12 @@ static void on_page(struct fetch *fetch)
         poll_settle(poll);
         return;
     }
+    if (held_by_record(reader->held)) { /* if it goes on, then from the positions */
+        batch_unref(fetch->batch);
+        fetch->batch = NULL;
+        reader->state = READER_HELD;
+        return;
+    }
     enum streams_fault fault = streams_fault_of(fetch->outcome, str_of(fetch->error_type));
     if (fetch->decode_status < 0) {
         reader_bad_page(reader);
@@ -253,37 +323,6 @@ void reader_turn(struct reader *reader)
 }
 
 /* ---- life ---- */
-
-/* Behind the lowest position of those that are waited for. Where one has no position yet, from its
- * start; and where starts and positions can't be compared, from the horizon: each sink skips what
- * it has. */
-static void choose_start(struct reader *reader)
-{
-    const struct track *track = reader->track;
-    uint64_t those = reader->sinks & track->poll->required;
-    const struct sequence *lowest = NULL;
-    bool horizon = false, timed = false;
-    for (size_t i = 0; i < track->poll->sink_count; i++) {
-        const struct progress *progress = &track->sinks[i];
-        if (!((those ? those : reader->sinks) >> i & 1))
-            continue;
-        if (progress->position.len) {
-            if (!lowest ||
-                sequence_cmp(sequence_str(&progress->position), sequence_str(lowest)) < 0)
-                lowest = &progress->position;
-        } else if (progress->start == START_AT_TIMESTAMP) {
-            reader->start_us = timed && reader->start_us < progress->start_us ? reader->start_us
-                                                                              : progress->start_us;
-            timed = true;
-        } else {
-            horizon = true;
-        }
-    }
-    reader->start = timed && !horizon && !lowest ? START_AT_TIMESTAMP : START_TRIM_HORIZON;
-    if (lowest)
-        reader->cursor = *lowest;
-    reader->rewind = lowest && (timed || horizon);
-}
 
 int reader_open(struct track *track)
 {
@@ -339,13 +378,7 @@ void reader_free(struct reader *reader)
     struct poll *poll = reader->track->poll;
     let_go(reader);
     poll->clock->disarm(poll->clock->ctx, &reader->timer);
-    pages_drop(reader);
-    while (reader->first) { /* given back unfinished */
-        struct page *page = reader->first;
-        reader->first = page->next;
-        batch_unref(page->batch);
-        mem_free(page);
-    }
+    pages_clear(reader);
     buf_done(&reader->body);
     iterator_forget(reader);
     reader->track->reader = NULL;

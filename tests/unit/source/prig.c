@@ -59,7 +59,12 @@ static void answer(struct prig *prig, struct http_call *call)
             buf_put(&call->answer, reply.pieces[i].ptr, reply.pieces[i].len);
     }
     buf_put(&call->answer, padding, sizeof padding);
-    call->answer.len -= sizeof padding;
+    if (!call->answer.failed) {
+        call->answer.len -= sizeof padding;
+        return;
+    }
+    buf_reset(&call->answer); /* memory ran out */
+    call->result = HTTP_AMBIGUOUS;
 }
 
 static void on_answer(struct timer *timer)
@@ -254,7 +259,8 @@ size_t prig_got(struct prig *prig, size_t sink, size_t *repeats)
     struct vseen *seen = malloc((from->count + 1) * sizeof *seen);
     size_t distinct = 0;
     CHECK_FATAL(seen != NULL);
-    memcpy(seen, from->log, from->count * sizeof *seen);
+    if (from->count)
+        memcpy(seen, from->log, from->count * sizeof *seen);
     qsort(seen, from->count, sizeof *seen, by_number);
     for (size_t i = 0; i < from->count; i++)
         distinct += i == 0 || by_number(&seen[i - 1], &seen[i]) != 0;

@@ -29,9 +29,130 @@ static void records_of_all_shards_arrive_in_order_and_positions_are_stored(void)
     prig_done(&prig);
 }
 
+static void a_thousand_idle_shards_cost_one_call_a_second_each_and_few_at_once(void)
+{
+    struct prig prig;
+    prig_init(&prig, 1);
+    streams_model_create(&prig.model, "Products", 1000, prig_unix_ms(&prig));
+    prig_start(&prig);
+    prig_run(&prig, 30000);
+    uint64_t before = prig.model.calls[MODEL_RECORDS];
+    prig_run(&prig, 60000);
+    uint64_t calls = prig.model.calls[MODEL_RECORDS] - before;
+    CHECK(calls >= 55 * 1000 && calls <= 66 * 1000);
+    CHECK(prig.most_open <= 36);
+    CHECK_INT(prig_lines(&prig, "W0809"), 0);
+    prig_stop(&prig, 0);
+    prig_done(&prig);
+}
+
+static int32_t says_nothing(struct vsink *sink, const struct vseen *seen)
+{
+    (void)sink;
+    (void)seen;
+    return VSINK_HOLD;
+}
+
+static void D3_a_full_window_holds_reading_and_is_said_once(void)
+{
+    struct prig prig;
+    prig_init(&prig, 2);
+    prig.rig.config.queued_records = 500;
+    prig.rig.sinks[1].script = says_nothing;
+    prig.rig.routes[1].timeout_ms = 3600000;
+    size_t stream = streams_model_create(&prig.model, "Products", 20, prig_unix_ms(&prig));
+    prig_write(&prig, stream, 5000, 3000);
+    prig_start(&prig);
+    prig_run(&prig, 60000);
+    CHECK_INT(prig_lines(&prig, "W0807"), 1);
+    CHECK(router_queued(prig.rig.router) < 500 + 36 * 100);
+    CHECK(prig_got(&prig, 0, NULL) < 5000);
+    uint64_t calls = prig.model.calls[MODEL_RECORDS];
+    prig_run(&prig, 60000);
+    CHECK_INT(prig.model.calls[MODEL_RECORDS], calls);
+    prig.rig.sinks[1].script = NULL;
+    vsink_say_all(&prig.rig.sinks[1], WEIR_OK);
+    prig_run(&prig, 60000);
+    CHECK_INT(prig_got(&prig, 0, NULL), 5000);
+    CHECK_INT(prig_got(&prig, 1, NULL), 5000);
+    CHECK_INT(prig_lines(&prig, "- reading goes on"), 1);
+    prig_stop(&prig, 0);
+    prig_done(&prig);
+}
+
+/* One allocation of a running poll fails, each in its turn. */
+static void F72_memory_that_runs_out_anywhere_loses_nothing(void)
+{
+    for (uint64_t n = 1; n < 700; n += 1 + n / 40) {
+        struct prig prig;
+        prig_init(&prig, 2);
+        size_t stream = streams_model_create(&prig.model, "Products", 2, prig_unix_ms(&prig));
+        prig_write(&prig, stream, 60, 7);
+        streams_model_close(&prig.model, stream, 0, 2, prig_unix_ms(&prig));
+        prig_write(&prig, stream, 60, 7);
+        prig_start(&prig);
+        prig_run(&prig, (int64_t)n % 40);
+        mem_fail_at(n);
+        prig_run(&prig, 20000);
+        mem_fail_at(0);
+        prig_run(&prig, 60000);
+        if (prig.finished) { /* too early to go on: says so, and the next start does it */
+            prig_end(&prig);
+            prig_start(&prig);
+            prig_run(&prig, 60000);
+        }
+        for (size_t i = 0; i < 2; i++) {
+            CHECK_INT(prig_got(&prig, i, NULL), 120);
+            if (prig_lines(&prig, "W0812") == 0) /* else the router gave some back: repeats */
+                CHECK(prig_in_order(&prig, i));
+        }
+        prig_stop(&prig, 0);
+        prig_done(&prig);
+    }
+}
+
+static void B18_a_record_that_blocks_holds_its_shard_and_loses_no_other(void)
+{
+    struct prig prig;
+    prig_init(&prig, 1);
+    prig.rig.config.on_poison = ROUTE_BLOCK;
+    size_t stream = streams_model_create(&prig.model, "Products", 1, prig_unix_ms(&prig));
+    struct model_write poison = {.item = 3, .poison = true};
+    prig_write(&prig, stream, 10, 5);
+    streams_model_write(&prig.model, stream, &poison, prig_unix_ms(&prig));
+    prig_write(&prig, stream, 10, 5);
+    prig_start(&prig);
+    prig_run(&prig, 600000);
+    CHECK_INT(prig_lines(&prig, "W0812"), 1);
+    CHECK_INT(poll_counts(prig.poll).shards_held, 1);
+    size_t repeats;
+    prig_got(&prig, 0, &repeats);
+    CHECK_INT(repeats, 0);
+    weir_str position = prig_row(&prig, 0, stream, 0)->position;
+    CHECK_INT(streams_model_number(position.ptr, position.len),
+              prig.model.streams[stream].shards[0].records[9].number);
+    prig_stop(&prig, 0);
+    prig_end(&prig);
+    prig.rig.config.on_poison = ROUTE_DEAD;
+    prig_start(&prig);
+    prig_run(&prig, 60000);
+    CHECK_INT(prig_got(&prig, 0, NULL), 20);
+    CHECK_INT(prig.disk.letter_count, 1);
+    prig_stop(&prig, 0);
+    prig_done(&prig);
+}
+
 static const struct unit_test tests[] = {
     {"records_of_all_shards_arrive_in_order_and_positions_are_stored",
      records_of_all_shards_arrive_in_order_and_positions_are_stored},
+    {"a_thousand_idle_shards_cost_one_call_a_second_each_and_few_at_once",
+     a_thousand_idle_shards_cost_one_call_a_second_each_and_few_at_once},
+    {"D3_a_full_window_holds_reading_and_is_said_once",
+     D3_a_full_window_holds_reading_and_is_said_once},
+    {"B18_a_record_that_blocks_holds_its_shard_and_loses_no_other",
+     B18_a_record_that_blocks_holds_its_shard_and_loses_no_other},
+    {"F72_memory_that_runs_out_anywhere_loses_nothing",
+     F72_memory_that_runs_out_anywhere_loses_nothing},
     {0},
 };
 
