@@ -176,6 +176,7 @@ static int open_router(struct pipeline *pipeline, struct err *err)
         .poison_sink = sink_named(pipeline->sinks, pipeline->config->poison_sink),
         .invocations = pipeline->lambda || pipeline->by_hand,
         .blocks_for_ever = polls,
+        .bisect = polls && pipeline->config->poll.bisect,
         .in_flight_bytes = polls ? (size_t)pipeline->config->in_flight_bytes : 0,
         .queued_records = polls ? (size_t)pipeline->config->queued_records : 0,
         .may_dispatch = polls ? pipeline->world.store.owned : NULL,

@@ -36,7 +36,7 @@ struct weir_delivery {
     int64_t deadline_ms; /* on the clock; after it the delivery is revoked */
     uint32_t slot;
     struct timer timer; /* the router's, and so are the rest */
-    bool revoked, hung;
+    bool revoked, hung, stored; /* stored: some record of it is finished */
     void *sink;
     weir_delivery *next, *prev;
 };

@@ -95,12 +95,13 @@ static void retry(struct item *item, const char *reason)
     struct sink *sink = item->sink;
     struct clock *clock = sink->router->clock;
     /* held back behind an earlier record of its lane: it was not attempted itself */
-    bool held_back = item->lane && item->prev;
+    bool held_back = item->lane && item->prev, split = item->split;
+    item->split = false;
     if (!held_back) {
-        item->attempts++;
+        item->attempts += !split;
         sink->counts.retries++;
         item_note(item, reason);
-        if (item->attempts >= (uint64_t)sink->route.max_attempts) {
+        if (!split && item->attempts >= (uint64_t)sink->route.max_attempts) {
             item_exhaust(item, reason ? reason : "no attempts left");
             return;
         }
@@ -212,6 +213,15 @@ static void late_outcome(struct item *item, int32_t outcome, const char *reason)
     flow_orphan_gone(item->flow);
 }
 
+/* Half of what came back as a whole, rounded down to a power of two. */
+static void cut_in_two(struct item *item, size_t count)
+{
+    item->together = 1;
+    for (size_t half = count / 2; half > 1; half /= 2)
+        item->together++;
+    item->split = true;
+}
+
 void outcome_on_completion(void *ctx, struct weir_record *entry, int32_t outcome,
                            const char *reason, bool last)
 {
@@ -222,6 +232,11 @@ void outcome_on_completion(void *ctx, struct weir_record *entry, int32_t outcome
         item->flow->open_deliveries--;
     if (delivery->revoked)
         item->sink->counts.late++;
+    if (outcome == WEIR_OK || outcome == WEIR_SKIP)
+        delivery->stored = true;
+    else if (outcome == WEIR_RETRY && router->config.bisect && !delivery->stored && !item->orphan &&
+             delivery->count > 1)
+        cut_in_two(item, delivery->count);
     if (!item->orphan && item->sink->keeps_order)
         check_order_kept(item, outcome);
     if (item->orphan)

@@ -44,6 +44,9 @@ struct router_config {
     /* Polling: with on_exhausted `block` a record is tried again for ever, at most every cap_ms (or
      * 30 s, where that is more), since no mapping stands behind that would deliver it again. */
     bool blocks_for_ever;
+    /* A delivery of which every record came back with `retry` names no culprit: it is cut in two,
+     * again and again, and that is no attempt of its records. */
+    bool bisect;
     /* What may be in it: router_has_room(). 0 = no bound. */
     size_t in_flight_bytes, queued_records;
     /* Asked before each delivery; false holds all of them until router_resume() (a daemon whose

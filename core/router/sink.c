@@ -173,11 +173,18 @@ struct filling {
     struct item *last; /* taken last, from a lane whose run goes on (a plugin that keeps order) */
     struct flow *flow; /* a delivery holds records of one batch, since a record may be read until
                           the last one of its delivery is completed; NULL: nothing taken yet */
+    size_t count, most;
 };
+
+static size_t most_beside(const struct item *item)
+{
+    return item->together ? (size_t)1 << (item->together - 1) : SIZE_MAX;
+}
 
 static bool may_take(const struct item *item, const struct filling *filling)
 {
-    return item && item->state == ITEM_QUEUED && (!filling->flow || item->flow == filling->flow);
+    return item && item->state == ITEM_QUEUED && (!filling->flow || item->flow == filling->flow) &&
+           filling->count < filling->most && filling->count < most_beside(item);
 }
 
 /* At the deadline nothing is started, even when its timer could not fire yet because a plugin's
@@ -248,6 +255,8 @@ static struct item *next_deliverable(struct sink *sink, struct filling *filling)
     if (!item)
         return NULL;
     filling->flow = item->flow;
+    filling->count++;
+    filling->most = filling->most < most_beside(item) ? filling->most : most_beside(item);
     filling->last = sink->keeps_order && item->lane ? item : NULL;
     if (item->first_us == 0)
         item->first_us = clock->wall_us(clock->ctx);
@@ -283,7 +292,7 @@ static void fill_entry(struct weir_record *entry, struct item *item)
 /* A plugin with record(): one after the other, each outcome at once. */
 static bool deliver_sync(struct sink *sink)
 {
-    struct filling filling = {0};
+    struct filling filling = {.most = 1};
     struct item *item = next_deliverable(sink, &filling);
     if (!item)
         return false;
@@ -393,9 +402,9 @@ static bool deliver_async(struct sink *sink)
         return false;
     }
     int64_t deadline_ms = clock->now_ms(clock->ctx) + sink->route.timeout_ms;
-    struct filling filling = {0};
+    struct filling filling = {.most = most};
     struct item *item;
-    while (delivery->count < most && (item = next_deliverable(sink, &filling))) {
+    while ((item = next_deliverable(sink, &filling))) {
         fill_entry(&delivery->entries[delivery->count++], item);
         if (item->flow->deadline_ms && item->flow->deadline_ms < deadline_ms)
             deadline_ms = item->flow->deadline_ms;

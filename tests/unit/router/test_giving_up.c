@@ -457,9 +457,55 @@ static void F68_a_full_queue_drops_what_is_not_required(void)
     rig_done(&rig);
 }
 
+/* A plugin that can't say which record failed. */
+static void all_or_nothing(struct vsink *sink, weir_delivery *delivery)
+{
+    bool bad = false;
+    unsigned *deliveries = sink->arg;
+    for (size_t i = 0; i < delivery->count; i++)
+        bad = bad || str_is(record_position(delivery->entries[i].rec), "37");
+    ++*deliveries;
+    delivery_complete_rest(sink->board, &sink->instance, delivery->token,
+                           bad ? WEIR_RETRY : WEIR_OK, str_of(bad ? "one of these is bad" : NULL));
+}
+
+static void bisect_finds_the_record_that_fails_its_whole_delivery(void)
+{
+    for (int bisect = 0; bisect < 2; bisect++) {
+        struct rig rig;
+        struct buf records;
+        unsigned deliveries = 0;
+        buf_init(&records, 1 << 16);
+        rig_init(&rig, 1, false);
+        rig.config.bisect = bisect;
+        rig.routes[0].on_exhausted = ROUTE_DEAD;
+        rig.routes[0].batch_records = 64;
+        rig.routes[0].concurrency = 1;
+        rig.sinks[0].on_deliver = all_or_nothing;
+        rig.sinks[0].arg = &deliveries;
+        rig_start(&rig);
+        for (int i = 1; i <= 64; i++)
+            buf_printf(&records, "%d:k%d ", i, i);
+        CHECK(rig_run(&rig, buf_cstr(&records), 0)->complete);
+        if (bisect) {
+            CHECK_INT(rig.world.letter_count, 1);
+            CHECK_STR(rig.world.letters[0].sequence, "37");
+            CHECK_INT(rig.world.letters[0].attempts, 3);
+            CHECK_INT(rig_counts(&rig, 0).delivered, 63);
+        } else {
+            CHECK(rig.world.letter_count >= 1);
+        }
+        CHECK(deliveries < 256);
+        buf_done(&records);
+        rig_done(&rig);
+    }
+}
+
 int main(int argc, char **argv)
 {
     static const struct unit_test tests[] = {
+        {"bisect_finds_the_record_that_fails_its_whole_delivery",
+         bisect_finds_the_record_that_fails_its_whole_delivery},
         {"fail_goes_to_block_and_nothing_passes_it", fail_goes_to_block_and_nothing_passes_it},
         {"fail_goes_to_drop", fail_goes_to_drop},
         {"F22_fail_goes_to_the_store_whole", F22_fail_goes_to_the_store_whole},
