@@ -52,8 +52,7 @@ class Weir:
     """A running weir. After wait(): its CPU time by thread, its peak RSS, and what the sink counted."""
 
     def __init__(self, build, streams, folder, source, delays=False, once=False, pinned=True):
-        self.folder = tempfile.TemporaryDirectory(dir=folder)
-        config = Path(self.folder.name) / "weir.json"
+        config = Path(folder) / "weir.json"
         sink = {"plugin": "bench_arrivals", "config": {"delays": delays, "warm": f"{WARM_S}s"}}
         config.write_text(json.dumps({
             "name": "bench", "log": {"level": "warn", "format": "json"}, "aws": {"region": "eu-west-1"},
@@ -61,7 +60,7 @@ class Weir:
             "state": {"path": "state.db"}, "sinks": {"sink": sink}}))
         self.process = subprocess.Popen([*(["taskset", "-c", LAST] if pinned else []), build / "weir", "run", "-c",
                                          config, *(["--once"] if once else [])], env=streams.environment, text=True,
-                                        cwd=self.folder.name, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
+                                        cwd=folder, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
         self.threads, self.ended = {}, threading.Event()
         self.watcher = threading.Thread(target=self.watch)
         self.watcher.start()
@@ -93,7 +92,6 @@ class Weir:
         self.ended.set()
         self.watcher.join()
         self.process.stderr.close()
-        self.folder.cleanup()
         self.cpu_all_s = usage.ru_utime + usage.ru_stime
         self.peak_mb = usage.ru_maxrss / 1024
         lines = [json.loads(line)["message"] for line in log.splitlines() if line.startswith("{")]
@@ -105,8 +103,9 @@ class Weir:
 
 def throughput(build, page, folder, tls, shards, records, loops=1, pinned=True, **source):
     """Reads `records` records of `shards` shards once."""
-    with Streams(build, page, folder, tls, pinned, shards=shards, records=records // shards) as streams:
-        weir = Weir(build, streams, folder, {"batch_size": 1000, "loops": loops, **source}, once=True, pinned=pinned)
+    with tempfile.TemporaryDirectory(dir=folder) as work, Streams(
+            build, page, work, tls, pinned, shards=shards, records=records // shards) as streams:
+        weir = Weir(build, streams, work, {"batch_size": 1000, "loops": loops, **source}, once=True, pinned=pinned)
         arrived = weir.wait()
         counts = streams.counts()
     if arrived["records"] != records:
@@ -120,8 +119,9 @@ def throughput(build, page, folder, tls, shards, records, loops=1, pinned=True, 
 def daemon(build, page, folder, tls, shards, rate, delay_ms=5):
     """A daemon at default settings; `rate`: records a second in each shard, 0 = nothing ever comes."""
     options = {"records": 10**9, "rate": rate} if rate else {"records": 0}
-    with Streams(build, page, folder, tls, shards=shards, delay_ms=delay_ms, **options) as streams:
-        weir = Weir(build, streams, folder, {}, delays=True)
+    with tempfile.TemporaryDirectory(dir=folder) as work, Streams(
+            build, page, work, tls, shards=shards, delay_ms=delay_ms, **options) as streams:
+        weir = Weir(build, streams, work, {}, delays=True)
         time.sleep(WARM_S)
         calls, cpu_s, start = streams.counts()["get_records"], weir.cpu_s(), time.monotonic()
         time.sleep(WINDOW_S)
