@@ -511,7 +511,9 @@ struct poll_counts poll_counts(const struct poll *poll)
     struct poll_counts counts = poll->counts;
     counts.shards_reading = poll->readers - counts.shards_held;
     counts.shards_waiting = 0;
-    for (const struct stream *stream = poll->streams; stream; stream = stream->next)
+    for (const struct stream *stream = poll->streams; stream; stream = stream->next) {
         counts.shards_waiting += lineage_count(stream->lineage, SHARD_WAITING);
+        counts.describe_calls += discovery_calls(stream->discovery);
+    }
     return counts;
 }

@@ -62,7 +62,9 @@ static void begin(struct stream *stream)
     struct poll *poll = stream->poll;
     if (!discovery_swept(stream->discovery) && !gone_for_good(stream))
         return;
-    if (!has_images(stream)) {
+    /* One that came while running is read all the same: a record without its image is given up on
+     * for the sink that needs it, and kept where its on_exhausted says. */
+    if (!has_images(stream) && !stream->predecessor) {
         stream->phase = STREAM_REFUSED;
         poll_end(poll, POLL_CONFIG);
         return;

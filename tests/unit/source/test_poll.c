@@ -142,6 +142,74 @@ static void B18_a_record_that_blocks_holds_its_shard_and_loses_no_other(void)
     prig_done(&prig);
 }
 
+static void F15_creation_times_in_no_order_change_nothing(void)
+{
+    struct prig prig;
+    size_t repeats;
+    prig_init(&prig, 2);
+    size_t stream = streams_model_create(&prig.model, "Products", 2, prig_unix_ms(&prig));
+    for (int i = 0; i < 300; i++) {
+        struct model_write write = {.item = (uint32_t)i % 5,
+                                    .created_ms = prig_unix_ms(&prig) - (i * 7919) % 50000};
+        streams_model_write(&prig.model, stream, &write, prig_unix_ms(&prig));
+    }
+    prig_start(&prig);
+    prig_run(&prig, 10000);
+    for (size_t i = 0; i < 2; i++) {
+        CHECK_INT(prig_got(&prig, i, &repeats), 300);
+        CHECK_INT(repeats, 0);
+        CHECK(prig_in_order(&prig, i));
+    }
+    prig_stop(&prig, 0);
+    prig_done(&prig);
+}
+
+static bool refuses(void *ctx, const struct batch *batch, struct err *err)
+{
+    (void)ctx;
+    (void)batch;
+    err_set(err, -EPERM, "sink a writes to table Products: an endless loop");
+    return false;
+}
+
+static void F38_a_loop_ends_the_run_before_a_record_of_it_is_delivered(void)
+{
+    struct prig prig;
+    prig_init(&prig, 1);
+    prig.config.admit = refuses;
+    size_t stream = streams_model_create(&prig.model, "Products", 2, prig_unix_ms(&prig));
+    prig_write(&prig, stream, 30, 5);
+    prig_start(&prig);
+    CHECK(vworld_until(&prig.rig.world, &prig.finished, 60000));
+    CHECK_INT(prig.exit_code, 78);
+    CHECK_INT(prig_lines(&prig, "W0310"), 1);
+    CHECK_INT(prig_got(&prig, 0, NULL), 0);
+    prig_done(&prig);
+}
+
+static void F78_after_hours_of_suspension_reading_goes_on(void)
+{
+    struct prig prig;
+    size_t repeats;
+    prig_init(&prig, 2);
+    size_t stream = streams_model_create(&prig.model, "Products", 3, prig_unix_ms(&prig));
+    prig_start(&prig);
+    for (int i = 0; i < 5; i++) {
+        prig_write(&prig, stream, 250, 9);
+        prig_run(&prig, 100 + 37 * i);
+        prig.rig.world.now_ms += 3 * 3600000; /* every timer is late, every iterator expired */
+    }
+    prig_run(&prig, 60000);
+    CHECK(poll_counts(prig.poll).expired > 0);
+    for (size_t i = 0; i < 2; i++) {
+        prig_got(&prig, i, &repeats);
+        CHECK_INT(prig_got(&prig, i, NULL), 1250);
+        CHECK(prig_in_order(&prig, i));
+    }
+    prig_stop(&prig, 0);
+    prig_done(&prig);
+}
+
 static const struct unit_test tests[] = {
     {"records_of_all_shards_arrive_in_order_and_positions_are_stored",
      records_of_all_shards_arrive_in_order_and_positions_are_stored},
@@ -151,6 +219,12 @@ static const struct unit_test tests[] = {
      D3_a_full_window_holds_reading_and_is_said_once},
     {"B18_a_record_that_blocks_holds_its_shard_and_loses_no_other",
      B18_a_record_that_blocks_holds_its_shard_and_loses_no_other},
+    {"F15_creation_times_in_no_order_change_nothing",
+     F15_creation_times_in_no_order_change_nothing},
+    {"F38_a_loop_ends_the_run_before_a_record_of_it_is_delivered",
+     F38_a_loop_ends_the_run_before_a_record_of_it_is_delivered},
+    {"F78_after_hours_of_suspension_reading_goes_on",
+     F78_after_hours_of_suspension_reading_goes_on},
     {"F72_memory_that_runs_out_anywhere_loses_nothing",
      F72_memory_that_runs_out_anywhere_loses_nothing},
     {0},

@@ -30,7 +30,7 @@ static void check_all(struct prig *prig)
     }
 }
 
-static void B01_records_of_a_closed_shards_last_page_are_delivered(void)
+static void B01_B12_F06_records_of_a_closed_shards_last_page_are_delivered(void)
 {
     static const enum model_end ends[] = {MODEL_END_NULL, MODEL_END_ABSENT, MODEL_END_EMPTY};
     for (size_t i = 0; i < 3; i++) { /* B12: null, absent, "" */
@@ -332,7 +332,7 @@ static const struct unit_test tests[] = {
     {                                                                                              \
 #name, name                                                                                \
     }
-    TEST(B01_records_of_a_closed_shards_last_page_are_delivered),
+    TEST(B01_B12_F06_records_of_a_closed_shards_last_page_are_delivered),
     TEST(B02_a_child_is_read_from_its_horizon_also_after_latest),
     TEST(B03_shards_made_later_are_found),
     TEST(B04_lists_of_many_pages_are_read_whole),
