@@ -86,19 +86,12 @@ void save_answered(struct dynamo_store *store, int status, const char *reason)
         save_fail(store, status, reason);
 }
 
-static void on_save_post(struct post *post)
-{
-    lease_step((struct dynamo_store *)((char *)post - offsetof(struct dynamo_store, save_post)));
-}
-
 static int seam_save(void *ctx, struct store_save *save)
 {
     struct dynamo_store *store = ctx;
-    const struct clock *clock = &store->config.world->clock;
     store->save = save;
     store->saved = 0;
-    store->save_post.run = on_save_post;
-    clock->post(clock->ctx, &store->save_post);
+    lease_step_soon(store);
     return 0;
 }
 

@@ -43,11 +43,12 @@ struct dynamo_store {
     int64_t trouble_ms;            /* since then no call succeeds; 0 = fine */
     int64_t due_ms;                /* on now_ms: the next look or beat */
     struct timer timer;
+    struct post step_post;
+    bool posted;
     bool told, said_trouble, said_standby;
     /* a save */
     struct store_save *save;
     size_t saved, chunk; /* rows that are durable; in the open call */
-    struct post save_post;
     /* a release */
     void (*released)(void *arg);
     void *released_arg;
@@ -70,7 +71,8 @@ struct dynamo_store {
 /* ---- dynamo_lease.c ---- */
 void lease_acquire(struct dynamo_store *store);
 bool lease_valid(const struct dynamo_store *store);
-void lease_step(struct dynamo_store *store); /* does what is due, when no call is open */
+void lease_step(struct dynamo_store *store);      /* does what is due, when no call is open */
+void lease_step_soon(struct dynamo_store *store); /* the same, later */
 
 /* ---- dynamo.c ---- */
 /* Starts `call` with the body that was written: 0 or -errno. */

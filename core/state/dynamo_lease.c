@@ -27,10 +27,27 @@ static void arm(struct dynamo_store *store)
 {
     const struct clock *clock = &store->config.world->clock;
     int64_t delay_ms = store->due_ms - now(store);
-    if (store->phase == LEASE_LOOKING || store->phase == LEASE_HELD)
-        clock->arm(clock->ctx, &store->timer, delay_ms > 0 ? delay_ms : 0);
-    else
+    if (store->phase != LEASE_LOOKING && store->phase != LEASE_HELD)
         clock->disarm(clock->ctx, &store->timer);
+    else if (clock->arm(clock->ctx, &store->timer, delay_ms > 0 ? delay_ms : 0) < 0)
+        lease_step_soon(store); /* no memory for a timer: rather too often than never */
+}
+
+static void on_step(struct post *post)
+{
+    struct dynamo_store *store =
+        (struct dynamo_store *)((char *)post - offsetof(struct dynamo_store, step_post));
+    store->posted = false;
+    lease_step(store);
+}
+
+void lease_step_soon(struct dynamo_store *store)
+{
+    const struct clock *clock = &store->config.world->clock;
+    store->step_post.run = on_step;
+    if (!store->posted)
+        clock->post(clock->ctx, &store->step_post);
+    store->posted = true;
 }
 
 static void due_in(struct dynamo_store *store, int64_t delay_ms)
@@ -232,6 +249,8 @@ static void on_look(struct dynamo_store *store, const struct aws_call *call)
     int rc = items_read_owner(call->answer, &arena, &owner, &err);
     if (rc == 0)
         looked(store, &owner);
+    else if (rc == -ENOMEM)
+        due_in(store, RETRY_MS);
     else
         end_lease(store, err.msg);
     arena_done(&arena);

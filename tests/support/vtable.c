@@ -22,6 +22,14 @@ struct vcall {
 
 enum { LATE_MS = 60000 };
 
+/* The server's own memory never fails, though it is taken from where a test lets it fail. */
+static void make_room(struct buf *buf)
+{
+    buf_init(buf, 8 << 20);
+    while (buf_reserve(buf, 64 << 10) < 0)
+        buf_reset(buf);
+}
+
 /* ---- items ---- */
 
 static struct vitem *find(const struct vtable *table, weir_str pk, weir_str sk)
@@ -163,7 +171,7 @@ static void update(struct vtable *table, const struct scope *scope, weir_str pk,
     const struct json_value *key = json_member0(scope->request, "Key");
     const struct json_value *base = scope->item ? scope->item : key;
     CHECK_FATAL(str_is(token_of(&set, " "), "SET"));
-    buf_init(&out, 1 << 20);
+    make_room(&out);
     buf_putc(&out, '{');
     weir_str left = set;
     while (left.len) {
@@ -192,6 +200,8 @@ static const struct json_value *parse(struct arena *arena, weir_str text)
 {
     struct json_error error;
     const struct json_value *root = json_parse(arena, text, 0, 0, &error);
+    if (!root) /* a test fails an allocation: not one of the server's */
+        root = json_parse(arena, text, 0, 0, &error);
     CHECK_FATAL(root != NULL);
     return root;
 }
@@ -292,7 +302,7 @@ static void transact(struct vcall *call, struct arena *arena, const struct json_
     bool all = true;
     weir_str pk, sk;
     CHECK(actions->size >= 1 && actions->size <= 100);
-    buf_init(&reasons, 1 << 20);
+    make_room(&reasons);
     for (const struct json_value *one = actions->first; one; one = one->next) {
         const struct json_value *action = one->first;
         struct scope scope = scope_of(call->table, arena, action, key_in(action));
@@ -317,7 +327,7 @@ static void transact(struct vcall *call, struct arena *arena, const struct json_
         buf_puts(&call->answer, "{}");
     } else {
         struct buf more;
-        buf_init(&more, 1 << 20);
+        make_room(&more);
         buf_printf(&more, ",\"CancellationReasons\":[%s]", buf_cstr(&reasons));
         answer_error(call, 400, "TransactionCanceledException", buf_cstr(&more));
         buf_done(&more);
@@ -394,12 +404,13 @@ static void answer(struct vcall *call)
     static const char padding[64];
     struct http_call *http = call->call;
     http->result = call->aborted ? HTTP_ABORTED : results[call->net];
-    if (http->result == HTTP_DONE) {
+    if (http->result == HTTP_DONE && !call->answer.failed &&
+        buf_put(&http->answer, call->answer.ptr, call->answer.len) == 0 &&
+        buf_put(&http->answer, padding, sizeof padding) == 0) {
         http->status = call->status;
-        buf_put(&http->answer, call->answer.ptr, call->answer.len);
-        buf_put(&http->answer, padding, sizeof padding);
         http->answer.len -= sizeof padding;
     } else {
+        http->result = http->result == HTTP_DONE ? HTTP_AMBIGUOUS : http->result; /* no memory */
         snprintf(http->reason, sizeof http->reason, "scripted failure");
     }
     call->call = NULL;
@@ -440,8 +451,8 @@ static int start(void *ctx, struct http_call *http)
                            .call = http,
                            .timer.fire = on_timer,
                            .net = host->net};
-    buf_init(&call->answer, 8 << 20);
-    buf_init(&call->body, 8 << 20);
+    make_room(&call->answer);
+    make_room(&call->body);
     buf_put_str(&call->body, http->body);
     snprintf(call->target, sizeof call->target, "%s", target_of(http));
     host->calls++;

@@ -1,200 +1,9 @@
-/* The DynamoDB store against a model of its table: two processes, a network that fails. */
-#include "state/dynamo.h"
-#include "unit.h"
-#include "vtable.h"
+/* Who owns a pipeline in a DynamoDB table: two processes, a network that fails. */
+#include "drig.h"
+#include "util/alloc.h"
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
-
-static char *environment[] = {(char *)"AWS_ACCESS_KEY_ID=AKIDEXAMPLE",
-                              (char *)"AWS_SECRET_ACCESS_KEY=secret",
-                              (char *)"AWS_REGION=eu-west-1", (char *)"HOME=/nonexistent", NULL};
-
-struct process {
-    struct world world;
-    struct vhost host;
-    struct aws_config aws_config;
-    struct aws_client *aws;
-    struct dynamo_store *dynamo;
-    struct store store;
-    struct store_owner owner;
-    int owned, lost, released, saved, loaded; /* times told */
-    int64_t owned_ms;                         /* when */
-    int status;
-    char reason[512], logged[800];
-    size_t lines;
-    char rows[4096];
-    struct store_save save;
-    struct store_load load;
-};
-
-struct rig {
-    struct vworld world;
-    struct vtable table;
-    struct process a, b;
-};
-
-static void on_owner(struct store_owner *owner, bool owned, const char *reason)
-{
-    struct process *process = owner->arg;
-    *(owned ? &process->owned : &process->lost) += 1;
-    if (owned)
-        process->owned_ms = process->world.clock.now_ms(process->world.clock.ctx);
-    snprintf(process->reason, sizeof process->reason, "%s", reason);
-}
-
-static void on_saved(struct store_save *save, int status)
-{
-    struct process *process = save->arg;
-    process->saved++;
-    process->status = status;
-    snprintf(process->reason, sizeof process->reason, "%s", save->reason);
-}
-
-static void on_loaded(struct store_load *load, int status)
-{
-    struct process *process = load->arg;
-    size_t len = 0;
-    process->loaded++;
-    process->status = status;
-    process->rows[0] = '\0';
-    snprintf(process->reason, sizeof process->reason, "%s", load->reason);
-    for (size_t i = 0; i < load->count && len < sizeof process->rows; i++)
-        len += (size_t)snprintf(process->rows + len, sizeof process->rows - len, "%d %.*s %.*s|",
-                                load->rows[i].kind, STR_ARG(load->rows[i].shard),
-                                STR_ARG(load->rows[i].position));
-}
-
-static void on_released(void *arg)
-{
-    ((struct process *)arg)->released++;
-}
-
-static void on_log(void *ctx, int level, const char *component, const char *code, const char *msg)
-{
-    struct process *process = ctx;
-    (void)level;
-    (void)component;
-    process->lines++;
-    snprintf(process->logged, sizeof process->logged, "%s %s", code ? code : "-", msg);
-}
-
-static void boot(struct rig *rig, struct process *process, const char *who)
-{
-    *process = (struct process){.world = rig->world.world,
-                                .host = {.table = &rig->table},
-                                .aws_config = {.environ_block = environment},
-                                .owner = {on_owner, process}};
-    vhost_transport(&process->host, &process->world.transport);
-    CHECK_FATAL(aws_client_new(&process->world, &process->aws_config, &process->aws, NULL) == 0);
-    struct dynamo_config config = {.world = &process->world,
-                                   .aws = process->aws,
-                                   .table = "State",
-                                   .pipeline = "prices",
-                                   .who = who,
-                                   .log = on_log,
-                                   .log_ctx = process};
-    CHECK_FATAL(dynamo_store_new(&config, &process->dynamo) == 0);
-    dynamo_store_seam(process->dynamo, &process->store);
-}
-
-static void acquire(struct process *process)
-{
-    CHECK_INT(process->store.acquire(process->store.ctx, &process->owner), 0);
-    CHECK_INT(process->owned + process->lost, 0);
-}
-
-static bool owned(const struct process *process)
-{
-    return process->store.owned(process->store.ctx);
-}
-
-static void release(struct rig *rig, struct process *process)
-{
-    process->store.release(process->store.ctx, on_released, process);
-    CHECK_INT(process->released, 0);
-    vworld_run(&rig->world, 5000);
-    CHECK_INT(process->released, 1);
-    CHECK(!owned(process));
-}
-
-static void halt(struct process *process)
-{
-    dynamo_store_free(process->dynamo);
-    aws_client_free(process->aws);
-}
-
-static void begin(struct rig *rig)
-{
-    *rig = (struct rig){0};
-    vworld_init(&rig->world, 7);
-    vtable_init(&rig->table, &rig->world, "State");
-    boot(rig, &rig->a, "process 1 on a");
-    boot(rig, &rig->b, "process 2 on b");
-}
-
-/* The first owns it, the second waits. */
-static void begin_pair(struct rig *rig)
-{
-    begin(rig);
-    acquire(&rig->a);
-    vworld_run(&rig->world, 1000);
-    CHECK_FATAL(rig->a.owned == 1);
-    acquire(&rig->b);
-    vworld_run(&rig->world, 20000);
-    CHECK_FATAL(rig->b.owned == 0 && owned(&rig->a));
-}
-
-static void end(struct rig *rig)
-{
-    if (!rig->a.released)
-        release(rig, &rig->a);
-    if (!rig->b.released)
-        release(rig, &rig->b);
-    halt(&rig->a);
-    halt(&rig->b);
-    vtable_done(&rig->table);
-    vworld_done(&rig->world);
-}
-
-static struct state_row row_of(const char *shard, const char *position)
-{
-    return (struct state_row){.kind = STATE_POSITION,
-                              .sink = STR("s"),
-                              .stream = STR("arn"),
-                              .shard = str_of(shard),
-                              .position = str_of(position)};
-}
-
-static void start_save(struct process *process, const struct state_row *rows, size_t count)
-{
-    process->save =
-        (struct store_save){.rows = rows, .count = count, .done = on_saved, .arg = process};
-    process->saved = 0;
-    CHECK_INT(process->store.save(process->store.ctx, &process->save), 0);
-    CHECK_INT(process->saved, 0);
-}
-
-static int save(struct rig *rig, struct process *process, const struct state_row *rows,
-                size_t count)
-{
-    start_save(process, rows, count);
-    vworld_run(&rig->world, 200);
-    CHECK_INT(process->saved, 1);
-    return process->status;
-}
-
-static const char *load(struct rig *rig, struct process *process)
-{
-    process->load = (struct store_load){.done = on_loaded, .arg = process};
-    process->loaded = 0;
-    CHECK_INT(process->store.load(process->store.ctx, &process->load), 0);
-    vworld_run(&rig->world, 500);
-    CHECK_INT(process->loaded, 1);
-    CHECK_INT(process->status, 0);
-    return process->rows;
-}
 
 /* ---- owning ---- */
 
@@ -289,6 +98,59 @@ static void F18_a_process_that_wakes_up_is_no_owner_before_it_asks(void)
     vworld_run(&rig.world, 1000);
     CHECK_INT(rig.a.status, -EOWNERDEAD);
     end(&rig);
+}
+
+static int64_t slept_ms; /* the machine slept: the monotonic clock stood still meanwhile */
+
+static int64_t boot_ms(void *ctx)
+{
+    return ((struct vworld *)ctx)->now_ms + slept_ms;
+}
+
+static void F78_a_machine_that_slept_is_no_owner_before_it_asks(void)
+{
+    struct rig rig;
+    begin_pair(&rig);
+    rig.a.world.boot_ms = boot_ms;
+    slept_ms = 0;
+    vworld_run(&rig.world, 10000); /* a beat by this clock */
+    CHECK(owned(&rig.a));
+    slept_ms = 3600000;
+    CHECK(!owned(&rig.a));
+    vworld_run(&rig.world, 5000); /* nobody took over: it goes on */
+    CHECK(owned(&rig.a));
+    CHECK_INT(rig.a.lost, 0);
+    end(&rig);
+}
+
+static void F72_memory_that_fails_anywhere_moves_no_position_and_leaks_nothing(void)
+{
+    bool failed = true;
+    uint64_t n = 1;
+    for (; failed && n < 3000; n++) {
+        struct rig rig;
+        begin(&rig);
+        uint64_t before = mem_calls();
+        mem_fail_at(n);
+        acquire(&rig.a);
+        vworld_run(&rig.world, 10000);
+        struct state_row row = row_of("s1", "1");
+        if (rig.a.owned) {
+            start_save(&rig.a, &row, 1);
+            vworld_run(&rig.world, 10000);
+            CHECK_INT(rig.a.saved, 1);
+            CHECK(rig.a.status != 0 || vtable_item(&rig.table, "prices", "position#arn#s1#s"));
+            rig.a.load = (struct store_load){.done = on_loaded, .arg = &rig.a};
+            if (rig.a.store.load(rig.a.store.ctx, &rig.a.load) == 0)
+                vworld_run(&rig.world, 10000);
+        }
+        failed = mem_calls() - before >= n;
+        mem_fail_at(0);
+        vworld_run(&rig.world, 10000);
+        CHECK(rig.a.owned + rig.a.lost >= 1);
+        end(&rig);
+    }
+    CHECK(n > 20 && n < 3000);
 }
 
 static void B16_a_short_fault_of_the_network_loses_nothing(void)
@@ -390,154 +252,6 @@ static void F79_a_table_of_a_newer_weir_is_refused(void)
     end(&rig);
 }
 
-/* ---- rows ---- */
-
-static void rows_are_written_under_the_fence_and_read_in_pages(void)
-{
-    struct rig rig;
-    begin(&rig);
-    acquire(&rig.a);
-    vworld_run(&rig.world, 1000);
-    CHECK_STR(load(&rig, &rig.a), "");
-    struct state_row rows[] = {row_of("s1", "100"),
-                               row_of("s2", ""),
-                               row_of("s3", "7"),
-                               {.kind = STATE_STREAM, .stream = STR("arn"), .start_us = -5},
-                               {.kind = STATE_GAP,
-                                .sink = STR("s#1%"),
-                                .stream = STR("arn"),
-                                .shard = STR("s\"1\n"),
-                                .position = STR("9")}};
-    CHECK_INT(save(&rig, &rig.a, rows, 5), 0);
-    rig.table.page_items = 2;
-    CHECK_STR(load(&rig, &rig.a), "2 s\"1\n 9|1 s1 100|1 s2 |1 s3 7|0  |");
-    CHECK(vtable_item(&rig.table, "prices", "gap#arn#s\"1\n#s%231%25") != NULL);
-    rows[0].position = STR("200");
-    rows[1].erase = rows[3].erase = rows[4].erase = true;
-    CHECK_INT(save(&rig, &rig.a, rows, 5), 0);
-    CHECK_STR(load(&rig, &rig.a), "1 s1 200|1 s3 7|");
-    vtable_put(&rig.table, "prices", "zone#x",
-               "{\"pk\":{\"S\":\"prices\"},\"sk\":{\"S\":\"zone#x\"},\"kind\":{\"S\":\"zone\"}}");
-    vtable_put(&rig.table, "other", "position#arn#s9#s",
-               "{\"pk\":{\"S\":\"other\"},\"sk\":{\"S\":\"position#arn#s9#s\"},\"kind\":{\"S\":"
-               "\"position\"},\"stream\":{\"S\":\"arn\"}}");
-    CHECK_STR(load(&rig, &rig.a), "1 s1 200|1 s3 7|"); /* F79: what a newer weir added is passed */
-    end(&rig);
-}
-
-static void a_large_save_goes_in_parts_that_keep_the_lease(void)
-{
-    struct rig rig;
-    enum { ROWS = 1000 };
-    static struct state_row rows[ROWS];
-    static char names[ROWS][16];
-    begin(&rig);
-    acquire(&rig.a);
-    vworld_run(&rig.world, 1000);
-    for (size_t i = 0; i < ROWS; i++) {
-        snprintf(names[i], sizeof names[i], "shard-%04zu", i);
-        rows[i] = row_of(names[i], "1");
-    }
-    rig.table.delay_ms = 2000; /* eleven parts: 22 s */
-    start_save(&rig.a, rows, ROWS);
-    for (int i = 0; i < 300; i++) {
-        vworld_run(&rig.world, 100);
-        CHECK(owned(&rig.a));
-    }
-    CHECK_INT(rig.a.saved, 1);
-    CHECK_INT(rig.a.status, 0);
-    CHECK_INT(rig.table.count, ROWS + 1);
-    rig.table.delay_ms = 10;
-    end(&rig);
-}
-
-static void F73_a_save_that_fails_says_so_and_leaves_what_was_stored(void)
-{
-    static const struct {
-        enum vnet net;
-        const char *position, *says;
-    } table[] = {{VNET_CUT, "1", "NoConnection"},
-                 {VNET_BLACK_HOLE, "1", "Timeout"},
-                 {VNET_NO_ANSWER, "2", "AnswerLost"},
-                 {VNET_THROTTLED, "1", "ThrottlingException"},
-                 {VNET_DENIED, "1", "AccessDeniedException"}};
-    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
-        struct rig rig;
-        begin(&rig);
-        acquire(&rig.a);
-        vworld_run(&rig.world, 1000);
-        struct state_row row = row_of("s1", "1");
-        CHECK_INT(save(&rig, &rig.a, &row, 1), 0);
-        row.position = STR("2");
-        rig.a.host.net = table[i].net;
-        rig.a.host.only = 1;
-        start_save(&rig.a, &row, 1);
-        vworld_run(&rig.world, 3000);
-        CHECK_INT(rig.a.saved, 1);
-        CHECK_INT(rig.a.status, -EIO);
-        CHECK(strstr(rig.a.reason, table[i].says) != NULL);
-        char expected[32];
-        snprintf(expected, sizeof expected, "1 s1 %s|", table[i].position);
-        CHECK_STR(load(&rig, &rig.a), expected);
-        row.position = STR("3");
-        CHECK_INT(save(&rig, &rig.a, &row, 1), 0);
-        CHECK_STR(load(&rig, &rig.a), "1 s1 3|");
-        CHECK(owned(&rig.a));
-        end(&rig);
-    }
-}
-
-/* A request that the network kept back for a minute must undo nothing. */
-static void a_late_write_of_the_same_owner_is_refused(void)
-{
-    struct rig rig;
-    begin(&rig);
-    acquire(&rig.a);
-    vworld_run(&rig.world, 1000);
-    struct state_row row = row_of("s1", "1");
-    rig.a.host.net = VNET_LATE;
-    rig.a.host.only = 1;
-    start_save(&rig.a, &row, 1);
-    vworld_run(&rig.world, 3000);
-    CHECK_INT(rig.a.status, -EIO);
-    row.erase = true;
-    CHECK_INT(save(&rig, &rig.a, &row, 1), 0);
-    vworld_run(&rig.world, 120000);
-    CHECK_STR(load(&rig, &rig.a), "");
-    CHECK(owned(&rig.a));
-    end(&rig);
-}
-
-static void on_accepted(void *arg, int status, const char *reason)
-{
-    struct process *process = arg;
-    process->saved++;
-    process->status = status;
-    snprintf(process->reason, sizeof process->reason, "%s", reason);
-}
-
-static void a_gap_is_accepted_beside_the_owner(void)
-{
-    struct rig rig;
-    begin(&rig);
-    acquire(&rig.a);
-    vworld_run(&rig.world, 1000);
-    struct state_row gap = row_of("s1", "1");
-    gap.kind = STATE_GAP;
-    CHECK_INT(dynamo_store_accept(rig.b.dynamo, &gap, on_accepted, &rig.b), 0);
-    vworld_run(&rig.world, 1000);
-    CHECK_INT(rig.b.status, -ENOENT);
-    CHECK_INT(save(&rig, &rig.a, &gap, 1), 0);
-    CHECK_INT(dynamo_store_accept(rig.b.dynamo, &gap, on_accepted, &rig.b), 0);
-    vworld_run(&rig.world, 1000);
-    CHECK_INT(rig.b.saved, 2);
-    CHECK_INT(rig.b.status, 0);
-    CHECK(strstr(vtable_item(&rig.table, "prices", "gap#arn#s1#s"), "\"done\":{\"BOOL\":true}") !=
-          NULL);
-    CHECK_STR(load(&rig, &rig.b), "2 s1 1|"); /* without owning it */
-    end(&rig);
-}
-
 int main(int argc, char **argv)
 {
     static const struct unit_test tests[] = {
@@ -547,6 +261,10 @@ int main(int argc, char **argv)
         {"F18_never_two_owners", F18_never_two_owners},
         {"F18_a_process_that_wakes_up_is_no_owner_before_it_asks",
          F18_a_process_that_wakes_up_is_no_owner_before_it_asks},
+        {"F78_a_machine_that_slept_is_no_owner_before_it_asks",
+         F78_a_machine_that_slept_is_no_owner_before_it_asks},
+        {"F72_memory_that_fails_anywhere_moves_no_position_and_leaks_nothing",
+         F72_memory_that_fails_anywhere_moves_no_position_and_leaks_nothing},
         {"B16_a_short_fault_of_the_network_loses_nothing",
          B16_a_short_fault_of_the_network_loses_nothing},
         {"B16_after_a_long_fault_it_goes_on_where_nobody_took_over",
@@ -555,14 +273,6 @@ int main(int argc, char **argv)
         {"a_table_that_can_not_be_used_is_said_with_what_to_do",
          a_table_that_can_not_be_used_is_said_with_what_to_do},
         {"F79_a_table_of_a_newer_weir_is_refused", F79_a_table_of_a_newer_weir_is_refused},
-        {"rows_are_written_under_the_fence_and_read_in_pages",
-         rows_are_written_under_the_fence_and_read_in_pages},
-        {"a_large_save_goes_in_parts_that_keep_the_lease",
-         a_large_save_goes_in_parts_that_keep_the_lease},
-        {"F73_a_save_that_fails_says_so_and_leaves_what_was_stored",
-         F73_a_save_that_fails_says_so_and_leaves_what_was_stored},
-        {"a_late_write_of_the_same_owner_is_refused", a_late_write_of_the_same_owner_is_refused},
-        {"a_gap_is_accepted_beside_the_owner", a_gap_is_accepted_beside_the_owner},
         {NULL, NULL}};
-    return unit_main(argc, argv, "state, DynamoDB", tests);
+    return unit_main(argc, argv, "state, DynamoDB lease", tests);
 }

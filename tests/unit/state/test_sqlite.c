@@ -1,6 +1,7 @@
 /* Positions in the state file: what is told as stored is stored, whatever the disk does. */
 #include "badfs.h"
 #include "srig.h"
+#include "util/alloc.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -138,6 +139,33 @@ static void pipelines_share_a_file_and_nothing_else(void)
     CHECK_FATAL(srig_acquire(&rig));
     expect_rows(&rig, "position a arn s 1|");
     srig_end(&rig);
+}
+
+static void F72_memory_that_fails_anywhere_loses_nothing_that_was_stored(void)
+{
+    bool failed = true;
+    uint64_t n = 1;
+    for (; failed && n < 500; n++) {
+        struct srig rig;
+        char text[256];
+        begin_owned(&rig);
+        struct state_row row = srig_row("a", "s", "1");
+        CHECK_INT(srig_save(&rig, &row, 1, NULL), 0);
+        srig_reopen(&rig);
+        uint64_t before = mem_calls();
+        mem_fail_at(n);
+        row.position = STR("2");
+        bool owned = srig_acquire(&rig), saved = owned && srig_save(&rig, &row, 1, NULL) == 0;
+        if (owned && srig_load(&rig, text, sizeof text, NULL) == 0)
+            CHECK_STR(text, saved ? "position a arn s 2|" : "position a arn s 1|");
+        failed = mem_calls() - before >= n;
+        mem_fail_at(0);
+        srig_reopen(&rig);
+        CHECK_FATAL(srig_acquire(&rig));
+        expect_rows(&rig, saved ? "position a arn s 2|" : "position a arn s 1|");
+        srig_end(&rig);
+    }
+    CHECK(n > 3 && n < 500);
 }
 
 /* ---- one owner ---- */
@@ -403,6 +431,8 @@ int main(int argc, char **argv)
         {"F70_rows_outlive_the_process", F70_rows_outlive_the_process},
         {"each_field_comes_back_as_it_was", each_field_comes_back_as_it_was},
         {"pipelines_share_a_file_and_nothing_else", pipelines_share_a_file_and_nothing_else},
+        {"F72_memory_that_fails_anywhere_loses_nothing_that_was_stored",
+         F72_memory_that_fails_anywhere_loses_nothing_that_was_stored},
         {"the_second_process_is_told_who_has_it", the_second_process_is_told_who_has_it},
         {"F70_a_killed_owner_holds_nothing", F70_a_killed_owner_holds_nothing},
         {"S30_files_are_for_their_owner_only", S30_files_are_for_their_owner_only},
