@@ -45,8 +45,26 @@ bool cli_write(FILE *file, struct buf *text)
     return !text->failed && fwrite(text->ptr, 1, text->len, file) == text->len && fflush(file) == 0;
 }
 
+/* The function's own logging settings: Lambda drops what is below its level anyhow. -1 = none. */
+static int lambda_log_level(const struct cli *cli)
+{
+    static const struct {
+        const char *name;
+        int level;
+    } names[] = {{"TRACE", WEIR_LOG_DEBUG}, {"DEBUG", WEIR_LOG_DEBUG}, {"INFO", WEIR_LOG_INFO},
+                 {"WARN", WEIR_LOG_WARN},   {"ERROR", WEIR_LOG_ERROR}, {"FATAL", WEIR_LOG_ERROR}};
+    const char *value = cli->lambda ? env_get(cli->environ_block, "AWS_LAMBDA_LOG_LEVEL") : NULL;
+    for (size_t i = 0; value && i < sizeof names / sizeof *names; i++)
+        if (strcmp(value, names[i].name) == 0)
+            return names[i].level;
+    return -1;
+}
+
 int cli_log_level(const struct cli *cli, int fallback)
 {
+    int by_lambda = lambda_log_level(cli);
+    if (by_lambda >= 0)
+        return by_lambda;
     static const char *const names[] = {"error", "warn", "info", "debug"};
     for (int i = 0; cli->log_level && i < 4; i++)
         if (strcmp(cli->log_level, names[i]) == 0)
@@ -64,6 +82,10 @@ int cli_color(const struct cli *cli)
 struct log *cli_log_new(const struct cli *cli, int level, const char *format, struct clock *clock)
 {
     const char *wanted = cli->log_format ? cli->log_format : format;
+    const char *by_lambda =
+        cli->lambda ? env_get(cli->environ_block, "AWS_LAMBDA_LOG_FORMAT") : NULL;
+    if (by_lambda && (!wanted || strcmp(wanted, "auto") == 0))
+        wanted = strcmp(by_lambda, "Text") == 0 ? "text" : "json";
     struct log_config config = {.level = level, .color = cli_color(cli), .fd = cli->lambda ? 1 : 2};
     config.format = wanted && strcmp(wanted, "text") == 0   ? LOG_TEXT
                     : wanted && strcmp(wanted, "json") == 0 ? LOG_JSON

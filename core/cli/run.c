@@ -1,8 +1,7 @@
-/* weir run: the pipeline over a file, or as the Lambda runtime. */
+/* weir run: starting and ending it, and the pipeline over a file. */
 #include "cli/run.h"
 
 #include "cli/crash.h"
-#include "source/lambda.h"
 #include "source/replay.h"
 #include "state/sqlite.h"
 #include "util/text.h"
@@ -30,8 +29,7 @@ void run_log(void *ctx, int level, const char *component, const char *code, cons
 
 /* ---- what could not be started ---- */
 
-/* Every problem with the configuration, as one text. */
-static void problem_text(struct run *run, struct buf *out)
+void run_problem_text(struct run *run, struct buf *out)
 {
     if (run->diags.errors > 0)
         diags_print(&run->diags, "nothing was started", out);
@@ -45,7 +43,7 @@ static int show_problem(struct run *run)
     buf_init(&text, 1 << 20);
     if (run->diags.errors == 0)
         buf_puts(&text, "weir: ");
-    problem_text(run, &text);
+    run_problem_text(run, &text);
     if (text.len && text.ptr[text.len - 1] != '\n')
         buf_putc(&text, '\n');
     cli_write(run->cli->err, &text);
@@ -53,75 +51,9 @@ static int show_problem(struct run *run)
     return run->pipeline.state_failed ? EXIT_CANTCREATE : EXIT_CONFIG;
 }
 
-static void on_lambda_finished(void *arg, int exit_code)
-{
-    struct run *run = arg;
-    run->exit_code = exit_code;
-    loop_stop(run->pipeline.loop);
-}
-
-static void on_began(void *ctx, const struct lambda_invocation *invocation)
-{
-    struct run *run = ctx;
-    log_set_context(run->log, "function_request_id", invocation->request_id);
-    log_set_context(run->log, "function_arn", invocation->function_arn);
-    log_set_context(run->log, "xray_trace_id", invocation->trace_id);
-    log_set_context(run->log, "cold_start",
-                    lambda_invocation_count(run->lambda) == 1 ? STR("true") : STR("false"));
-    aws_client_set_trace(run->pipeline.aws, invocation->trace_id);
-}
-
-static int lambda_of(struct run *run)
-{
-    struct lambda_config config = {
-        .world = &run->pipeline.world,
-        .api = env_get(run->cli->environ_block, "AWS_LAMBDA_RUNTIME_API"),
-        .router = run->pipeline.router,
-        .plan = run->pipeline.sinks ? run->pipeline.sinks->plan : NULL,
-        .report_batch_item_failures = run->config && run->config->lambda.report_batch_item_failures,
-        .deadline_margin_ms = run->config ? run->config->lambda.deadline_margin_ms : 0,
-        .admit = pipeline_admit,
-        .admit_ctx = &run->pipeline,
-        .began = on_began,
-        .began_ctx = run,
-        .log = run_log,
-        .log_ctx = run,
-        .finished = on_lambda_finished,
-        .arg = run,
-    };
-    return lambda_new(&config, &run->lambda, &run->err);
-}
-
-/* Lambda shows what is posted here to whoever invokes; the log gets the same line. */
-static int init_error(struct run *run, const char *type)
-{
-    struct buf text;
-    buf_init(&text, 32 << 10);
-    problem_text(run, &text);
-    log_text(run->log, WEIR_LOG_ERROR, "lambda", "W0600", buf_str(&text));
-    run->exit_code = 1;
-    if (run->lambda || lambda_of(run) == 0) {
-        lambda_init_error(run->lambda, type, buf_str(&text));
-        loop_run(run->pipeline.loop);
-    }
-    buf_done(&text);
-    return 1;
-}
-
 static int refuse(struct run *run, const char *lambda_type)
 {
-    return run->cli->lambda ? init_error(run, lambda_type) : show_problem(run);
-}
-
-/* ---- Lambda ---- */
-
-static int run_lambda(struct run *run)
-{
-    if (lambda_of(run) < 0)
-        return init_error(run, "Weir.OutOfMemory");
-    lambda_start(run->lambda);
-    loop_run(run->pipeline.loop);
-    return run->exit_code;
+    return run->cli->lambda ? run_lambda_init_error(run, lambda_type) : show_problem(run);
 }
 
 /* ---- file ---- */
@@ -359,7 +291,7 @@ static int end(struct run *run, int exit_code)
     if (pipeline_close(&run->pipeline) < 0 && exit_code == 0)
         exit_code =
             cli_fail(run->cli, EXIT_SOFTWARE, NULL, "a handle of the event loop was left open");
-    lambda_free(run->lambda);
+    run_lambda_end(run);
     replay_free(run->replay);
     input_close(&run->input);
     config_free(run->config);

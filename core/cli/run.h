@@ -8,7 +8,7 @@
 
 struct fetch_inline;
 struct fetch_threads;
-struct lambda;
+struct lambda_run;
 struct poll;
 struct replay;
 struct watchdog;
@@ -20,7 +20,7 @@ struct run {
     struct diags diags;
     struct err err;
     struct log *log;
-    struct lambda *lambda;
+    struct lambda_run *lambda;
     struct replay *replay;
     struct poll *poll;
     struct fetch_inline *fetch;          /* with one loop */
@@ -44,6 +44,14 @@ bool run_reader_gone(void);
 void run_print_sinks(struct run *run, struct buf *out);
 /* A record in the dead letters, or dropped, is finished, but not delivered. */
 bool run_all_delivered(const struct run *run);
+
+/* Every problem with the configuration, as one text. */
+void run_problem_text(struct run *run, struct buf *out);
+
+int run_lambda(struct run *run); /* the exit code, as of the next ones */
+/* What run_problem_text says, to Lambda: to whoever invokes, and to the log. */
+int run_lambda_init_error(struct run *run, const char *type);
+void run_lambda_end(struct run *run);
 
 int run_poll(struct run *run); /* the exit code */
 void run_poll_end(struct run *run);

@@ -84,6 +84,10 @@ struct config {
         int level;
         const char *format; /* "auto", "text", "json" */
     } log;
+    struct {
+        bool emf_off; /* else one set of lines per invocation, in Lambda */
+        const char *emf_namespace;
+    } metrics;
     int64_t shutdown_grace_ms;     /* 25 s */
     const struct json_value *root; /* effective tree */
     struct arena arena;

@@ -211,12 +211,13 @@ static const struct key admin_keys[] = {
 static const struct key emf_keys[] = {
     {.name = "enabled",
      .kind = KEY_SPECIAL,
-     .special = special_auto_bool,
+     .special = special_emf,
      .help = "\"auto\": only inside Lambda."},
     {.name = "namespace",
      .kind = KEY_STRING,
+     .fallback = "Weir",
      .min = 1,
-     .offset = KEY_NOWHERE,
+     .offset = C(metrics.emf_namespace),
      .help = "The metrics' namespace."},
     {0},
 };

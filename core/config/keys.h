@@ -81,7 +81,7 @@ void special_on_exhausted(struct apply *, const struct json_value *, const char 
 void special_events(struct apply *, const struct json_value *, const char *, void *);
 void special_ttl(struct apply *, const struct json_value *, const char *, void *);
 void special_filter(struct apply *, const struct json_value *, const char *, void *);
-void special_auto_bool(struct apply *, const struct json_value *, const char *, void *);
+void special_emf(struct apply *, const struct json_value *, const char *, void *);
 void special_tests(struct apply *, const struct json_value *, const char *, void *);
 
 /* The rules between keys, after all were read (core/config/rules.c). */

@@ -57,12 +57,12 @@ void special_endpoints(struct apply *apply, const struct json_value *value, cons
     apply->config->aws.endpoint_count = count;
 }
 
-void special_auto_bool(struct apply *apply, const struct json_value *value, const char *where,
-                       void *base)
+void special_emf(struct apply *apply, const struct json_value *value, const char *where, void *base)
 {
+    struct config *config = base;
     (void)where;
-    (void)base;
     value = interpolated_scalar(&apply->config->arena, value);
+    config->metrics.emf_off = value->kind == JSON_FALSE;
     if (value->kind != JSON_TRUE && value->kind != JSON_FALSE &&
         !(value->kind == JSON_STRING && str_is(value->text, "auto")))
         apply_wrong_type(apply, value, "true, false or \"auto\"", NULL);

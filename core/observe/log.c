@@ -232,6 +232,13 @@ void log_text(struct log *log, int level, const char *component, const char *cod
     pthread_mutex_unlock(&log->lock);
 }
 
+void log_raw(struct log *log, weir_str lines)
+{
+    pthread_mutex_lock(&log->lock);
+    write_line(log->fd, lines.ptr, lines.len);
+    pthread_mutex_unlock(&log->lock);
+}
+
 void log_line(struct log *log, int level, const char *component, const char *code,
               const char *format, ...)
 {

@@ -26,5 +26,8 @@ void log_set_context(struct log *log, const char *key, weir_str value); /* len 0
 void log_line(struct log *log, int level, const char *component, const char *code,
               const char *format, ...) __attribute__((format(printf, 5, 6)));
 void log_text(struct log *log, int level, const char *component, const char *code, weir_str msg);
+/* Writes `lines` as they are, whatever the level: whole lines of a format of their own (EMF). [any]
+ */
+void log_raw(struct log *log, weir_str lines);
 bool log_enabled(const struct log *log, int level);
 #endif

@@ -21,8 +21,10 @@ struct lambda {
     struct http_header headers[2];
     struct buf url, body;
     char *request_id;
-    int64_t answered_ms;
+    int64_t answered_ms, began_ms;
     uint64_t invocations;
+    size_t records;    /* of this invocation's event */
+    int64_t oldest_us; /* of them that some sink wanted */
 };
 
 /* What one invocation came to. */
@@ -111,9 +113,24 @@ static void write_error(struct buf *body, const char *type, weir_str message)
     buf_puts(body, ",\"stackTrace\":[]}");
 }
 
+static void tell_outcome(struct lambda *lambda, const struct verdict *verdict)
+{
+    struct lambda_outcome outcome = {
+        .records = lambda->records,
+        .batch_item_failures = !verdict->error && verdict->message.len > 0,
+        .latency_ms = now_ms(lambda) - lambda->began_ms,
+        .oldest_us = lambda->oldest_us,
+        .error = verdict->error,
+        .cold_start = lambda->invocations == 1,
+    };
+    if (lambda->config.ending)
+        lambda->config.ending(lambda->config.ending_ctx, &outcome);
+}
+
 static void answer(struct lambda *lambda, const struct verdict *verdict)
 {
     char path[300];
+    tell_outcome(lambda, verdict);
     snprintf(path, sizeof path, "invocation/%s/%s", lambda->request_id,
              verdict->error ? "error" : "response");
     if (verdict->error) {
@@ -229,6 +246,16 @@ static int take_request_id(struct lambda *lambda, weir_str id)
     return lambda->request_id ? 0 : -ENOMEM;
 }
 
+static void note_batch(struct lambda *lambda, const struct batch *batch)
+{
+    lambda->records = batch->read_count;
+    for (size_t i = 0; i < batch->record_count; i++) {
+        int64_t created_us = batch->records[i]->created_us;
+        if (created_us > 0 && (lambda->oldest_us == 0 || created_us < lambda->oldest_us))
+            lambda->oldest_us = created_us;
+    }
+}
+
 static void invoke(struct lambda *lambda)
 {
     struct err err = {0};
@@ -241,6 +268,8 @@ static void invoke(struct lambda *lambda)
     buf_init(&call->answer,
              EVENT_BYTES_MAX); /* batch_decode takes the bytes, with the transport's padding */
     int rc = batch_decode(bytes, len, lambda->config.plan, NULL, &batch, &err);
+    if (rc == 0)
+        note_batch(lambda, batch);
     if (rc == 0 && lambda->config.admit &&
         !lambda->config.admit(lambda->config.admit_ctx, batch, &err))
         rc = -EPERM;
@@ -277,6 +306,9 @@ static void on_next(struct http_call *call)
                "the Runtime API gave an invocation without a usable request id");
         return;
     }
+    lambda->began_ms = now_ms(lambda);
+    lambda->records = 0;
+    lambda->oldest_us = 0;
     if (lambda->invocations++ && now_ms(lambda) - lambda->answered_ms > IDLE_STALE_MS)
         transport->forget_connections(transport->ctx);
     if (lambda->config.began)

@@ -11,6 +11,14 @@ struct lambda_invocation { /* what the Runtime API said of the invocation; valid
     weir_str request_id, function_arn, trace_id;
 };
 
+struct lambda_outcome {         /* what an invocation came to */
+    size_t records;             /* in the event */
+    size_t batch_item_failures; /* identifiers in the answer */
+    int64_t latency_ms;         /* from the event until now */
+    int64_t oldest_us; /* creation time of the oldest record that a sink wanted; 0 = none */
+    bool error, cold_start;
+};
+
 struct lambda_config {
     struct world *world;
     const char *api;       /* AWS_LAMBDA_RUNTIME_API: host:port */
@@ -25,6 +33,9 @@ struct lambda_config {
         void *ctx,
         const struct lambda_invocation *invocation); /* log context, trace id; may be NULL */
     void *began_ctx;
+    /* Right before the answer is posted: later the environment may be frozen. May be NULL. */
+    void (*ending)(void *ctx, const struct lambda_outcome *outcome);
+    void *ending_ctx;
     void (*log)(void *ctx, int level, const char *component, const char *code, const char *msg);
     void *log_ctx;
     /* Nothing more can be done; the process exits with this code. The reason was logged. */

@@ -77,6 +77,7 @@ class AwsServer:
         self.faults = faults_module.Faults(rules)
         self.lock, self.signature_problems = threading.Lock(), []
         self.calls = collections.Counter()
+        self.traces = []  # X-Amzn-Trace-Id of each request, or None
         self.server = Server(self.handler())
         self.url = "http://" + self.server.address
 
@@ -201,6 +202,7 @@ class AwsServer:
                 target, _, op = self.headers.get("X-Amz-Target", "").rpartition(".")
                 op = op or "-"
                 aws.calls[op] += 1
+                aws.traces.append(self.headers.get("X-Amzn-Trace-Id"))
                 wrong = sigv4.problem("POST", self.path, self.headers, body, {KEY_ID: (SECRET, None)},
                                       service="sqs" if target == "AmazonSQS" else "dynamodb")
                 if (target == STREAMS_TARGET) != (op in aws.streams.operations()):

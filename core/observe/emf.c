@@ -1,0 +1,75 @@
+/* Format: AWS's "Specification: Embedded metric format", version 0. */
+#include "observe/emf.h"
+
+#include "util/text.h"
+
+#include <inttypes.h>
+
+struct metric {
+    const char *name, *unit;
+    int64_t value;
+};
+
+static int64_t count_of(uint64_t count)
+{
+    return count > INT64_MAX ? INT64_MAX : (int64_t)count;
+}
+
+static void put_text(struct buf *out, const char *name, weir_str value)
+{
+    if (value.len == 0)
+        return;
+    buf_printf(out, ",\"%s\":", name);
+    buf_put_json_string(out, value);
+}
+
+/* A value below 0 is none: its metric is left out of the document. */
+static void put_line(struct buf *out, const struct emf_invocation *invocation, weir_str sink,
+                     const struct metric *metrics, size_t count)
+{
+    buf_printf(out, "{\"_aws\":{\"Timestamp\":%" PRId64 ",\"CloudWatchMetrics\":[{\"Namespace\":",
+               invocation->wall_ms);
+    buf_put_json_string(out, str_of(invocation->name_space));
+    buf_printf(out, ",\"Dimensions\":[[\"service\"%s]],\"Metrics\":[", sink.len ? ",\"sink\"" : "");
+    const char *comma = "";
+    for (size_t i = 0; i < count; i++) {
+        if (metrics[i].value < 0)
+            continue;
+        buf_printf(out, "%s{\"Name\":\"%s\",\"Unit\":\"%s\"}", comma, metrics[i].name,
+                   metrics[i].unit);
+        comma = ",";
+    }
+    buf_puts(out, "]}]},\"service\":\"weir\"");
+    put_text(out, "sink", sink);
+    put_text(out, "function_name",
+             invocation->function_name ? str_of(invocation->function_name) : STR_NONE);
+    put_text(out, "function_request_id", invocation->request_id);
+    for (size_t i = 0; i < count; i++)
+        if (metrics[i].value >= 0)
+            buf_printf(out, ",\"%s\":%" PRId64, metrics[i].name, metrics[i].value);
+    buf_puts(out, "}\n");
+}
+
+void emf_put_invocation(struct buf *out, const struct emf_invocation *invocation)
+{
+    const struct metric metrics[] = {
+        {"RecordsReceived", "Count", count_of(invocation->received)},
+        {"RecordsDelivered", "Count", count_of(invocation->delivered)},
+        {"RecordsFailed", "Count", count_of(invocation->failed)},
+        {"BatchItemFailures", "Count", count_of(invocation->batch_item_failures)},
+        {"SinkLatency", "Milliseconds", invocation->latency_ms},
+        {"RecordAge", "Milliseconds", invocation->record_age_ms},
+        {"ColdStart", "Count", invocation->cold_start},
+    };
+    put_line(out, invocation, STR_NONE, metrics, sizeof metrics / sizeof *metrics);
+}
+
+void emf_put_sink(struct buf *out, const struct emf_invocation *invocation,
+                  const struct emf_sink *sink)
+{
+    const struct metric metrics[] = {
+        {"RecordsDelivered", "Count", count_of(sink->delivered)},
+        {"RecordsFailed", "Count", count_of(sink->failed)},
+    };
+    put_line(out, invocation, str_of(sink->name), metrics, sizeof metrics / sizeof *metrics);
+}

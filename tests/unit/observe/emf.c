@@ -1,0 +1,76 @@
+#include "unit.h"
+
+#include "observe/emf.h"
+
+static const struct emf_invocation invocation = {
+    .name_space = "Weir",
+    .wall_ms = 1795386074031,
+    .function_name = "prices",
+    .request_id = {"r-1", 3},
+    .received = 10,
+    .delivered = 7,
+    .failed = 3,
+    .batch_item_failures = 1,
+    .latency_ms = 12,
+    .record_age_ms = 1500,
+    .cold_start = true,
+};
+
+static void the_invocation_is_one_line(void)
+{
+    struct buf out;
+    buf_init(&out, 4096);
+    emf_put_invocation(&out, &invocation);
+    CHECK_STR(
+        buf_cstr(&out),
+        "{\"_aws\":{\"Timestamp\":1795386074031,\"CloudWatchMetrics\":[{\"Namespace\":\"Weir\","
+        "\"Dimensions\":[[\"service\"]],\"Metrics\":[{\"Name\":\"RecordsReceived\",\"Unit\":"
+        "\"Count\"},{\"Name\":\"RecordsDelivered\",\"Unit\":\"Count\"},{\"Name\":\"RecordsFailed\","
+        "\"Unit\":\"Count\"},{\"Name\":\"BatchItemFailures\",\"Unit\":\"Count\"},{\"Name\":"
+        "\"SinkLatency\",\"Unit\":\"Milliseconds\"},{\"Name\":\"RecordAge\",\"Unit\":"
+        "\"Milliseconds\"},{\"Name\":\"ColdStart\",\"Unit\":\"Count\"}]}]},\"service\":\"weir\","
+        "\"function_name\":\"prices\",\"function_request_id\":\"r-1\",\"RecordsReceived\":10,"
+        "\"RecordsDelivered\":7,\"RecordsFailed\":3,\"BatchItemFailures\":1,\"SinkLatency\":12,"
+        "\"RecordAge\":1500,\"ColdStart\":1}\n");
+    buf_done(&out);
+}
+
+static void what_is_not_known_is_left_out(void)
+{
+    struct emf_invocation bare = {.name_space = "A\n", .record_age_ms = -1};
+    struct buf out;
+    buf_init(&out, 4096);
+    emf_put_invocation(&out, &bare);
+    const char *text = buf_cstr(&out);
+    CHECK(!strstr(text, "RecordAge"));
+    CHECK(!strstr(text, "function_"));
+    CHECK(strstr(text, "\"Namespace\":\"A\\n\"") || strstr(text, "\"Namespace\":\"A\\u000a\""));
+    CHECK(strchr(text, '\n') == text + out.len - 1);
+    buf_done(&out);
+}
+
+static void a_sink_has_a_dimension_of_its_own(void)
+{
+    struct emf_sink sink = {"price", 4, 3};
+    struct buf out;
+    buf_init(&out, 4096);
+    emf_put_sink(&out, &invocation, &sink);
+    CHECK_STR(
+        buf_cstr(&out),
+        "{\"_aws\":{\"Timestamp\":1795386074031,\"CloudWatchMetrics\":[{\"Namespace\":\"Weir\","
+        "\"Dimensions\":[[\"service\",\"sink\"]],\"Metrics\":[{\"Name\":\"RecordsDelivered\","
+        "\"Unit\":\"Count\"},{\"Name\":\"RecordsFailed\",\"Unit\":\"Count\"}]}]},\"service\":"
+        "\"weir\",\"sink\":\"price\",\"function_name\":\"prices\",\"function_request_id\":\"r-1\","
+        "\"RecordsDelivered\":4,\"RecordsFailed\":3}\n");
+    buf_done(&out);
+}
+
+int main(int argc, char **argv)
+{
+    const struct unit_test tests[] = {
+        {"the_invocation_is_one_line", the_invocation_is_one_line},
+        {"what_is_not_known_is_left_out", what_is_not_known_is_left_out},
+        {"a_sink_has_a_dimension_of_its_own", a_sink_has_a_dimension_of_its_own},
+        {NULL, NULL}};
+    return unit_main(argc, argv, "observe, emf", tests);
+}
