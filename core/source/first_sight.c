@@ -58,6 +58,7 @@ static int restore_position(struct beginning *begin, const struct state_row *row
     *progress = (struct progress){.start = kind_of(row->start),
                                   .start_us = row->start_us,
                                   .done = row->done,
+                                  .record_us = row->record_us,
                                   .mark.now = 1,
                                   .mark.saved = 1};
     progress->skipping = progress->start == START_AT_TIMESTAMP && !row->done;

@@ -179,6 +179,10 @@ int page_take(struct reader *reader, struct batch *batch)
     }
     *page = (struct page){.reader = reader, .batch = batch};
     sequence_set(&page->last, batch->last_sequence);
+    if (batch->record_count) {
+        page->first_us = batch->records[0]->created_us;
+        page->last_us = batch->records[batch->record_count - 1]->created_us;
+    }
     if (reader->last)
         reader->last->next = page;
     else

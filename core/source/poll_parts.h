@@ -52,6 +52,7 @@ enum start_kind { START_TRIM_HORIZON, START_AT_TIMESTAMP };
 
 struct progress {             /* one sink on one shard */
     struct sequence position; /* this record and all before it are finished for the sink */
+    int64_t record_us;        /* about when the record there was made; 0 = not known */
     enum start_kind start;    /* while there is no position */
     int64_t start_us;
     bool done;
@@ -85,9 +86,10 @@ struct page {
     struct batch *batch; /* until it is submitted */
     struct flow *flow;   /* while the router has it */
     struct sequence last;
-    uint64_t sinks;  /* that take part */
-    uint64_t whole;  /* of them, finished with it */
-    uint64_t number; /* of the batch that it belongs to */
+    int64_t first_us, last_us; /* creation times of its records; 0 = not known */
+    uint64_t sinks;            /* that take part */
+    uint64_t whole;            /* of them, finished with it */
+    uint64_t number;           /* of the batch that it belongs to */
     bool done;
 };
 

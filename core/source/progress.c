@@ -91,17 +91,24 @@ static void finish_sink(struct track *track, size_t sink)
     track->done |= UINT64_C(1) << sink;
 }
 
-static void set_position(struct progress *progress, weir_str at)
+struct place {
+    weir_str at;
+    int64_t record_us;
+};
+
+static void set_position(struct progress *progress, const struct place *place)
 {
+    weir_str at = place->at;
     if (at.len == 0 || at.len > SEQUENCE_DIGITS_MAX ||
         (progress->position.len && sequence_cmp(at, sequence_str(&progress->position)) <= 0))
         return;
     sequence_set(&progress->position, at);
+    progress->record_us = place->record_us;
     progress->mark.now++;
 }
 
 /* The last place up to which the sink has finished every page of the reader. */
-static bool fold_pages(const struct reader *reader, size_t sink, weir_str *at)
+static bool fold_pages(const struct reader *reader, size_t sink, struct place *place)
 {
     for (const struct page *page = reader->first; page; page = page->next) {
         bool whole = page->whole >> sink & 1;
@@ -110,25 +117,25 @@ static bool fold_pages(const struct reader *reader, size_t sink, weir_str *at)
                 return false; /* gathered, or given back unfinished */
             weir_str inside = flow_frontier(page->flow, sink, &whole);
             if (inside.len)
-                *at = inside;
+                *place = (struct place){inside, page->first_us};
             if (!whole)
                 return false;
         }
         if (page->last.len)
-            *at = sequence_str(&page->last);
+            *place = (struct place){sequence_str(&page->last), page->last_us};
     }
     return true;
 }
 
 static bool fold_one(struct track *track, size_t sink)
 {
-    weir_str at = STR_NONE;
+    struct place place = {STR_NONE, 0};
     bool all = true;
     if (track->sinks[sink].done || !(track->poll->sinks >> sink & 1))
         return false;
     if (track->reader)
-        all = fold_pages(track->reader, sink, &at);
-    set_position(&track->sinks[sink], at);
+        all = fold_pages(track->reader, sink, &place);
+    set_position(&track->sinks[sink], &place);
     if (!all || !track->read_to_end)
         return false;
     finish_sink(track, sink);

@@ -86,6 +86,7 @@ static int add_progress(struct poll *poll, struct track *track, size_t sink)
     row->start_us = progress->start_us;
     row->read_to_end = track->read_to_end;
     row->done = progress->done;
+    row->record_us = progress->record_us;
     return put_sequence(poll, &progress->position, &row->position);
 }
 
