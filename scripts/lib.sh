@@ -12,7 +12,8 @@ needs_build='cc=gcc pc:libc=libc6-dev cmake=cmake ninja=ninja-build pkg-config=p
     pc:libcrypto=libssl-dev pc:sqlite3=libsqlite3-dev python3=python3'
 needs_test='pc:cunit=libcunit1-dev c++=g++ clang=clang clang-format=clang-format
     clang-tidy=clang-tidy llvm-symbolizer=llvm valgrind=valgrind java=openjdk-17-jre-headless
-    mvn=maven cargo=cargo pip=python3-pip git=git readelf=binutils curl=curl setsid=util-linux'
+    mvn=maven cargo=cargo pip=python3-pip git=git readelf=binutils curl=curl setsid=util-linux
+    faketime=faketime strace=strace'
 
 have() {
     case $1 in

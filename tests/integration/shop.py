@@ -9,12 +9,12 @@ def n(text):
     return {"N": str(text)}
 
 
-def writes(seed=3):
+def writes(seed=3, count=WRITES, products=PRODUCTS, name="product"):
     """600 writes over 20 products: the first put of each, price changes (about 330), changes of the stock only,
-    a price written in another spelling, a removal now and then. Yields (kind, product, item or None)."""
+    a price written in another spelling, a removal now and then; or as many as asked for. Returns [(product, item or None)]."""
     rng, shop, out = random.Random(seed), {}, []
-    for number in range(WRITES):
-        product = f"product-{number if number < PRODUCTS else rng.randrange(PRODUCTS):02d}"
+    for number in range(count):
+        product = f"{name}-{number if number < products else rng.randrange(products):02d}"
         item = shop.get(product)
         dice = rng.random()
         if item is None:

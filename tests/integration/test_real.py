@@ -6,12 +6,12 @@ throttles and cuts connections."""
 import collections
 import http.client
 import json
-
 import threading
-from decimal import Decimal
 
 import events
+import local
 import shop
+from local import judge_rows, lambda_shape, price_changes, read_stream
 from harness import LambdaWeir, WEIR, config, emulator, environment, equal, folder, holds, main, stop, test, watchdog
 from fakes import aws_client, fault_proxy
 
@@ -20,36 +20,19 @@ RETRY = {"max_attempts": 6, "base": "5ms", "cap": "100ms"}
 
 # ---- the servers ----
 
-class Servers:
+class Servers(local.Local):
     """Started once for all tests here."""
 
     def __init__(self):
-        self.local, port = emulator("dynamodb-local")
-        self.dynamodb = aws_client.Client(f"http://127.0.0.1:{port}", "dynamodb")
+        super().__init__()
         self.mq, mq_port = emulator("elasticmq")
         self.sqs = aws_client.Client(f"http://127.0.0.1:{mq_port}", "sqs")
-        self.to_dynamodb = fault_proxy.FaultProxy(f"127.0.0.1:{port}")
+        self.to_dynamodb = fault_proxy.FaultProxy(self.address)
         self.to_sqs = fault_proxy.FaultProxy(f"127.0.0.1:{mq_port}", error_prefix="com.amazonaws.sqs#")
-
-    def table(self, name, *keys, stream=False):
-        more = {"StreamSpecification": {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"}} if stream else {}
-        self.dynamodb.dynamodb(
-            "CreateTable", TableName=name, BillingMode="PAY_PER_REQUEST",
-            AttributeDefinitions=[{"AttributeName": k, "AttributeType": t} for k, t in keys],
-            KeySchema=[{"AttributeName": k, "KeyType": kind} for (k, _), kind in zip(keys, ("HASH", "RANGE"))], **more)
 
     def queue(self, name, **attributes):
         self.sqs.sqs("CreateQueue", QueueName=name, Attributes=attributes)
         return f"{self.to_sqs.url}/000000000000/{name}"
-
-    def scan(self, table):
-        items, start = [], {}
-        while True:
-            page = self.dynamodb.dynamodb("Scan", TableName=table, ConsistentRead=True, **start)
-            items += page["Items"]
-            if "LastEvaluatedKey" not in page:
-                return items
-            start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
 
     def receive_all(self, name):
         """All messages in the order given out; each deleted, so that FIFO groups go on."""
@@ -66,29 +49,6 @@ class Servers:
 
 
 # ---- a small event source mapping ----
-
-def lambda_shape(record, arn):
-    change = {**record["dynamodb"]}
-    change["ApproximateCreationDateTime"] = int(change["ApproximateCreationDateTime"])
-    out = {**record, "dynamodb": change, "eventSourceARN": arn}
-    if record.get("userIdentity"):
-        out["userIdentity"] = {k[0].lower() + k[1:]: v for k, v in record["userIdentity"].items()}
-    return out
-
-
-def read_stream(client, arn):
-    """Every record of the stream, by GetRecords, until it has nothing more."""
-    shards = client.streams("DescribeStream", StreamArn=arn)["StreamDescription"]["Shards"]
-    records = []
-    for shard in shards:
-        iterator = client.streams("GetShardIterator", StreamArn=arn, ShardId=shard["ShardId"],
-                                  ShardIteratorType="TRIM_HORIZON")["ShardIterator"]
-        while iterator:
-            page = client.streams("GetRecords", ShardIterator=iterator, Limit=100)
-            records += page["Records"]
-            iterator = page.get("NextShardIterator") if page["Records"] else None
-    return records
-
 
 class Mapping:
     """Batches, retries of the rest after an error or from the lowest identifier on, no give-up; every third
@@ -127,34 +87,6 @@ class Mapping:
 
 
 # ---- the judgement ----
-
-def same(one, other):
-    if one and other and "N" in one and "N" in other:
-        return Decimal(one["N"]) == Decimal(other["N"])
-    return one == other
-
-
-def price_changes(records):
-    """What the history must hold: {(product, timestamp key): (old, new)}, from the stream itself."""
-    expected = {}
-    for r in records:
-        change = r["dynamodb"]
-        old, new = change.get("OldImage", {}).get("price"), change.get("NewImage", {}).get("price")
-        if r["eventName"] == "MODIFY" and old and new and not same(old, new):
-            key = f"{int(change['ApproximateCreationDateTime'])}.{change['SequenceNumber'].lstrip('0').zfill(28)}"
-            expected[change["Keys"]["product_id"]["S"], Decimal(key)] = (old, new)
-    return expected
-
-
-def judge_rows(items, expected):
-    found = {(i["product_id"]["S"], Decimal(i["timestamp"]["N"])): (i["old_price"], i["new_price"]) for i in items}
-    missing = [k for k in expected if k not in found]
-    wrong = [k for k in found if k in expected and not all(map(same, found[k], expected[k]))]
-    extra = [k for k in found if k not in expected]
-    print(f"     PriceHistory: {len(found)} rows of {len(expected)} changes; "
-          f"missing {len(missing)}, extra {len(extra)}, wrong {len(wrong)}")
-    equal((missing, extra, wrong), ([], [], []), "missing, extra, wrong")
-
 
 def literal_key_loss(records):
     """What the key (product, second) of the article leaves over on the same records."""
