@@ -143,13 +143,13 @@ def B14_finished_shards_are_not_read_again():
 def B15_two_streams_that_rotate():
     with Case(source={"tables": ["Products", "Offers"]}) as case:
         other = case.aws.streams.create("Offers")
-        one, two = case.stream.shard(records=records(0, 20)), other.shard(records=records(1000, 20))
+        one, two = case.stream.shard(records=records(0, 20)), other.shard(records=records(1000, 20, name="q"))
         case.weir.start()
-        case.delivered(records(0, 20) + records(1000, 20))
+        case.delivered(records(0, 20) + records(1000, 20, name="q"))
         one.split().add(*records(20, 20))
-        two.split().add(*records(1020, 20))
-        case.delivered(records(0, 40) + records(1000, 40), 30)
-        case.ends_well(records(0, 40) + records(1000, 40))
+        two.split().add(*records(1020, 20, name="q"))
+        case.delivered(records(0, 40) + records(1000, 40, name="q"), 30)
+        case.ends_well(records(0, 40) + records(1000, 40, name="q"))
 
 
 @test
@@ -186,13 +186,13 @@ def F01_B05_iterators_expire():
 @test
 def F02_B10_a_gap_stops_its_shard_only():
     with Case() as case:
-        shard, other = case.stream.shard(records=records(0, 20)), case.stream.shard(records=records(100, 5))
+        shard, other = case.stream.shard(records=records(0, 20)), case.stream.shard(records=records(100, 5, name="q"))
         case.weir.start()
-        case.delivered(records(0, 20) + records(100, 5))
+        case.delivered(records(0, 20) + records(100, 5, name="q"))
         equal(case.weir.term(), 0)
         shard.add(*records(20, 20))
         shard.trim(30)
-        other.add(*records(105, 5))
+        other.add(*records(105, 5, name="q"))
         case.weir.start()
         # The other shard goes on, this one is held; the message names position and shard.
         case.weir.until(lambda: len(case.weir.lines()) >= 30, 15, "the other shard is read")
@@ -205,7 +205,7 @@ def F02_B10_a_gap_stops_its_shard_only():
               "records behind the gap")
         equal(case.weir.term(), 0)
         equal(case.weir.once(), 65, "--once with a gap")
-        judge_lines(case.weir, records(0, 20) + records(100, 10))
+        judge_lines(case.weir, records(0, 20) + records(100, 10, name="q"))
 
 
 @test
@@ -231,10 +231,10 @@ def F03_F12_throttling_of_every_third_call():
         case.aws.faults.set([{"op": "GetRecords", "do": "throttle", "every": 3},
                              {"op": "DescribeStream", "do": "throttle", "every": 2},
                              {"op": "GetShardIterator", "do": "error", "type": "ThrottlingException", "every": 2}])
-        shards = [case.stream.shard(records=records(100 * n, 50)) for n in range(3)]
+        shards = [case.stream.shard(records=records(100 * n, 50, name=f"s{n}-")) for n in range(3)]
         case.weir.start()
         case.delivered(case.stream.records())
-        shards[0].split(records=records(400, 20))
+        shards[0].split(records=records(400, 20, name="s0-"))
         case.delivered(case.stream.records(), 30)
         case.aws.faults.set([{"op": "GetRecords", "do": "throttle"}])
         time.sleep(1)
@@ -524,5 +524,5 @@ def F68_a_blocked_sink_holds_up_no_other():
     holds(blocked >= free * 0.95, "a blocked sink slowed another one down")
 
 
-watchdog(280)
+watchdog(580)
 main()
