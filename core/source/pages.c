@@ -39,6 +39,7 @@ static void on_sink_done(void *arg, struct flow *flow, size_t sink)
     (void)flow;
     page->whole |= UINT64_C(1) << sink;
     track_fold_sink(page->reader->track, sink);
+    reader_again(page->reader);
     poll_pump(page->reader->track->poll);
 }
 
@@ -212,7 +213,10 @@ bool pages_full(const struct reader *reader)
         return false;
     if (reader->gathered) /* it could not be submitted */
         return true;
-    /* one batch more than are worked on, so that reading and writing overlap (D3) */
+    /* One batch more than are worked on, so that reading and writing overlap (D3); counted for the
+     * sink that is ahead: how far behind it another one may be is the router's to bound. */
+    while (oldest && (oldest->whole & oldest->sinks))
+        oldest = oldest->next;
     return oldest &&
            reader->batch_number - oldest->number >= (uint64_t)config->parallelization_factor;
 }

@@ -99,13 +99,11 @@ class Stream:
         return shard
 
     def disable(self):
-        """StreamEnabled: false. All shards close; they stay readable."""
+        """StreamEnabled: false. All shards close; they stay readable, and the table still names the ARN."""
         with self.service.lock:
             self.status = "DISABLED"
             for shard in self.shards.values():
                 shard.closed = True
-            if self.service.latest.get(self.table) == self.arn:
-                self.service.latest[self.table] = None
 
     def delete(self):
         """As a day after that, or with its table: not found."""
@@ -286,7 +284,8 @@ class Streams:
             told = {"TableName": table, "TableStatus": "ACTIVE",
                     "KeySchema": [{"AttributeName": "product_id", "KeyType": "HASH"}]}
             if arn:
-                told |= {"LatestStreamArn": arn, "LatestStreamLabel": arn.rsplit("/", 1)[-1],
-                         "StreamSpecification": {"StreamEnabled": True,
-                                                 "StreamViewType": self.streams[arn].view_type}}
+                told |= {"LatestStreamArn": arn,
+                         "LatestStreamLabel": arn.rsplit("/", 1)[-1]}
+                if self.streams[arn].status == "ENABLED":
+                    told["StreamSpecification"] = {"StreamEnabled": True, "StreamViewType": self.streams[arn].view_type}
             return told

@@ -147,8 +147,10 @@ def test_iterators_expire_and_ends_have_their_spellings():
                                   ShardIteratorType="TRIM_HORIZON")["ShardIterator"]
         page = client.streams("GetRecords", ShardIterator=iterator)
         assert len(page.pop("Records")) == 3 and page == told
-    assert "LatestStreamArn" not in client.dynamodb("DescribeTable", TableName="Products")["Table"]
+    table = client.dynamodb("DescribeTable", TableName="Products")["Table"]
+    assert table["LatestStreamArn"] == stream.arn and "StreamSpecification" not in table
     stream.delete()
+    assert "LatestStreamArn" not in client.dynamodb("DescribeTable", TableName="Products")["Table"]
     assert refused(client.streams, "DescribeStream", StreamArn=stream.arn) == "ResourceNotFoundException"
     aws.close()
 
