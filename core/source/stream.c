@@ -4,7 +4,7 @@
 
 #include <errno.h>
 
-enum { PRUNE_MS = 600000, RETENTION_MS = 24 * 3600000, PARENT_MS = 10000 };
+enum { PRUNE_MS = 600000, RETENTION_MS = 24 * 3600000, PARENT_MS = 150000 };
 
 /* ---- the images that the sinks need (F17) ---- */
 
@@ -122,7 +122,7 @@ static bool all_read(const struct stream *stream)
 }
 
 /* A list may tell of a child before its parent. A parent that was made within the retention can't
- * have been trimmed: it is given a moment to appear. */
+ * have been trimmed: it is given two sweeps and some to appear. */
 static bool parent_may_come(const struct stream *stream, const struct track *track)
 {
     const struct poll *poll = stream->poll;

@@ -524,5 +524,5 @@ def F68_a_blocked_sink_holds_up_no_other():
     holds(blocked >= free * 0.95, "a blocked sink slowed another one down")
 
 
-watchdog(580)
+watchdog(280)
 main()
