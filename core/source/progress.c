@@ -70,15 +70,6 @@ static void open_gates_of(struct reader *reader)
     pages_open_gates(reader, open);
 }
 
-/* Few readers are ever gated: children of a shard that some sink has not finished. */
-static void open_gates(struct poll *poll)
-{
-    for (struct stream *stream = poll->streams; stream; stream = stream->next)
-        for (struct track *track = stream->tracks; track; track = track->next)
-            if (track->reader && track->reader->gated)
-                open_gates_of(track->reader);
-}
-
 /* ---- fold ---- */
 
 static void finish_sink(struct track *track, size_t sink)
@@ -136,10 +127,38 @@ static bool fold_one(struct track *track, size_t sink)
     if (track->reader)
         all = fold_pages(track->reader, sink, &place);
     set_position(&track->sinks[sink], &place);
-    if (!all || !track->read_to_end)
+    /* Also of an empty shard, whose children would otherwise pass what is before it. */
+    if (!all || !track->read_to_end || track_gates(track) >> sink & 1)
         return false;
     finish_sink(track, sink);
     return true;
+}
+
+static bool fold_all(struct track *track)
+{
+    bool news = false;
+    for (size_t i = 0; i < track->poll->sink_count; i++)
+        news = fold_one(track, i) || news;
+    return news;
+}
+
+/* Few readers are ever gated: children of a shard that some sink has not finished. What was read
+ * to its end behind such a gate may be finished with it, and so on down the line. */
+static void open_gates(struct poll *poll)
+{
+    bool news;
+    do {
+        news = false;
+        for (struct stream *stream = poll->streams; stream; stream = stream->next)
+            for (struct track *track = stream->tracks; track; track = track->next) {
+                if (track->reader && track->reader->gated)
+                    open_gates_of(track->reader);
+                if (track->read_to_end && poll->sinks & ~track->done && fold_all(track)) {
+                    stream_turn(stream);
+                    news = true;
+                }
+            }
+    } while (news);
 }
 
 void track_fold_sink(struct track *track, size_t sink)
@@ -152,10 +171,7 @@ void track_fold_sink(struct track *track, size_t sink)
 
 void track_fold(struct track *track)
 {
-    bool news = false;
-    for (size_t i = 0; i < track->poll->sink_count; i++)
-        news = fold_one(track, i) || news;
-    if (news) {
+    if (fold_all(track)) {
         open_gates(track->poll);
         stream_turn(track->stream);
     }

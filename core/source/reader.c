@@ -138,7 +138,7 @@ static void end_shard(struct reader *reader)
     pages_flush(reader);
     track->read_to_end = true;
     for (size_t i = 0; i < track->poll->sink_count; i++)
-        track->sinks[i].mark.now++;
+        track->sinks[i].mark.now += track->poll->sinks >> i & 1; /* others have no rows */
     lineage_read_to_end(stream->lineage, track->shard);
     discovery_want_children(stream->discovery, track->shard->id);
     track_fold(track);

@@ -234,6 +234,51 @@ static void D8_a_sink_that_is_down_stops_no_other_at_a_split(void)
     prig_done(&prig);
 }
 
+static void D8_an_empty_shard_lets_nothing_pass_what_is_before_it(void)
+{
+    struct prig prig;
+    bool open = false;
+    prig_init(&prig, 2);
+    prig.rig.sinks[1].script = refuses_its_first;
+    prig.rig.sinks[1].arg = &open;
+    size_t stream = stream_of(&prig, 1);
+    prig_write(&prig, stream, 20, 5);
+    prig_start(&prig);
+    prig_run(&prig, 1000);
+    size_t empty = streams_model_close(&prig.model, stream, 0, 1, prig_unix_ms(&prig));
+    prig_run(&prig, 5000);
+    streams_model_close(&prig.model, stream, empty, 1, prig_unix_ms(&prig));
+    prig_write(&prig, stream, 20, 5);
+    prig_run(&prig, 20000);
+    check_sink(&prig, 0, 40, 0);
+    CHECK(prig_row(&prig, 0, stream, empty)->done);
+    CHECK(!prig_row(&prig, 1, stream, empty)->done);
+    prig_crash(&prig);
+    open = true;
+    process(&prig, 2 * MINUTE_MS);
+    CHECK_INT(prig_got(&prig, 1, NULL), 40);
+    CHECK(prig_in_order(&prig, 0));
+    CHECK(prig_row(&prig, 1, stream, empty)->done);
+    prig_done(&prig);
+}
+
+static void a_sink_of_dead_letters_has_no_positions(void)
+{
+    struct prig prig;
+    prig_init(&prig, 2);
+    prig.rig.letters_only[1] = true;
+    prig.config.letters_only = 2;
+    size_t stream = stream_of(&prig, 1);
+    prig_write(&prig, stream, 20, 5);
+    streams_model_close(&prig.model, stream, 0, 1, prig_unix_ms(&prig));
+    process(&prig, 20000);
+    check_sink(&prig, 0, 20, 0);
+    CHECK(prig_row(&prig, 0, stream, 0)->done);
+    CHECK(!prig_row(&prig, 1, stream, 0));
+    CHECK(prig.disk.saves <= 4); /* nothing is stored again and again */
+    prig_done(&prig);
+}
+
 static void after_a_crash_a_sink_that_was_behind_goes_on_from_its_own_position(void)
 {
     struct prig prig;
@@ -351,6 +396,8 @@ static const struct unit_test tests[] = {
     TEST(a_new_sink_starts_by_itself_and_pulls_no_other_back),
     TEST(a_sink_that_is_not_required_pulls_nobody_back_and_holds_nobody_up),
     TEST(D8_a_sink_that_is_down_stops_no_other_at_a_split),
+    TEST(D8_an_empty_shard_lets_nothing_pass_what_is_before_it),
+    TEST(a_sink_of_dead_letters_has_no_positions),
     TEST(after_a_crash_a_sink_that_was_behind_goes_on_from_its_own_position),
     TEST(filtered_records_move_the_position),
     TEST(a_window_fills_batches_and_ends_them),
