@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 static void expect_rows(struct srig *rig, const char *expected)
@@ -226,6 +227,63 @@ static void F70_a_killed_owner_holds_nothing(void)
     srig_end(&rig);
 }
 
+/* Saves 1, 2, 3 ... and says so behind each. */
+static void save_for_ever(struct srig *rig, int out)
+{
+    char position[16];
+    struct state_row row = srig_row("a", "s", "0");
+    if (!srig_acquire(rig))
+        _exit(1);
+    for (int i = 1;; i++) {
+        snprintf(position, sizeof position, "%d", i);
+        row.position = str_of(position);
+        if (srig_save(rig, &row, 1, NULL) < 0 || write(out, &i, sizeof i) != sizeof i)
+            _exit(1);
+    }
+}
+
+static int last_told(int in)
+{
+    int told = 0, next;
+    while (read(in, &next, sizeof next) == sizeof next)
+        told = next;
+    return told;
+}
+
+/* At the start, while the file is made, and between any two system calls of a save. */
+static void F70_a_kill_at_any_moment_leaves_what_was_told(void)
+{
+    int with_file = 0;
+    for (unsigned round = 0; round < 150; round++) {
+        struct srig rig;
+        int ends[2];
+        char text[128] = "", position[64];
+        srig_begin(&rig);
+        CHECK_FATAL(pipe(ends) == 0);
+        pid_t child = fork();
+        CHECK_FATAL(child >= 0);
+        if (child == 0)
+            save_for_ever(&rig, ends[1]);
+        close(ends[1]);
+        nanosleep(&(struct timespec){.tv_nsec = (long)(round * 7919u % 12000u) * 1000}, NULL);
+        kill(child, SIGKILL);
+        CHECK_INT(waitpid(child, NULL, 0), child);
+        int told = last_told(ends[0]);
+        close(ends[0]);
+        CHECK_FATAL(srig_acquire(&rig));
+        CHECK_INT(srig_load(&rig, text, sizeof text, NULL), 0);
+        snprintf(position, sizeof position, "position a arn s %d|", told);
+        if (strcmp(text, position) != 0 &&
+            (told > 0 || text[0])) { /* or the one that was not told */
+            snprintf(position, sizeof position, "position a arn s %d|", told + 1);
+            CHECK_STR(text, position);
+        }
+        with_file += told > 0;
+        srig_end(&rig);
+    }
+    CHECK(with_file > 10);
+}
+
 static void S30_files_are_for_their_owner_only(void)
 {
     static const struct {
@@ -435,6 +493,8 @@ int main(int argc, char **argv)
          F72_memory_that_fails_anywhere_loses_nothing_that_was_stored},
         {"the_second_process_is_told_who_has_it", the_second_process_is_told_who_has_it},
         {"F70_a_killed_owner_holds_nothing", F70_a_killed_owner_holds_nothing},
+        {"F70_a_kill_at_any_moment_leaves_what_was_told",
+         F70_a_kill_at_any_moment_leaves_what_was_told},
         {"S30_files_are_for_their_owner_only", S30_files_are_for_their_owner_only},
         {"F73_a_save_that_fails_leaves_what_was_stored",
          F73_a_save_that_fails_leaves_what_was_stored},
