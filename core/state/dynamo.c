@@ -143,7 +143,7 @@ static weir_str keep(struct arena *arena, weir_str text)
 static void on_page(struct aws_call *call)
 {
     struct dynamo_store *store = call->arg;
-    struct items_page page;
+    struct items_page page = {.count = 0};
     struct err err = {0};
     char reason[400];
     if (call->outcome != AWS_OK) {
