@@ -76,6 +76,8 @@ struct track {
     bool read_to_end;       /* its last page was read */
     bool fresh;             /* nothing was stored of it before this process */
     int64_t opened_ms;
+    unsigned looks;        /* whole lists without its parent, while that is waited for */
+    bool asking;           /* for another one */
     struct reader *reader; /* NULL: not being read */
     struct track *next;    /* of its stream */
 };

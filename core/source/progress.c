@@ -33,6 +33,8 @@ void track_free(struct track *track)
     track->shard->reader = NULL;
     if (track->reader)
         reader_free(track->reader);
+    if (track->asking)
+        discovery_forget_asker(track->stream->discovery, track);
     mem_free(track->sinks);
     mem_free(track->gaps);
     mem_free(track);

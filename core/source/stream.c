@@ -4,7 +4,7 @@
 
 #include <errno.h>
 
-enum { PRUNE_MS = 600000, RETENTION_MS = 24 * 3600000, PARENT_MS = 150000 };
+enum { PRUNE_MS = 600000, RETENTION_MS = 24 * 3600000, PARENT_MS = 10000, PARENT_LOOKS = 3 };
 
 /* ---- the images that the sinks need (F17) ---- */
 
@@ -121,9 +121,17 @@ static bool all_read(const struct stream *stream)
            lineage_count(stream->lineage, SHARD_READING) == 0;
 }
 
+static void parent_told(void *arg, enum shard_verdict verdict)
+{
+    struct track *track = arg;
+    track->asking = false;
+    if (verdict == VERDICT_NOT_LISTED)
+        track->looks++;
+}
+
 /* A list may tell of a child before its parent. A parent that was made within the retention can't
- * have been trimmed: it is given two sweeps and some to appear. */
-static bool parent_may_come(const struct stream *stream, const struct track *track)
+ * have been trimmed: it is given a moment to appear, and some whole lists to appear in. */
+static bool parent_may_come(const struct stream *stream, struct track *track)
 {
     const struct poll *poll = stream->poll;
     const struct shard *shard = track->shard;
@@ -133,8 +141,12 @@ static bool parent_may_come(const struct stream *stream, const struct track *tra
                parent->state == SHARD_READING;
     int64_t made_ms = shard->parent.len ? streams_shard_ms(shard->parent) : 0;
     int64_t now_ms = poll->clock->wall_us(poll->clock->ctx) / 1000;
-    return made_ms > 0 && now_ms - made_ms < RETENTION_MS &&
-           poll_now(poll) - track->opened_ms < PARENT_MS;
+    if (made_ms == 0 || now_ms - made_ms >= RETENTION_MS ||
+        (track->looks >= PARENT_LOOKS && poll_now(poll) - track->opened_ms >= PARENT_MS))
+        return false;
+    if (!track->asking)
+        track->asking = discovery_ask(stream->discovery, shard->parent, parent_told, track) == 0;
+    return true;
 }
 
 /* A shard that may be read now; what can't be opened yet is tried again. */
