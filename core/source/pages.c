@@ -205,18 +205,28 @@ int page_take(struct reader *reader, struct batch *batch)
     return 0;
 }
 
+/* The oldest page that no sink is past. A sink that lags does not count: it is the router's window
+ * that bounds how far the others may run ahead of it. */
+static const struct page *front(const struct reader *reader)
+{
+    uint64_t ahead = reader->sinks & reader->track->poll->required;
+    for (const struct page *page = reader->first; page; page = page->next) {
+        ahead &= page->whole;
+        if (!ahead)
+            return page;
+    }
+    return NULL;
+}
+
 bool pages_full(const struct reader *reader)
 {
     const struct poll_config *config = &reader->track->poll->config;
-    const struct page *oldest = reader->first;
     if (reader->gathered && !gathered_enough(reader))
         return false;
     if (reader->gathered) /* it could not be submitted */
         return true;
-    /* One batch more than are worked on, so that reading and writing overlap (D3); counted for the
-     * sink that is ahead: how far behind it another one may be is the router's to bound. */
-    while (oldest && (oldest->whole & oldest->sinks))
-        oldest = oldest->next;
+    const struct page *oldest = front(reader);
+    /* one batch more than are worked on, so that reading and writing overlap (D3) */
     return oldest &&
            reader->batch_number - oldest->number >= (uint64_t)config->parallelization_factor;
 }

@@ -439,10 +439,13 @@ static void on_owner(struct store_owner *owner, bool owned, const char *reason)
     }
     if (poll->phase >= POLL_RELEASING)
         return;
-    poll_log(poll, WEIR_LOG_ERROR, "W0808",
-             "another process has the state of this pipeline now: nothing more is delivered or "
-             "stored here%s%s",
-             reason && *reason ? ": " : "", reason ? reason : "");
+    if (poll->phase == POLL_WAITING)
+        poll_log(poll, WEIR_LOG_ERROR, "W0806", "the state can't be had: %s", reason);
+    else
+        poll_log(poll, WEIR_LOG_ERROR, "W0808",
+                 "another process has the state of this pipeline now: nothing more is delivered or "
+                 "stored here%s%s",
+                 reason && *reason ? ": " : "", reason ? reason : "");
     poll->lost = true;
     poll_end(poll, POLL_GAVE_UP);
 }

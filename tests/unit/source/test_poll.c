@@ -53,6 +53,34 @@ static int32_t says_nothing(struct vsink *sink, const struct vseen *seen)
     return VSINK_HOLD;
 }
 
+static void a_sink_that_is_blocked_does_not_slow_the_others_up_to_the_window(void)
+{
+    int64_t took_ms[2];
+    for (int blocked = 0; blocked < 2; blocked++) {
+        struct prig prig;
+        prig_init(&prig, 2);
+        prig.rig.sinks[0].delay_ms = 20;
+        if (blocked)
+            prig.rig.sinks[1].script = says_nothing;
+        prig.rig.routes[1].timeout_ms = 3600000;
+        size_t stream = streams_model_create(&prig.model, "Products", 1, prig_unix_ms(&prig));
+        prig_write(&prig, stream, 5000, 3000);
+        prig_start(&prig);
+        int64_t begin_ms = prig.rig.world.now_ms;
+        while (prig_got(&prig, 0, NULL) < 5000 && prig.rig.world.now_ms < begin_ms + 600000)
+            prig_run(&prig, 10);
+        took_ms[blocked] = prig.rig.world.now_ms - begin_ms;
+        CHECK_INT(prig_got(&prig, 0, NULL), 5000);
+        prig.rig.sinks[1].script = NULL;
+        vsink_say_all(&prig.rig.sinks[1], WEIR_OK);
+        prig_run(&prig, 60000);
+        CHECK_INT(prig_got(&prig, 1, NULL), 5000);
+        prig_stop(&prig, 0);
+        prig_done(&prig);
+    }
+    CHECK(took_ms[1] <= took_ms[0] * 105 / 100);
+}
+
 static void D3_a_full_window_holds_reading_and_is_said_once(void)
 {
     struct prig prig;
@@ -215,6 +243,8 @@ static const struct unit_test tests[] = {
      records_of_all_shards_arrive_in_order_and_positions_are_stored},
     {"a_thousand_idle_shards_cost_one_call_a_second_each_and_few_at_once",
      a_thousand_idle_shards_cost_one_call_a_second_each_and_few_at_once},
+    {"a_sink_that_is_blocked_does_not_slow_the_others_up_to_the_window",
+     a_sink_that_is_blocked_does_not_slow_the_others_up_to_the_window},
     {"D3_a_full_window_holds_reading_and_is_said_once",
      D3_a_full_window_holds_reading_and_is_said_once},
     {"B18_a_record_that_blocks_holds_its_shard_and_loses_no_other",
