@@ -65,12 +65,14 @@ static void tell(const struct reader *reader, size_t sink, weir_str first)
     const struct poll *poll = reader->track->poll;
     weir_str after = before_gap(reader, &reader->track->sinks[sink]);
     poll_log(poll, WEIR_LOG_ERROR, "W0803",
-             "records are lost: shard %.*s of %s was trimmed after %.*s%s%.*s, sink %s has not "
-             "got them; %s",
+             "shard %.*s of %s was trimmed after %.*s%s%.*s: what was there is lost for sink %s; "
+             "%s",
              STR_ARG(reader->track->shard->id), reader->track->stream->arn,
              STR_ARG(after.len ? after : STR("its beginning")),
-             first.len ? " and before " : " up to its end", STR_ARG(first),
-             router_sink_name(poll->config.router, sink),
+             first.len      ? " and before "
+             : reader->gone ? " up to its end"
+                            : "",
+             STR_ARG(first), router_sink_name(poll->config.router, sink),
              poll->config.on_gap_continue
                  ? "reading goes on (on_gap)"
                  : "the shard is held until `weir shards accept-gap`, or on_gap \"continue\"");

@@ -17,11 +17,18 @@ struct poll_config {     /* what it points at must outlive the poll */
     const char *const *tables, *const *streams; /* NULL-terminated or NULL */
     enum poll_position start;
     int64_t start_us; /* AT_TIMESTAMP */
+    /* batch_size: records of one GetRecords (1000 at most), and what a batch gathers within the
+     * window. parallelization_factor: batches of one shard under way at a time, beside one read
+     * ahead, counted for the sink that is ahead; a sink's own concurrency bounds its deliveries. */
     int64_t batch_size, batching_window_ms, parallelization_factor, idle_poll_ms;
     bool on_gap_continue;
-    int64_t store_every_ms; /* state.every */
-    int64_t down_limit_ms;  /* source unreachable so long with `once`: gives up; 0 = never */
-    bool once;              /* reads what is there, then finishes */
+    /* state.every. While positions can't be stored, records are delivered for a minute more; then
+     * reading waits, so that what a crash would repeat stays bounded. */
+    int64_t store_every_ms;
+    int64_t down_limit_ms; /* source unreachable so long with `once`: gives up; 0 = never */
+    /* Reads what is there, then finishes: each shard to its end, or until ten pages in a row were
+     * empty. Exit code 65 when a gap is held, 75 when another shard is. */
+    bool once;
     bool (*admit)(void *ctx, const struct batch *batch, struct err *err);
     void *admit_ctx;
     /* Images (WEIR_OLD, WEIR_NEW) that some required sink reads: a stream whose view type lacks

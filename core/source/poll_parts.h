@@ -135,7 +135,7 @@ struct reader {
     bool rewind;  /* the cursor only asks for a gap; reading begins at the horizon */
     bool peeking; /* looks for the first record behind a gap */
     bool gone;    /* the gap has no end: the shard is not listed any more */
-    unsigned bad_pages, expired;
+    unsigned bad_pages, expired, empty_peeks;
     bool caught_up;   /* nothing new for some pages */
     int64_t fresh_ms; /* the last answer that was a page */
     struct page *first, *last;

@@ -244,7 +244,8 @@ static void take_peeked(struct reader *reader, struct batch *batch)
     sequence_set(&first, batch->last_sequence); /* of one record */
     int rc = ends ? 0 : iterator_keep(reader, batch->next_iterator);
     batch_unref(batch);
-    if (first.len || ends) {
+    if (first.len || ends || ++reader->empty_peeks >= CAUGHT_UP_PAGES) {
+        reader->empty_peeks = 0;
         iterator_forget(reader);
         gap_found(reader, sequence_str(&first));
     } else {

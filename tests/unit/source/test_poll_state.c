@@ -197,6 +197,32 @@ static void a_day_away_is_a_gap_not_a_silence(void)
     prig_done(&prig);
 }
 
+static void F02_a_quiet_shard_that_was_trimmed_is_said_at_once(void)
+{
+    struct prig prig;
+    prig_init(&prig, 1);
+    size_t stream = stream_of(&prig, 1);
+    prig_write(&prig, stream, 30, 5);
+    prig_start(&prig);
+    prig_run(&prig, 10000);
+    prig_stop(&prig, 0);
+    prig_end(&prig);
+    prig_write(&prig, stream, 5, 5);
+    prig_run(&prig, 25 * HOUR_MS);
+    prig_start(&prig);
+    prig_run(&prig, MINUTE_MS);
+    CHECK_INT(prig_lines(&prig, "W0803"), 1);
+    CHECK_INT(poll_counts(prig.poll).shards_held, 1);
+    CHECK_INT(gap_row(&prig, 0, 0)->first_available.len, 0);
+    gap_row(&prig, 0, 0)->done = true;
+    prig_run(&prig, 10000);
+    prig_write(&prig, stream, 5, 5);
+    prig_run(&prig, 10000);
+    check_sink(&prig, 0, 35, 0);
+    prig_stop(&prig, 0);
+    prig_done(&prig);
+}
+
 /* ---- the store ---- */
 
 struct refusing {
@@ -385,6 +411,7 @@ static const struct unit_test tests[] = {
     TEST(D10_once_ends_with_65_at_a_gap),
     TEST(F02_records_trimmed_while_a_sink_held_them_up_are_a_gap_behind_the_last_one_read),
     TEST(B20_a_shard_that_is_gone_is_a_gap_and_then_its_children),
+    TEST(F02_a_quiet_shard_that_was_trimmed_is_said_at_once),
     TEST(a_day_away_is_a_gap_not_a_silence),
     TEST(F73_positions_that_cant_be_stored_pause_reading_and_acknowledge_nothing),
     TEST(F73_a_stop_that_cant_store_says_so_with_75),
