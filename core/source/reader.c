@@ -138,7 +138,8 @@ static void end_shard(struct reader *reader)
     pages_flush(reader);
     track->read_to_end = true;
     for (size_t i = 0; i < track->poll->sink_count; i++)
-        track->sinks[i].mark.now += track->poll->sinks >> i & 1; /* others have no rows */
+        if (track->poll->sinks >> i & 1) /* others have no rows */
+            track->sinks[i].mark.now++;
     lineage_read_to_end(stream->lineage, track->shard);
     discovery_want_children(stream->discovery, track->shard->id);
     track_fold(track);
