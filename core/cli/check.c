@@ -83,27 +83,11 @@ static void put_report(struct check *check)
         put_sink(check, &check->set->sinks[i]);
 }
 
-/* What `run` will refuse, where it isn't only that the place is another one. */
-static void note_source(struct check *check)
-{
-    const struct config *config = check->config;
-    const struct json_value *kind = json_member0(config->source_at, "kind");
-    if (!kind || (config->source != SOURCE_POLL && config->source != SOURCE_KCL))
-        return;
-    struct diag *diag =
-        diag_warning(&check->diags, "W0401", diag_value_of(kind),
-                     "a source of this kind can be checked, but this release can't run it yet");
-    diag_help(&check->diags, diag,
-              "it runs kind \"lambda\" (in AWS Lambda) and \"file\" (or --from FILE).");
-}
-
 static int run_check(struct check *check)
 {
     struct instance_services services = {.log = quiet_log};
     int64_t start = now_ms();
     int rc = config_load(&check->request, &check->config, &check->diags);
-    if (rc == 0)
-        note_source(check);
     if (rc == 0)
         rc = sink_set_open(check->config, &services, &check->diags, &check->set);
     check->took_ms = now_ms() - start;

@@ -167,6 +167,7 @@ static int open_router(struct pipeline *pipeline, struct err *err)
     for (size_t i = 0; i < count; i++)
         routes[i] = route_of(pipeline, i);
     bool polls = pipeline->config->source == SOURCE_POLL && !pipeline->by_hand;
+    bool kcl = pipeline->config->source == SOURCE_KCL && !pipeline->by_hand;
     struct router_config config = {
         .pipeline = pipeline->config->name,
         .world = &pipeline->world,
@@ -175,10 +176,10 @@ static int open_router(struct pipeline *pipeline, struct err *err)
         .on_poison = exhausted_of(pipeline, pipeline->config->on_poison),
         .poison_sink = sink_named(pipeline->sinks, pipeline->config->poison_sink),
         .invocations = pipeline->lambda || pipeline->by_hand,
-        .blocks_for_ever = polls,
+        .blocks_for_ever = polls || kcl,
         .bisect = polls && pipeline->config->poll.bisect,
-        .in_flight_bytes = polls ? (size_t)pipeline->config->in_flight_bytes : 0,
-        .queued_records = polls ? (size_t)pipeline->config->queued_records : 0,
+        .in_flight_bytes = polls || kcl ? (size_t)pipeline->config->in_flight_bytes : 0,
+        .queued_records = polls || kcl ? (size_t)pipeline->config->queued_records : 0,
         .may_dispatch = polls ? pipeline->world.store.owned : NULL,
         .may_dispatch_ctx = pipeline->world.store.ctx,
         .log = log_of_router,

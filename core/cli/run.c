@@ -244,7 +244,9 @@ static int run_source(struct run *run)
     if (run->cli->lambda)
         return run_lambda(run);
     run->watchdog = watchdog_start(run->pipeline.router, log_fd);
-    return run->config->source == SOURCE_POLL ? run_poll(run) : run_file(run);
+    return run->config->source == SOURCE_POLL  ? run_poll(run)
+           : run->config->source == SOURCE_KCL ? run_kcl(run)
+                                               : run_file(run);
 }
 
 static int start(struct run *run)
@@ -259,6 +261,8 @@ static int start(struct run *run)
     if (config_load(&request, &run->config, &run->diags) < 0 ||
         (!cli->lambda && config_runnable(run->config, &run->diags) < 0))
         return refuse(run, "Weir.ConfigInvalid");
+    if (run->config->source == SOURCE_KCL && run_kcl_claim(run) < 0)
+        return cli_fail(cli, EXIT_SOFTWARE, NULL, "%s", run->err.msg);
     struct log *log =
         cli_log_new(cli, cli_log_level(cli, run->config->log.level), run->config->log.format, NULL);
     if (log) {
@@ -291,6 +295,7 @@ static int end(struct run *run, int exit_code)
     if (pipeline_close(&run->pipeline) < 0 && exit_code == 0)
         exit_code =
             cli_fail(run->cli, EXIT_SOFTWARE, NULL, "a handle of the event loop was left open");
+    run_kcl_end(run);
     run_lambda_end(run);
     replay_free(run->replay);
     input_close(&run->input);

@@ -8,6 +8,7 @@
 
 struct fetch_inline;
 struct fetch_threads;
+struct kcl_run;
 struct lambda_run;
 struct poll;
 struct replay;
@@ -20,6 +21,7 @@ struct run {
     struct diags diags;
     struct err err;
     struct log *log;
+    struct kcl_run *kcl;
     struct lambda_run *lambda;
     struct replay *replay;
     struct poll *poll;
@@ -29,7 +31,8 @@ struct run {
     struct timer grace, watch;
     int64_t down_since_ms; /* since then some sink or other was down; 0 = all are up */
     int64_t hung_since_ms; /* since then a plugin keeps records after cancel; 0 = none */
-    struct input input;    /* of the file source */
+    struct input input;    /* of the file source, and KCL's lines */
+    int protocol_fd;       /* KCL: what was descriptor 1 */
     int signals;
     int64_t started_ms;
     int exit_code;
@@ -55,4 +58,10 @@ void run_lambda_end(struct run *run);
 
 int run_poll(struct run *run); /* the exit code */
 void run_poll_end(struct run *run);
+
+/* Descriptor 1 is the protocol's: whatever else writes there reaches standard error from now on.
+ * Before any plugin is loaded. 0 or -errno with run->err. */
+int run_kcl_claim(struct run *run);
+int run_kcl(struct run *run); /* the exit code */
+void run_kcl_end(struct run *run);
 #endif

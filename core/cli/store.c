@@ -74,7 +74,8 @@ int store_open(struct pipeline *pipeline, bool dry_run, struct err *err)
 {
     bool polls = pipeline->config->source == SOURCE_POLL;
     bool local = is_kind(pipeline, "sqlite") && !dry_run;
-    if (pipeline->lambda || !pipeline->config->state.path)
+    bool stateless = pipeline->lambda || pipeline->config->source == SOURCE_KCL;
+    if (stateless || !pipeline->config->state.path)
         return 0;
     int rc = open_sqlite(pipeline, polls && local, err);
     if (rc == 0 && polls && is_kind(pipeline, "dynamodb") && !dry_run) {

@@ -228,14 +228,6 @@ int config_runnable(const struct config *config, struct diags *diags)
         diag_help(diags, diag,
                   "add \"source\": { \"kind\": \"file\", \"path\": \"-\" }, or give --from FILE.");
         return -ENOTSUP;
-    case SOURCE_KCL:
-        diag = diag_error(
-            diags, "W0401", at,
-            "a source of kind \"kcl\" can be checked, but this release can't run it yet");
-        diag_help(diags, diag,
-                  "it runs kind \"poll\", \"lambda\" (in AWS Lambda) and \"file\" "
-                  "(or --from FILE).");
-        return -ENOTSUP;
     case SOURCE_LAMBDA:
         if (config->in_lambda)
             return 0;
@@ -245,6 +237,7 @@ int config_runnable(const struct config *config, struct diags *diags)
             diags, diag,
             "AWS_LAMBDA_RUNTIME_API is not set; --from FILE plays a file through the same sinks.");
         return -ENOTSUP;
+    case SOURCE_KCL:
     case SOURCE_POLL:
     case SOURCE_FILE:
         break;

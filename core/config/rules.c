@@ -55,6 +55,36 @@ static void check_source(struct apply *apply)
     }
 }
 
+/* What is the daemon's to decide there, and the ARN, which its protocol does not carry. */
+static void check_kcl(struct apply *apply)
+{
+    static const char *const theirs[] = {
+        "tables",     "starting_position",       "starting_timestamp",
+        "batch_size", "maximum_batching_window", "parallelization_factor",
+        "idle_poll",  "loops",                   "on_gap",
+        "path",       NULL};
+    const struct config *config = apply->config;
+    const struct json_value *at = config->source_at;
+    const char *const *streams = config->poll.streams;
+    struct diag *diag;
+    if (config->source != SOURCE_KCL)
+        return;
+    for (const char *const *name = theirs; *name; name++)
+        if (json_member0(at, *name))
+            diag_warning(apply->diags, "W0403", name_at(json_member0(at, *name)),
+                         "\"%s\" is not used by a source of kind \"kcl\"; KCL's properties decide",
+                         *name);
+    if (streams && streams[0] && streams[1])
+        diag_error(apply->diags, "W0105", value_at(at, "streams"),
+                   "a source of kind \"kcl\" has one stream");
+    if (streams || json_member0(at, "streams"))
+        return;
+    diag = diag_warning(apply->diags, "W0402", value_at(at, "kind"),
+                        "without \"streams\" records name no stream and no table, and a sink that "
+                        "writes to that table is not noticed");
+    diag_help(apply->diags, diag, "add \"streams\": [\"${STREAM_ARN}\"], as in KCL's properties.");
+}
+
 static void check_url(struct apply *apply, const char *url, weir_str at)
 {
     const char *problem = endpoint_problem(str_of(url), apply->config->aws.allow_http);
@@ -317,6 +347,7 @@ void config_rules(struct apply *apply)
     struct config *config = apply->config;
     enum exhausted_kind fallback = no_local_store(config) ? EXHAUSTED_BLOCK : EXHAUSTED_DEAD;
     check_source(apply);
+    check_kcl(apply);
     check_endpoints(apply);
     check_state(apply);
     weir_str poison_at = target_at(config->root, "on_poison");

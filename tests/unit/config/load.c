@@ -297,10 +297,9 @@ static void in_lambda_the_function_s_file_is_found_and_the_source_is_lambda(void
     place_remove(&place);
 }
 
-static void sources_of_later_releases_are_checked_but_not_run(void)
+static void sources_that_can_not_run_here_are_checked_all_the_same(void)
 {
     static const char *const rows[][2] = {
-        {"{\"source\":{\"kind\":\"kcl\"},\"sinks\":{\"a\":{\"plugin\":\"stdout\"}}}", "W0401"},
         {"{\"source\":{\"kind\":\"lambda\"},\"sinks\":{\"a\":{\"plugin\":\"stdout\"}}}", "W0402"},
         {"{\"sinks\":{\"a\":{\"plugin\":\"stdout\"}}}", "W0402"},
     };
@@ -447,8 +446,8 @@ int main(int argc, char **argv)
         {"no_configuration_names_the_places", no_configuration_names_the_places},
         {"in_lambda_the_function_s_file_is_found_and_the_source_is_lambda",
          in_lambda_the_function_s_file_is_found_and_the_source_is_lambda},
-        {"sources_of_later_releases_are_checked_but_not_run",
-         sources_of_later_releases_are_checked_but_not_run},
+        {"sources_that_can_not_run_here_are_checked_all_the_same",
+         sources_that_can_not_run_here_are_checked_all_the_same},
         {"what_nothing_uses_yet_is_said", what_nothing_uses_yet_is_said},
         {"dead_letters_have_a_place_without_a_word", dead_letters_have_a_place_without_a_word},
         {"in_lambda_the_source_s_limits_are_not_the_sinks",

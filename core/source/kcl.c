@@ -1,0 +1,624 @@
+/* Protocol: the package description of KCL's multilang package, and a recorded session of the
+ * MultiLangDaemon 1.14 with the DynamoDB Streams adapter 1.6. */
+#include "source/kcl.h"
+
+#include "json/json.h"
+#include "util/alloc.h"
+#include "util/text.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+enum {
+    PADDING_BYTES = 64, /* behind a batch's bytes, as the decoder wants it */
+    VALUES_MAX = 400000,
+    LOOK_MS = 10000, /* a batch that takes longer than this is checkpointed as far as it got */
+    AGAIN_FIRST_MS = 250,
+    AGAIN_LAST_MS = 30000,
+    NUMBER_BYTES = SEQUENCE_DIGITS_MAX + 1
+};
+
+/* A checkpoint: a number, or without one: up to the end of what was delivered, in the answer to a
+ * closed shard the end of the shard. */
+struct mark {
+    bool set, end;
+    char number[NUMBER_BYTES];
+};
+
+struct kcl {
+    struct kcl_config config;
+    struct buf text;    /* came, not yet a whole line */
+    size_t searched;    /* of it: no newline in there */
+    struct arena arena; /* of the line at work */
+    struct buf line;    /* the one to write */
+    char *shard;
+    const char *action; /* of the daemon, without its `status` yet; NULL = none. Static text */
+    struct flow *flow;  /* the batch of processRecords, while it is in the router */
+    struct mark last;   /* its last record */
+    struct mark goal;   /* to be checkpointed */
+    struct mark asked;  /* the daemon has not said what became of it */
+    struct mark stored;
+    bool answer_next; /* `status` follows when the goal is reached */
+    bool lost;        /* the lease is another's: nothing may be checkpointed */
+    bool goodbye;     /* the daemon may close the pipe now */
+    bool stopping, over, told;
+    enum kcl_end end;
+    int64_t again_ms;
+    struct timer again, look;
+    struct post finish;
+    uint64_t records;
+};
+
+static void log_(const struct kcl *kcl, int level, const char *code, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
+static void log_(const struct kcl *kcl, int level, const char *code, const char *format, ...)
+{
+    struct err err;
+    char msg[500];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(msg, sizeof msg, format, args);
+    va_end(args);
+    err_set(&err, 0, "%s", msg); /* what others sent may hold control characters */
+    kcl->config.log(kcl->config.log_ctx, level, "kcl", code, err.msg);
+}
+
+/* ---- the end ---- */
+
+static void on_finish(struct post *post)
+{
+    struct kcl *kcl = (struct kcl *)((char *)post - offsetof(struct kcl, finish));
+    kcl->config.finished(kcl->config.arg, kcl->end);
+}
+
+static void finish_when_done(struct kcl *kcl)
+{
+    struct clock *clock = &kcl->config.world->clock;
+    if (!kcl->over || kcl->told || kcl->flow)
+        return;
+    kcl->told = true;
+    clock->post(clock->ctx, &kcl->finish);
+}
+
+static void end(struct kcl *kcl, enum kcl_end how)
+{
+    struct clock *clock = &kcl->config.world->clock;
+    if (kcl->over)
+        return;
+    kcl->over = true;
+    kcl->end = how;
+    clock->disarm(clock->ctx, &kcl->again);
+    clock->disarm(clock->ctx, &kcl->look);
+    if (kcl->flow)
+        router_stop(kcl->config.router);
+    finish_when_done(kcl);
+}
+
+/* What the daemon sent can't be: no answer would be a true one. */
+static void broken(struct kcl *kcl, const char *reason)
+{
+    if (kcl->over)
+        return;
+    log_(kcl, WEIR_LOG_ERROR, "W1001", "%s; nothing more is acknowledged", reason);
+    end(kcl, KCL_BROKEN);
+}
+
+static void out_of_memory(struct kcl *kcl)
+{
+    log_(kcl, WEIR_LOG_ERROR, "W1001", "out of memory; nothing more is acknowledged");
+    end(kcl, KCL_FAILED);
+}
+
+/* ---- lines to the daemon ---- */
+
+static void send_line(struct kcl *kcl)
+{
+    struct buf *line = &kcl->line;
+    buf_puts(line, "}\n");
+    if (line->failed) {
+        out_of_memory(kcl);
+        return;
+    }
+    int rc = kcl->config.write(kcl->config.write_ctx, line->ptr, line->len);
+    if (rc == 0 || kcl->over)
+        return;
+    log_(kcl, WEIR_LOG_ERROR, "W1005", "can't write to the KCL daemon: %s", strerror(-rc));
+    end(kcl, KCL_FAILED);
+}
+
+static void send_status(struct kcl *kcl)
+{
+    buf_reset(&kcl->line);
+    buf_printf(&kcl->line, "{\"action\":\"status\",\"responseFor\":\"%s\"", kcl->action);
+    kcl->action = NULL;
+    kcl->answer_next = false;
+    send_line(kcl);
+}
+
+static void send_checkpoint(struct kcl *kcl, const struct mark *mark)
+{
+    buf_reset(&kcl->line);
+    buf_puts(&kcl->line, "{\"action\":\"checkpoint\"");
+    if (!mark->end)
+        buf_printf(&kcl->line, ",\"sequenceNumber\":\"%s\"", mark->number);
+    send_line(kcl);
+}
+
+/* ---- checkpoints ---- */
+
+static struct mark mark_of(weir_str number)
+{
+    struct mark mark = {.set = true, .end = !sequence_valid(number)};
+    if (!mark.end)
+        memcpy(mark.number, number.ptr, number.len);
+    return mark;
+}
+
+static bool same_mark(const struct mark *a, const struct mark *b)
+{
+    return a->set == b->set && a->end == b->end && strcmp(a->number, b->number) == 0;
+}
+
+/* Goes on towards the goal, and answers when it is reached. */
+static void advance(struct kcl *kcl)
+{
+    if (kcl->over || kcl->asked.set || kcl->again.heap_slot)
+        return;
+    if (kcl->goal.set) {
+        kcl->asked = kcl->goal;
+        send_checkpoint(kcl, &kcl->asked);
+        return;
+    }
+    if (kcl->answer_next)
+        send_status(kcl);
+    if (kcl->stopping && !kcl->flow)
+        end(kcl, kcl->action ? KCL_FAILED : KCL_ENDED);
+}
+
+static void on_again(struct timer *timer)
+{
+    advance((struct kcl *)((char *)timer - offsetof(struct kcl, again)));
+}
+
+/* How far all required sinks are in the batch that is in the router. */
+static weir_str frontier(const struct kcl *kcl)
+{
+    weir_str lowest = STR_NONE;
+    for (size_t i = 0; i < router_sink_count(kcl->config.router); i++) {
+        bool whole = false;
+        weir_str position = flow_frontier(kcl->flow, i, &whole);
+        if (whole || !router_counts(kcl->config.router, i).required)
+            continue;
+        if (position.len == 0)
+            return STR_NONE;
+        if (lowest.len == 0 || sequence_cmp(position, lowest) < 0)
+            lowest = position;
+    }
+    return lowest;
+}
+
+/* The frontier of an unfinished batch becomes the goal, where it is news. */
+static bool aim_at_frontier(struct kcl *kcl)
+{
+    weir_str number = kcl->flow && !kcl->lost ? frontier(kcl) : STR_NONE;
+    if (!sequence_valid(number))
+        return false;
+    struct mark mark = mark_of(number);
+    if (same_mark(&mark, &kcl->stored) || same_mark(&mark, &kcl->asked))
+        return false;
+    kcl->goal = mark;
+    return true;
+}
+
+/* A batch may take long: a sink is down, or a record blocks it. What is finished should not be
+ * delivered again when the lease moves. */
+static void on_look(struct timer *timer)
+{
+    struct kcl *kcl = (struct kcl *)((char *)timer - offsetof(struct kcl, look));
+    struct clock *clock = &kcl->config.world->clock;
+    if (!kcl->flow)
+        return;
+    if (aim_at_frontier(kcl))
+        advance(kcl);
+    if (!kcl->over)
+        clock->arm(clock->ctx, &kcl->look, LOOK_MS);
+}
+
+/* Another worker has the lease. The daemon still waits for its `status`, which acknowledges
+ * nothing: only checkpoints do. */
+static void lose(struct kcl *kcl)
+{
+    struct clock *clock = &kcl->config.world->clock;
+    kcl->lost = true;
+    kcl->goal = (struct mark){0};
+    clock->disarm(clock->ctx, &kcl->again);
+    router_stop(kcl->config.router);
+    kcl->answer_next = !kcl->flow;
+    advance(kcl);
+}
+
+static void try_again(struct kcl *kcl, weir_str why)
+{
+    const struct random *random = &kcl->config.world->random;
+    struct clock *clock = &kcl->config.world->clock;
+    kcl->again_ms = kcl->again_ms ? 2 * kcl->again_ms : AGAIN_FIRST_MS;
+    if (kcl->again_ms > AGAIN_LAST_MS)
+        kcl->again_ms = AGAIN_LAST_MS;
+    int64_t delay_ms =
+        kcl->again_ms / 2 + (int64_t)(random->next(random->ctx) % (uint64_t)kcl->again_ms) / 2;
+    log_(kcl, WEIR_LOG_WARN, "W1003", "the checkpoint was not stored: %.*s; again in %lld ms",
+         STR_ARG(why), (long long)delay_ms);
+    if (!kcl->goal.set)
+        kcl->goal = kcl->asked;
+    kcl->asked = (struct mark){0};
+    if (clock->arm(clock->ctx, &kcl->again, delay_ms) < 0)
+        out_of_memory(kcl);
+}
+
+static void refused(struct kcl *kcl, weir_str why)
+{
+    if (str_is(why, "ThrottlingException") ||
+        str_is(why, "KinesisClientLibDependencyException")) { /* the lease table does not answer */
+        try_again(kcl, why);
+        return;
+    }
+    kcl->asked = (struct mark){0};
+    if (str_is(why, "ShutdownException")) {
+        log_(kcl, WEIR_LOG_WARN, "W1004",
+             "the lease of the shard is another worker's; what is under way is cancelled");
+        lose(kcl);
+        return;
+    }
+    log_(kcl, WEIR_LOG_ERROR, "W1002", "the checkpoint was refused: %.*s", STR_ARG(why));
+    end(kcl, KCL_FAILED);
+}
+
+static void on_checkpoint(struct kcl *kcl, const struct json_value *message)
+{
+    const struct json_value *error = json_member0(message, "error");
+    weir_str number = json_text(message, "sequenceNumber");
+    if (kcl->lost)
+        return;
+    if (!kcl->asked.set) {
+        broken(kcl, "the daemon answers a checkpoint that was not asked for");
+        return;
+    }
+    if (number.len && !kcl->asked.end && !str_is(number, kcl->asked.number)) {
+        broken(kcl, "the daemon answers another checkpoint than the one asked for");
+        return;
+    }
+    if (error && error->kind != JSON_NULL) {
+        refused(kcl, error->kind == JSON_STRING ? error->text : error->raw);
+        return;
+    }
+    kcl->again_ms = 0;
+    kcl->stored = kcl->asked;
+    kcl->asked = (struct mark){0};
+    if (same_mark(&kcl->goal, &kcl->stored))
+        kcl->goal = (struct mark){0};
+    advance(kcl);
+}
+
+/* ---- records ---- */
+
+static void on_held(struct kcl *kcl, const struct batch_result *result)
+{
+    weir_str position = result->lowest ? record_position(result->lowest) : STR_NONE;
+    log_(kcl, WEIR_LOG_ERROR, "W0812", "the shard is held: record %.*s can't be finished%s%s: %s",
+         STR_ARG(position), result->sink ? " for sink " : "", result->sink ? result->sink : "",
+         result->reason ? result->reason : "on_poison is \"block\"");
+}
+
+static void on_batch(void *arg, const struct batch_result *result)
+{
+    struct kcl *kcl = arg;
+    struct clock *clock = &kcl->config.world->clock;
+    clock->disarm(clock->ctx, &kcl->look);
+    if (kcl->over || kcl->lost) {
+        kcl->answer_next = true;
+    } else if (result->complete) {
+        kcl->goal = kcl->last;
+        kcl->answer_next = true;
+    } else {
+        aim_at_frontier(kcl);
+        on_held(kcl, result);
+    }
+    kcl->flow = NULL;
+    advance(kcl);
+    finish_when_done(kcl);
+}
+
+/* The decoder wants bytes of its own, in a shape that it knows. */
+static char *body_of(weir_str records, size_t *len)
+{
+    static const char head[] = "{\"Records\":";
+    size_t head_bytes = sizeof head - 1;
+    *len = head_bytes + records.len + 1;
+    char *body = mem_alloc(*len + PADDING_BYTES);
+    if (!body)
+        return NULL;
+    memcpy(body, head, head_bytes);
+    memcpy(body + head_bytes, records.ptr, records.len);
+    body[*len - 1] = '}';
+    return body;
+}
+
+static int decode(struct kcl *kcl, weir_str records, struct batch **out, struct err *err)
+{
+    size_t len;
+    struct decode_options options = {.max_bytes = KCL_LINE_BYTES_MAX + 64,
+                                     .source_arn = kcl->config.stream_arn,
+                                     .shard = str_of(kcl->shard)};
+    char *body = body_of(records, &len);
+    if (!body)
+        return err_set(err, -ENOMEM, "out of memory");
+    return batch_decode(body, len, kcl->config.plan, &options, out, err);
+}
+
+static int submit(struct kcl *kcl, struct batch *batch, struct err *err)
+{
+    struct clock *clock = &kcl->config.world->clock;
+    struct flow_options options = {.sinks = UINT64_MAX, .done = on_batch, .arg = kcl};
+    kcl->records += batch->read_count;
+    if (kcl->config.admit && !kcl->config.admit(kcl->config.admit_ctx, batch, err))
+        return -EPERM;
+    kcl->last = mark_of(batch->last_sequence);
+    if (router_submit_flow(kcl->config.router, batch, &options, &kcl->flow) < 0)
+        return err_set(err, -ENOMEM, "out of memory");
+    return clock->arm(clock->ctx, &kcl->look, LOOK_MS) < 0 ? err_set(err, -ENOMEM, "out of memory")
+                                                           : 0;
+}
+
+static void on_records(struct kcl *kcl, const struct json_value *message)
+{
+    struct err err = {0};
+    struct batch *batch = NULL;
+    const struct json_value *records = json_member0(message, "records");
+    if (!records || records->kind != JSON_ARRAY) {
+        broken(kcl, "processRecords without an array of records");
+        return;
+    }
+    if (kcl->lost || records->size == 0) {
+        kcl->answer_next = true;
+        advance(kcl);
+        return;
+    }
+    int rc = decode(kcl, records->raw, &batch, &err);
+    rc = rc < 0 ? rc : submit(kcl, batch, &err);
+    batch_unref(batch);
+    if (rc == 0)
+        return;
+    if (rc == -ENOMEM) {
+        out_of_memory(kcl);
+    } else if (rc == -EPERM) {
+        log_(kcl, WEIR_LOG_ERROR, "W0310", "%s", err.msg);
+        end(kcl, KCL_REFUSED);
+    } else {
+        broken(kcl, err.msg);
+    }
+}
+
+/* ---- the shard's life ---- */
+
+static void on_initialize(struct kcl *kcl, const struct json_value *message)
+{
+    weir_str shard = json_text(message, "shardId");
+    if (shard.len == 0 || shard.len > 256) {
+        broken(kcl, "initialize without a shardId");
+        return;
+    }
+    kcl->shard = mem_dup0(shard.ptr, shard.len);
+    if (!kcl->shard) {
+        out_of_memory(kcl);
+        return;
+    }
+    if (kcl->config.began)
+        kcl->config.began(kcl->config.began_ctx, str_of(kcl->shard));
+    weir_str from = json_text(message, "sequenceNumber");
+    log_(kcl, WEIR_LOG_INFO, NULL, "shard %s from %.*s", kcl->shard,
+         (int)(from.len > 64 ? 64 : from.len), from.ptr ? from.ptr : "");
+    kcl->answer_next = true;
+    advance(kcl);
+}
+
+/* The shard was read to its end, and all of it is finished: only now it counts as done, and its
+ * children begin. */
+static void on_shard_ended(struct kcl *kcl, const struct json_value *message)
+{
+    (void)message;
+    if (kcl->lost) {
+        log_(kcl, WEIR_LOG_ERROR, "W1002",
+             "the shard ended after its lease was lost; its end can't be checkpointed");
+        end(kcl, KCL_FAILED);
+        return;
+    }
+    kcl->goodbye = true;
+    kcl->goal = (struct mark){.set = true, .end = true};
+    kcl->answer_next = true;
+    advance(kcl);
+}
+
+static void on_lease_lost(struct kcl *kcl, const struct json_value *message)
+{
+    (void)message;
+    log_(kcl, WEIR_LOG_INFO, NULL, "the lease of the shard went to another worker");
+    kcl->goodbye = true;
+    kcl->asked = (struct mark){0};
+    lose(kcl);
+}
+
+/* The daemon is about to end; everything it gave is finished, and checkpointed once more. */
+static void on_shutdown_requested(struct kcl *kcl, const struct json_value *message)
+{
+    (void)message;
+    kcl->goodbye = true;
+    if (!kcl->lost && kcl->stored.set)
+        kcl->goal = kcl->stored;
+    kcl->answer_next = true;
+    advance(kcl);
+}
+
+static void on_shutdown(struct kcl *kcl, const struct json_value *message)
+{
+    weir_str reason = json_text(message, "reason");
+    if (str_is(reason, "TERMINATE"))
+        on_shard_ended(kcl, message);
+    else if (str_is(reason, "ZOMBIE"))
+        on_lease_lost(kcl, message);
+    else
+        broken(kcl, "shutdown for a reason other than TERMINATE and ZOMBIE");
+}
+
+/* ---- lines from the daemon ---- */
+
+static const struct action {
+    const char *name;
+    void (*run)(struct kcl *kcl, const struct json_value *message);
+} actions[] = {
+    {"initialize", on_initialize},  {"processRecords", on_records},
+    {"shutdown", on_shutdown},      {"leaseLost", on_lease_lost},
+    {"shardEnded", on_shard_ended}, {"shutdownRequested", on_shutdown_requested},
+};
+
+/* The daemon waits for each `status` before it goes on; only a lost lease need not wait. */
+static const char *out_of_turn(const struct kcl *kcl, const struct action *action,
+                               const struct json_value *message)
+{
+    bool lost = action->run == on_lease_lost || str_is(json_text(message, "reason"), "ZOMBIE");
+    if ((action->run == on_initialize) != !kcl->shard)
+        return kcl->shard ? "initialize came twice" : "a session begins with initialize";
+    if (kcl->action && !lost)
+        return "the daemon did not wait for the status of its last action";
+    return NULL;
+}
+
+static void take_action(struct kcl *kcl, const struct json_value *message)
+{
+    char reason[160];
+    weir_str name = json_text(message, "action");
+    if (str_is(name, "checkpoint")) {
+        on_checkpoint(kcl, message);
+        return;
+    }
+    for (size_t i = 0; i < sizeof actions / sizeof *actions; i++) {
+        if (!str_is(name, actions[i].name))
+            continue;
+        const char *problem = out_of_turn(kcl, &actions[i], message);
+        if (problem) {
+            broken(kcl, problem);
+            return;
+        }
+        kcl->action = actions[i].name;
+        actions[i].run(kcl, message);
+        return;
+    }
+    snprintf(reason, sizeof reason,
+             "the daemon asks for \"%.*s\", which this version does not know",
+             (int)(name.len > 40 ? 40 : name.len), name.ptr ? name.ptr : "");
+    broken(kcl, reason);
+}
+
+static void take_line(struct kcl *kcl, weir_str line)
+{
+    struct json_error error;
+    char reason[240];
+    const struct json_value *message = json_parse(&kcl->arena, line, 0, VALUES_MAX, &error);
+    if (!message || message->kind != JSON_OBJECT) {
+        snprintf(reason, sizeof reason,
+                 "the daemon sent a line of %zu bytes that is no message: %s", line.len,
+                 message ? "no JSON object" : error.msg);
+        broken(kcl, reason);
+    } else {
+        take_action(kcl, message);
+    }
+    arena_reset(&kcl->arena);
+}
+
+void kcl_feed(struct kcl *kcl, const char *bytes, size_t len)
+{
+    size_t begun = 0;
+    if (kcl->over || len == 0)
+        return;
+    if (buf_put(&kcl->text, bytes, len) < 0) {
+        broken(kcl, "the daemon sent a line of more than 16 MiB, or memory ran out");
+        return;
+    }
+    while (!kcl->over) {
+        const char *from = kcl->text.ptr + begun;
+        size_t left = kcl->text.len - begun, seen = begun ? 0 : kcl->searched;
+        const char *newline = memchr(from + seen, '\n', left - seen);
+        if (!newline)
+            break;
+        size_t line_bytes = (size_t)(newline - from);
+        begun += line_bytes + 1;
+        take_line(kcl, (weir_str){from, line_bytes});
+    }
+    if (begun)
+        memmove(kcl->text.ptr, kcl->text.ptr + begun, kcl->text.len - begun);
+    kcl->text.len -= begun;
+    kcl->searched = kcl->text.len;
+}
+
+void kcl_eof(struct kcl *kcl, int error)
+{
+    if (kcl->over)
+        return;
+    if (kcl->goodbye && !kcl->action && error == 0) {
+        end(kcl, KCL_ENDED);
+        return;
+    }
+    log_(kcl, WEIR_LOG_ERROR, "W1005", "the KCL daemon is gone%s%s; nothing more is acknowledged",
+         error ? ": " : "", error ? strerror(error) : "");
+    end(kcl, KCL_FAILED);
+}
+
+/* ---- life ---- */
+
+int kcl_new(const struct kcl_config *config, struct kcl **out)
+{
+    struct kcl *kcl = mem_zalloc(1, sizeof *kcl);
+    if (!kcl)
+        return -ENOMEM;
+    kcl->config = *config;
+    kcl->finish.run = on_finish;
+    kcl->again.fire = on_again;
+    kcl->look.fire = on_look;
+    buf_init(&kcl->text, KCL_LINE_BYTES_MAX);
+    buf_init(&kcl->line, 1024);
+    arena_init(&kcl->arena, 64 * 1024);
+    *out = kcl;
+    return 0;
+}
+
+void kcl_free(struct kcl *kcl)
+{
+    if (!kcl)
+        return;
+    buf_done(&kcl->text);
+    buf_done(&kcl->line);
+    arena_done(&kcl->arena);
+    mem_free(kcl->shard);
+    mem_free(kcl);
+}
+
+void kcl_stop(struct kcl *kcl)
+{
+    kcl->stopping = true;
+    advance(kcl);
+}
+
+void kcl_hurry(struct kcl *kcl)
+{
+    if (kcl->over)
+        return;
+    if (!kcl->asked.set && (aim_at_frontier(kcl) || kcl->goal.set))
+        send_checkpoint(kcl, &kcl->goal);
+    end(kcl, KCL_FAILED);
+}
+
+uint64_t kcl_record_count(const struct kcl *kcl)
+{
+    return kcl->records;
+}
