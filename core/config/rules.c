@@ -58,11 +58,17 @@ static void check_source(struct apply *apply)
 /* What is the daemon's to decide there, and the ARN, which its protocol does not carry. */
 static void check_kcl(struct apply *apply)
 {
-    static const char *const theirs[] = {
-        "tables",     "starting_position",       "starting_timestamp",
-        "batch_size", "maximum_batching_window", "parallelization_factor",
-        "idle_poll",  "loops",                   "on_gap",
-        "path",       NULL};
+    static const char *const theirs[] = {"tables",
+                                         "starting_position",
+                                         "starting_timestamp",
+                                         "batch_size",
+                                         "maximum_batching_window",
+                                         "parallelization_factor",
+                                         "idle_poll",
+                                         "loops",
+                                         "on_gap",
+                                         "path",
+                                         NULL};
     const struct config *config = apply->config;
     const struct json_value *at = config->source_at;
     const char *const *streams = config->poll.streams;

@@ -303,12 +303,18 @@ static void on_checkpoint(struct kcl *kcl, const struct json_value *message)
 
 /* ---- records ---- */
 
-static void on_held(struct kcl *kcl, const struct batch_result *result)
+/* The router tries again what can be; the rest will be no better in another process (poison, a
+ * missing image), so that the shard waits for people while the daemon's other shards go on. Only
+ * what memory cut short deserves a new process. */
+static void on_unfinished(struct kcl *kcl, const struct batch_result *result)
 {
-    weir_str position = result->lowest ? record_position(result->lowest) : STR_NONE;
+    const struct record *lowest = result->lowest;
+    weir_str position = lowest ? record_position(lowest) : STR_NONE;
     log_(kcl, WEIR_LOG_ERROR, "W0812", "the shard is held: record %.*s can't be finished%s%s: %s",
          STR_ARG(position), result->sink ? " for sink " : "", result->sink ? result->sink : "",
          result->reason ? result->reason : "on_poison is \"block\"");
+    if (lowest && !lowest->poison && !lowest->unmet)
+        end(kcl, KCL_FAILED);
 }
 
 static void on_batch(void *arg, const struct batch_result *result)
@@ -323,7 +329,7 @@ static void on_batch(void *arg, const struct batch_result *result)
         kcl->answer_next = true;
     } else {
         aim_at_frontier(kcl);
-        on_held(kcl, result);
+        on_unfinished(kcl, result);
     }
     kcl->flow = NULL;
     advance(kcl);

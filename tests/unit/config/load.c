@@ -315,6 +315,45 @@ static void sources_that_can_not_run_here_are_checked_all_the_same(void)
     }
 }
 
+/* KCL's own properties decide what a poller would decide. */
+static void a_source_of_kind_kcl_has_one_stream_and_no_store(void)
+{
+#define KCL "{\"source\":{\"kind\":\"kcl\""
+    static const struct {
+        const char *source, *rest, *code; /* NULL: no problem at all */
+        bool refused;
+    } rows[] = {
+        {",\"streams\":[\"arn:a\"]", "", NULL, false},
+        {"", "", "W0402", false},
+        {",\"streams\":[\"arn:a\",\"arn:b\"]", "", "W0105", true},
+        {",\"streams\":[\"arn:a\"],\"tables\":[\"T\"]", "", "W0403", false},
+        {",\"streams\":[\"arn:a\"],\"batch_size\":10", "", "W0403", false},
+        {",\"streams\":[\"arn:a\"],\"on_gap\":\"continue\"", "", "W0403", false},
+        {",\"streams\":[\"arn:a\"]", ",\"on_poison\":\"dead\"", "W0306", true},
+        {",\"streams\":[\"arn:a\"]", ",\"on_poison\":\"drop\"", NULL, false},
+    };
+    char text[512];
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct place place;
+        snprintf(text, sizeof text, KCL "%s}%s,\"sinks\":{\"a\":{\"plugin\":\"stdout\"}}}",
+                 rows[i].source, rows[i].rest);
+        place_make(&place, text);
+        place_load(&place);
+        CHECK((place.rc < 0) == rows[i].refused);
+        if (rows[i].code)
+            unit_str(__FILE__, __LINE__, text, first_code(&place), rows[i].code);
+        CHECK_INT(place.diags.errors + place.diags.warnings, rows[i].code ? 1 : 0);
+        if (place.rc == 0) {
+            CHECK_INT(config_runnable(place.config, &place.diags), 0);
+            CHECK_INT(place.config->sinks[0].on_exhausted, EXHAUSTED_BLOCK);
+            CHECK_INT(place.config->on_poison,
+                      strstr(rows[i].rest, "drop") ? EXHAUSTED_DROP : EXHAUSTED_BLOCK);
+        }
+        place_remove(&place);
+    }
+#undef KCL
+}
+
 /* Whoever sets a key must not believe that it does something. */
 static void what_nothing_uses_yet_is_said(void)
 {
@@ -446,6 +485,8 @@ int main(int argc, char **argv)
         {"no_configuration_names_the_places", no_configuration_names_the_places},
         {"in_lambda_the_function_s_file_is_found_and_the_source_is_lambda",
          in_lambda_the_function_s_file_is_found_and_the_source_is_lambda},
+        {"a_source_of_kind_kcl_has_one_stream_and_no_store",
+         a_source_of_kind_kcl_has_one_stream_and_no_store},
         {"sources_that_can_not_run_here_are_checked_all_the_same",
          sources_that_can_not_run_here_are_checked_all_the_same},
         {"what_nothing_uses_yet_is_said", what_nothing_uses_yet_is_said},
