@@ -54,6 +54,10 @@ struct cli {
     int64_t limit;
     bool all;
 
+    /* lambda */
+    const char *bootstrap;
+    int64_t timeout_s;
+
     const char *const *args; /* positional, NULL-terminated */
     size_t arg_count;
 };

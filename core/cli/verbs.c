@@ -116,6 +116,24 @@ static const struct cli_option sample_options[] = {
     {0},
 };
 
+static const struct cli_option invoke_local_options[] = {
+    {.name = "bootstrap",
+     .kind = OPTION_TEXT,
+     .value = "FILE",
+     .offset = AT(bootstrap),
+     .no_twin = true,
+     .help = "Another runtime than this weir, such as an unpacked layer's bootstrap."},
+    {.name = "timeout",
+     .kind = OPTION_NUMBER,
+     .value = "SECONDS",
+     .offset = AT(timeout_s),
+     .min = 1,
+     .max = 900,
+     .no_twin = true,
+     .help = "The function's timeout; 30 unless said."},
+    {0},
+};
+
 #ifdef WEIR_SQLITE
 static const struct cli_option dead_list_options[] = {
     {.name = "sink",
@@ -229,6 +247,19 @@ const struct verb verbs[] = {
      .details =
          "The table is what the plugin declares and what its configuration is checked against.",
      .run = verb_plugin_info},
+    {.name = "lambda invoke-local",
+     .positional = "EVENT",
+     .min_args = 1,
+     .max_args = 1,
+     .summary = "run a function here as Lambda would",
+     .details =
+         "EVENT is a file, or - for standard input: one event, or one a line. The configuration "
+         "is the function's;\n"
+         "the environment stands for its variables. Answers go to standard output; logs, "
+         "times and peak memory to\n"
+         "standard error. Exit 1 when an invocation failed, or in part.",
+     .options = invoke_local_options,
+     .run = verb_lambda_invoke_local},
 #ifdef WEIR_SQLITE
     {.name = "shards",
      .positional = "",

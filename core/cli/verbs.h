@@ -35,6 +35,7 @@ int verb_check(struct cli *cli);
 int verb_sample(struct cli *cli);
 int verb_plugin_list(struct cli *cli);
 int verb_plugin_info(struct cli *cli);
+int verb_lambda_invoke_local(struct cli *cli);
 int verb_dead_list(struct cli *cli);
 int verb_dead_show(struct cli *cli);
 int verb_dead_retry(struct cli *cli);

@@ -11,7 +11,7 @@
 #define WEIR_LIBDIR "/usr/local/lib"
 #endif
 
-enum { OWN_MAX = 6, PATH_BYTES_MAX = 4096 };
+enum { OWN_MAX = 7, PATH_BYTES_MAX = 4096 };
 
 struct folders {
     struct arena *arena;
@@ -54,6 +54,8 @@ static void add_beside(struct folders *folders)
     const char *dir = path_folder(folders->arena, own);
     if (dir && is_folder(dir, "plugins"))
         add_under(folders, dir, "plugins");
+    if (dir && is_folder(dir, "weir/plugins")) /* an unpacked layer, wherever it is */
+        add_under(folders, dir, "weir/plugins");
     const char *above = dir ? path_folder(folders->arena, dir) : NULL;
     char installed[PATH_BYTES_MAX];
     bool fits = above && snprintf(installed, sizeof installed, "%s/lib/weir/plugins", above) <
