@@ -70,7 +70,9 @@ static void pass(struct tally *tally)
         if (*mode == 'm')
             on_hit(tally, record);
         else if (*mode == 'a')
-            read_bytes = walk(record->image[0]) + walk(record->image[1]) + walk(record->image[2]);
+            read_bytes = walk(record_image(record, WEIR_KEYS)) +
+                         walk(record_image(record, WEIR_OLD)) +
+                         walk(record_image(record, WEIR_NEW));
     }
     batch->bytes = NULL; /* taken back for the next pass: receiving a body is not measured here */
     batch_unref(batch);

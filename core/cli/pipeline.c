@@ -8,7 +8,7 @@
 enum {
     SETTLE_MS = 5000,
     LAMBDA_IDLE_MS = 25000,
-    BY_HAND_ATTEMPTS = 3, /* somebody waits, and may ask again */
+    BY_HAND_ATTEMPTS = 3,   /* somebody waits, and may ask again */
     HOST_CONNECTIONS = 128, /* what a source may need; sinks are bound by their concurrency (D3) */
     DEFAULT_CONCURRENCY = 4,
     DEFAULT_BATCH_RECORDS = 100
@@ -270,7 +270,7 @@ bool pipeline_admit(void *arg, const struct batch *batch, struct err *err)
 {
     struct pipeline *pipeline = arg;
     for (size_t i = 0; i < batch->record_count; i++) {
-        weir_str table = batch->records[i]->table;
+        weir_str table = batch->records[i]->origin->table;
         if (table.len == 0 || table.len > sizeof pipeline->admitted ||
             str_eq(table, pipeline->admitted_table))
             continue;

@@ -146,8 +146,10 @@ int batch_decode(char *bytes, size_t len, const struct match_plan *plan,
 }
 
 /* What the record knows from around its bytes. */
-static int copy_surroundings(struct batch *batch, struct record *to, const struct record *from)
+static int copy_surroundings(struct decoder *d, const struct record *from)
 {
+    struct batch *batch = d->batch;
+    struct record *to = d->head;
     to->index = from->index;
     to->matched = from->matched;
     to->unmet = from->unmet;
@@ -157,25 +159,22 @@ static int copy_surroundings(struct batch *batch, struct record *to, const struc
     to->kinesis = from->kinesis;
     to->lambda_form = from->lambda_form;
     to->view = from->view;
-    if (copy_text(batch, from->envelope_sequence, &to->envelope_sequence) < 0 ||
-        copy_text(batch, from->envelope_id, &to->envelope_id) < 0 ||
-        copy_text(batch, from->stream_arn, &to->stream_arn) < 0 ||
-        copy_text(batch, from->table, &to->table) < 0 ||
-        copy_text(batch, from->region, &to->region) < 0)
+    to->position = STR_NONE;
+    d->rare = (struct rare){0};
+    if ((from->rare && (copy_text(batch, from->rare->envelope_id, &d->rare.envelope_id) < 0 ||
+                        copy_text(batch, from->rare->event_name, &d->rare.event_name) < 0)) ||
+        copy_text(batch, from->origin->stream_arn, &d->origin.stream_arn) < 0 ||
+        copy_text(batch, from->origin->table, &d->origin.table) < 0 ||
+        copy_text(batch, from->origin->region, &d->origin.region) < 0)
         return -ENOMEM;
-    if (!from->kinesis)
-        return copy_text(batch, from->sequence, &to->sequence);
-    to->sequence = STR_NONE;
-    return 0;
+    return copy_text(batch, from->position, &to->position);
 }
 
 static int copy_poison(struct batch *batch, struct record *to, const struct record *from)
 {
     to->event = from->event;
     to->images = 0;
-    if (copy_text(batch, from->event_id, &to->event_id) < 0)
-        return -ENOMEM;
-    return copy_text(batch, from->event_name, &to->event_name);
+    return copy_text(batch, from->event_id, &to->event_id);
 }
 
 static int copy_into(struct decoder *d, const struct record *record)
@@ -186,10 +185,13 @@ static int copy_into(struct decoder *d, const struct record *record)
     if (!record->poison && !d->parse(d, scan_space(batch->bytes), record->kinesis))
         return d->out_of_memory ? -ENOMEM : -EBADMSG;
     head_finish(d, (weir_str){batch->bytes, batch->bytes_len});
-    int rc = copy_surroundings(batch, d->head, record);
+    int rc = copy_surroundings(d, record);
     if (rc == 0 && record->poison)
         rc = copy_poison(batch, d->head, record);
-    return rc < 0 ? rc : head_store(d);
+    if (rc < 0)
+        return rc;
+    head_point_around(d);
+    return d->out_of_memory ? -ENOMEM : head_store(d);
 }
 
 int record_copy(const struct record *record, const struct match_plan *plan, struct batch **out)

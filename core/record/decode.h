@@ -16,7 +16,7 @@ struct run {
     size_t len;
     uint32_t seen; /* members that it holds, enum member bits */
     uint8_t view;
-    weir_str region, stream_arn, table;
+    struct origin origin;
 };
 
 /* A name with its colon, as it stood in the last record at this place in its object. */
@@ -59,13 +59,16 @@ struct decoder {
     size_t record_cap;    /* of batch->records */
     size_t foreign_count; /* records that are no stream records at all */
     struct scan scan;
-    const char *end;      /* of the body */
-    const char *done_to;  /* end of the last record that was decoded, sound or not */
-    uint32_t seen;        /* members that the record at work had so far */
-    uint32_t wanted;      /* images to build for it, WEIR_* bits */
-    uint32_t image_at[3]; /* index + 1 of the nodes of its keys, old and new image; 0 = not built */
-    bool capital_user;    /* its userIdentity is spelled as the API does, not as Lambda */
-    int status;           /* why the body can't go on: -EBADMSG (see scan), -EMSGSIZE, -ENOMEM */
+    const char *end;            /* of the body */
+    const char *done_to;        /* end of the last record that was decoded, sound or not */
+    uint32_t seen;              /* members that the record at work had so far */
+    uint32_t wanted;            /* images to build for it, WEIR_* bits */
+    struct origin origin;       /* of the record at work */
+    struct rare rare;           /* and what few have; event_name is also that of a known event */
+    weir_str envelope_sequence; /* of the Kinesis envelope at work */
+    const struct origin *last_origin; /* of the record before; NULL = none yet */
+    bool capital_user; /* its userIdentity is spelled as the API does, not as Lambda */
+    int status;        /* why the body can't go on: -EBADMSG (see scan), -EMSGSIZE, -ENOMEM */
     bool out_of_memory;
     bool pipes;      /* the records stand in a bare array */
     bool unbalanced; /* the brackets of the rest of the body were found not to balance */
@@ -150,14 +153,10 @@ weir_str plain_text(struct decoder *d, weir_str raw, uint32_t escaped);
 /* ---- head.c ---- the record at work */
 int head_reserve(struct decoder *d, uint32_t nodes); /* room for so many nodes; -ENOMEM, -E2BIG */
 void head_begin(struct decoder *d);
-/* Lets `record`, which has the nodes of the record at work, point to them. */
-static inline void head_point_images(const struct decoder *d, struct record *record)
-{
-    for (int i = 0; i < 3; i++)
-        record->image[i] = d->image_at[i] ? record_nodes(record) + d->image_at[i] - 1 : NULL;
-}
 /* All members were read: what follows from them. */
 void head_finish(struct decoder *d, weir_str raw);
+/* d->origin and d->rare are what they are to be: the record points to them. */
+void head_point_around(struct decoder *d);
 /* Matches, then keeps or drops. 0, or d->status. */
 int head_keep(struct decoder *d);
 int head_store(

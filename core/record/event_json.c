@@ -124,10 +124,10 @@ static int put_record(struct buf *out, const struct record *record, bool no_imag
     }
     if (!version)
         put_text_member(&to, "eventVersion", STR("1.1"));
-    if (!region && record->region.len > 0)
-        put_text_member(&to, "awsRegion", record->region);
-    if (!arn && record->stream_arn.len > 0)
-        put_text_member(&to, "eventSourceARN", record->stream_arn);
+    if (!region && record->origin->region.len > 0)
+        put_text_member(&to, "awsRegion", record->origin->region);
+    if (!arn && record->origin->stream_arn.len > 0)
+        put_text_member(&to, "eventSourceARN", record->origin->stream_arn);
     return buf_putc(out, '}');
 }
 

@@ -204,11 +204,12 @@ static const char *image_field(struct decoder *d, const char *p, int which)
         return end ? end : scan_skip(&d->scan, p, 2);
     }
     uint32_t index = d->node_count;
-    uint32_t twin =
-        which == WEIR_KEYS ? 0 : d->image_at[which == WEIR_OLD ? slot[WEIR_NEW] : slot[WEIR_OLD]];
+    uint32_t twin = which == WEIR_KEYS
+                        ? 0
+                        : d->head->image_at[which == WEIR_OLD ? slot[WEIR_NEW] : slot[WEIR_OLD]];
     p = image_build(d, p, 2, twin, which == WEIR_KEYS ? NULL : &d->trail);
     if (p)
-        d->image_at[slot[which]] = index + 1;
+        d->head->image_at[slot[which]] = index + 1;
     return p;
 }
 
@@ -239,7 +240,7 @@ static const char *change_member(struct decoder *d, const char *p, enum member m
     case M_CREATED:
         return created_field(d, p);
     case M_SEQUENCE:
-        return sequence_field(d, p, &d->head->sequence);
+        return sequence_field(d, p, &d->head->position);
     case M_VIEW:
         return view_field(d, p);
     default:
@@ -256,7 +257,6 @@ enum { M_OF_RUN = M_REGION | M_ARN | M_TABLE | M_FORMAT | M_VIEW | M_DYNAMODB };
  * learned. */
 static inline const char *run_apply(struct decoder *d, const struct run *run, const char *p)
 {
-    struct record *record = d->head;
     if (run->len == 0 || run->len > (size_t)(d->end - p) || (d->seen & run->seen) ||
         memcmp(p, run->at, run->len) != 0) {
         d->run_start = p;
@@ -265,29 +265,26 @@ static inline const char *run_apply(struct decoder *d, const struct run *run, co
     }
     d->seen |= run->seen;
     if (run->seen & M_REGION)
-        record->region = run->region;
+        d->origin.region = run->origin.region;
     if (run->seen & M_ARN)
-        record->stream_arn = run->stream_arn;
+        d->origin.stream_arn = run->origin.stream_arn;
     if (run->seen & M_TABLE)
-        record->table = run->table;
+        d->origin.table = run->origin.table;
     if (run->seen & M_VIEW)
-        record->view = run->view;
+        d->head->view = run->view;
     return p + run->len;
 }
 
 /* The run that began at d->run_start ends at p, all of it sound. */
 static void run_learn(struct decoder *d, struct run *run, const char *p)
 {
-    const struct record *record = d->head;
     uint32_t seen = d->seen & ~d->run_seen;
     if (d->run_start && !(seen & ~(uint32_t)M_OF_RUN))
         *run = (struct run){.at = d->run_start,
                             .len = (size_t)(p - d->run_start),
                             .seen = seen,
-                            .view = record->view,
-                            .region = record->region,
-                            .stream_arn = record->stream_arn,
-                            .table = record->table};
+                            .view = d->head->view,
+                            .origin = d->origin};
     d->run_start = NULL;
 }
 
@@ -345,12 +342,13 @@ static const char *user_parse(struct decoder *d, const char *p)
 static const char *event_name_field(struct decoder *d, const char *p)
 {
     struct record *record = d->head;
-    p = text_field(d, p, &record->event_name);
-    if (str_is(record->event_name, "MODIFY"))
+    const weir_str *name = &d->rare.event_name;
+    p = text_field(d, p, &d->rare.event_name);
+    if (str_is(*name, "MODIFY"))
         record->event = WEIR_MODIFY;
-    else if (str_is(record->event_name, "INSERT"))
+    else if (str_is(*name, "INSERT"))
         record->event = WEIR_INSERT;
-    else if (str_is(record->event_name, "REMOVE"))
+    else if (str_is(*name, "REMOVE"))
         record->event = WEIR_REMOVE;
     return p;
 }
@@ -390,7 +388,7 @@ static const char *kinesis_parse(struct decoder *d, const char *p)
         if (member == M_DATA)
             p = data_field(d, p);
         else if (member == M_ENVELOPE_SEQUENCE)
-            p = sequence_field(d, p, &d->head->envelope_sequence);
+            p = sequence_field(d, p, &d->envelope_sequence);
         else
             p = scan_skip(&d->scan, p, 2);
         name = p ? object_next(&d->scan, p, &more) : NULL;
@@ -405,11 +403,11 @@ static const char *record_member(struct decoder *d, const char *p, enum member m
     case M_EVENT_ID:
         return text_field(d, p, &record->event_id);
     case M_REGION:
-        return text_field(d, p, &record->region);
+        return text_field(d, p, &d->origin.region);
     case M_ARN:
-        return text_field(d, p, &record->stream_arn);
+        return text_field(d, p, &d->origin.stream_arn);
     case M_TABLE:
-        return text_field(d, p, &record->table);
+        return text_field(d, p, &d->origin.table);
     case M_USER:
         return user_parse(d, p);
     case M_KINESIS:
@@ -417,7 +415,7 @@ static const char *record_member(struct decoder *d, const char *p, enum member m
     case M_DATA:
         return inner || *p != '"' ? scan_skip(&d->scan, p, 1) : data_field(d, p);
     case M_ENVELOPE_SEQUENCE:
-        return inner ? scan_skip(&d->scan, p, 1) : sequence_field(d, p, &record->envelope_sequence);
+        return inner ? scan_skip(&d->scan, p, 1) : sequence_field(d, p, &d->envelope_sequence);
     default:
         return scan_skip(&d->scan, p, 1);
     }

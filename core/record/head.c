@@ -8,7 +8,9 @@
 
 #include <errno.h>
 
-enum { FIRST_NODES = 256, FIRST_RECORDS = 128 };
+enum { FIRST_NODES = 256, FIRST_RECORDS = 128, RECORD_ALIGN = sizeof(struct node) };
+_Static_assert(sizeof(struct record) % sizeof(struct node) == 0,
+               "nodes don't straddle cache lines");
 
 int head_reserve(struct decoder *d, uint32_t nodes)
 {
@@ -42,7 +44,9 @@ void head_begin(struct decoder *d)
     d->data_escaped = 0;
     d->spot_count = 0;
     d->standing = NULL;
-    memset(d->image_at, 0, sizeof d->image_at);
+    d->origin = (struct origin){0};
+    d->rare = (struct rare){0};
+    d->envelope_sequence = STR_NONE;
 }
 
 /* arn:aws:dynamodb:REGION:ACCOUNT:table/NAME/stream/LABEL */
@@ -61,27 +65,57 @@ static weir_str arn_table(weir_str arn)
     return (weir_str){p, (size_t)((slash ? slash : end) - p)};
 }
 
+static bool same_origin(const struct origin *a, const struct origin *b)
+{
+    return memcmp(a, b, sizeof *a) == 0 ||
+           (str_eq(a->stream_arn, b->stream_arn) && str_eq(a->table, b->table) &&
+            str_eq(a->region, b->region));
+}
+
+void head_point_around(struct decoder *d)
+{
+    struct record *record = d->head;
+    bool named = record->event == 0 && d->rare.event_name.len > 0;
+    record->rare = named || d->rare.envelope_id.len > 0 ? &d->rare : NULL;
+    if (!d->last_origin || !same_origin(d->last_origin, &d->origin)) {
+        struct origin *kept = arena_alloc(&d->batch->arena, sizeof *kept, _Alignof(struct origin));
+        d->out_of_memory |= !kept;
+        if (kept)
+            *kept = d->origin;
+        d->last_origin = kept;
+    }
+    record->origin = d->last_origin ? d->last_origin : &d->origin;
+}
+
+static void find_table(struct decoder *d)
+{
+    struct origin *origin = &d->origin;
+    if (origin->stream_arn.len == 0)
+        origin->stream_arn = d->batch->source_arn;
+    if (origin->table.len > 0)
+        return;
+    if (origin->stream_arn.ptr != d->arn.ptr || origin->stream_arn.len != d->arn.len) {
+        d->arn = origin->stream_arn;
+        d->arn_table = arn_table(d->arn);
+    }
+    origin->table = d->arn_table;
+}
+
 void head_finish(struct decoder *d, weir_str raw)
 {
     struct record *record = d->head;
     record->raw = raw;
     record->node_count = d->node_count;
-    head_point_images(d, record);
     if (!record->kinesis && !(d->seen & M_SEQUENCE) && (d->seen & (M_FORMAT | M_TABLE)))
         record->kinesis = true;
-    if (record->kinesis)
+    if (record->kinesis) {
         record->view = WEIR_KEYS | WEIR_OLD | WEIR_NEW; /* Kinesis always carries both */
+        record->position = d->envelope_sequence;
+    }
     record->lambda_form =
         (d->seen & M_ARN) && record->precision == 1 && !d->capital_user && !record->kinesis;
-    if (record->stream_arn.len == 0)
-        record->stream_arn = d->batch->source_arn;
-    if (record->table.len > 0)
-        return;
-    if (record->stream_arn.ptr != d->arn.ptr || record->stream_arn.len != d->arn.len) {
-        d->arn = record->stream_arn;
-        d->arn_table = arn_table(d->arn);
-    }
-    record->table = d->arn_table;
+    find_table(d);
+    head_point_around(d);
 }
 
 static int records_reserve(struct decoder *d)
@@ -102,12 +136,14 @@ int head_store(struct decoder *d)
 {
     struct batch *batch = d->batch;
     size_t bytes = sizeof *d->head + d->head->node_count * sizeof(struct node);
-    struct record *record = arena_alloc(&batch->arena, bytes, 8);
+    size_t rare_bytes = d->head->rare ? sizeof *d->head->rare : 0;
+    struct record *record = arena_alloc(&batch->arena, bytes + rare_bytes, RECORD_ALIGN);
     if (!record || records_reserve(d) < 0)
         return -ENOMEM;
-    d->head->item_hash = item_key_hash(d->head->image[0]);
+    d->head->item_hash = item_key_hash(record_image(d->head, WEIR_KEYS));
     memcpy(record, d->head, bytes);
-    head_point_images(d, record);
+    if (rare_bytes)
+        record->rare = memcpy((char *)record + bytes, d->head->rare, rare_bytes);
     atomic_store_explicit(&d->head->lazy, NULL, memory_order_relaxed);
     batch->records[batch->record_count++] = record;
     for (uint64_t bits = record->matched | record->unmet; bits; bits &= bits - 1)

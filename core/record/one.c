@@ -38,24 +38,22 @@ struct envelope {
 
 static struct envelope envelope_of(const struct decoder *d)
 {
-    const struct record *outer = d->head;
-    return (struct envelope){outer->envelope_sequence, outer->event_id, outer->stream_arn,
-                             outer->region, (d->seen & M_KINESIS) != 0};
+    return (struct envelope){d->envelope_sequence, d->head->event_id, d->origin.stream_arn,
+                             d->origin.region, (d->seen & M_KINESIS) != 0};
 }
 
 static void envelope_apply(struct decoder *d, const struct envelope *outer)
 {
     struct record *record = d->head;
     bool carried = !outer->kinesis && (d->seen & M_SEQUENCE); /* a stream record that came by KCL */
-    if (record->region.len == 0)
-        record->region = outer->region;
+    if (d->origin.region.len == 0)
+        d->origin.region = outer->region;
     if (carried)
         return;
     record->kinesis = true;
-    record->sequence = STR_NONE;
-    record->envelope_sequence = outer->sequence;
-    record->envelope_id = outer->id;
-    record->stream_arn = outer->arn;
+    d->envelope_sequence = outer->sequence;
+    d->rare.envelope_id = outer->id;
+    d->origin.stream_arn = outer->arn;
 }
 
 /* The base64 text becomes the JSON that it stands for, in its own place; NULL when it is none. */
@@ -129,6 +127,7 @@ static const char *long_way(struct decoder *d, const char *p, bool line)
 const char *record_one(struct decoder *d, const char *p, bool line)
 {
     const char *end = d->apply(d, p);
+    d->batch->stencil_count += end != NULL;
     if (!end)
         end = long_way(d, p, line);
     if (!end)

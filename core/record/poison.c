@@ -43,22 +43,22 @@ static void look_at(struct decoder *d, enum member member, const char *p, const 
         take(&record->event_id, sound_text(d, p, end));
         break;
     case M_EVENT_NAME:
-        take(&record->event_name, sound_text(d, p, end));
+        take(&d->rare.event_name, sound_text(d, p, end));
         break;
     case M_ARN:
-        take(&record->stream_arn, sound_text(d, p, end));
+        take(&d->origin.stream_arn, sound_text(d, p, end));
         break;
     case M_REGION:
-        take(&record->region, sound_text(d, p, end));
+        take(&d->origin.region, sound_text(d, p, end));
         break;
     case M_TABLE:
-        take(&record->table, sound_text(d, p, end));
+        take(&d->origin.table, sound_text(d, p, end));
         break;
     case M_SEQUENCE:
-        take_sequence(&record->sequence, sound_text(d, p, end));
+        take_sequence(&record->position, sound_text(d, p, end));
         break;
     case M_ENVELOPE_SEQUENCE:
-        take_sequence(&record->envelope_sequence, sound_text(d, p, end));
+        take_sequence(&d->envelope_sequence, sound_text(d, p, end));
         break;
     default:
         break;
@@ -98,20 +98,17 @@ void poison_fill(struct decoder *d, const char *start, const char *end)
         M_EVENT_ID | M_EVENT_NAME | M_ARN | M_REGION | M_TABLE | M_ENVELOPE_SEQUENCE;
     const char *reason = d->scan.reason, *at = d->scan.at;
     d->node_count = 0;
-    memset(d->image_at, 0, sizeof d->image_at);
-    if (!sequence_valid(record->sequence))
-        record->sequence = STR_NONE;
-    if (!sequence_valid(record->envelope_sequence))
-        record->envelope_sequence = STR_NONE;
+    memset(record->image_at, 0, sizeof record->image_at);
+    if (!sequence_valid(record->position))
+        record->position = STR_NONE;
+    if (!sequence_valid(d->envelope_sequence))
+        d->envelope_sequence = STR_NONE;
     const char *change = look_into(d, start, end, outer, M_DYNAMODB | M_KINESIS);
     if (change)
         look_into(d, change, end, M_SEQUENCE | M_ENVELOPE_SEQUENCE, 0);
-    if (record->envelope_sequence.len > 0)
-        record->kinesis = true;
-    if (record->kinesis) {
-        record->sequence = STR_NONE;
-        take(&record->envelope_id, record->event_id);
-    }
+    record->kinesis |= d->envelope_sequence.len > 0;
+    if (record->kinesis)
+        take(&d->rare.envelope_id, record->event_id);
     head_finish(d, (weir_str){start, (size_t)(end - start)});
     record->poison = reason;
     record->poison_offset = (uint32_t)(at - d->batch->bytes);

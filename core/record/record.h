@@ -31,14 +31,26 @@ enum batch_shape {
     SHAPE_KINESIS     /* {"Records":[{"kinesis":{"data":...}}]} or the same as an array */
 };
 
+/* Where a record comes from: one for all records of a batch for which it is the same. */
+struct origin {
+    weir_str stream_arn, table, region;
+};
+
+/* What few records have. */
+struct rare {
+    weir_str event_name;  /* of an event that is none of the three */
+    weir_str envelope_id; /* Kinesis: the eventID around the record's own */
+};
+
+/* A batch has up to 10,000 of them, so it is kept small. */
 struct record {
-    struct batch *batch;
-    const struct node
-        *image[3]; /* keys, old, new; NULL when the record has none, or none was built */
-    weir_str raw;  /* as received; Kinesis: the JSON inside `data` */
-    weir_str event_id, event_name, sequence, stream_arn, table, region;
-    weir_str envelope_sequence; /* Kinesis only: the position; `sequence` is empty then */
-    weir_str envelope_id;       /* Kinesis only: the eventID around the record's own */
+    _Alignas(16) struct batch *batch; /* its nodes, directly behind, stand on 32 bytes */
+    weir_str raw;                     /* as received; Kinesis: the JSON inside `data` */
+    weir_str event_id;
+    weir_str position; /* by which its source orders and resumes: the sequence number; of Kinesis
+                          records, which have none, the envelope's */
+    const struct origin *origin; /* never NULL */
+    const struct rare *rare;     /* NULL: nothing of it */
     int64_t created_us;
     uint64_t item_hash; /* of the canonical item key: the lane for order: item */
     uint64_t matched;   /* bit i: sink i wants it */
@@ -47,6 +59,7 @@ struct record {
     const char *poison;          /* why it could not be decoded; NULL = sound. Static text */
     uint32_t poison_offset;      /* byte in the batch */
     uint32_t index;              /* its place among all records of the batch, from 0 */
+    uint32_t image_at[3];        /* keys, old, new: its node's index, + 1; 0 = none, or not built */
     uint32_t node_count;         /* nodes, directly behind this struct */
     uint8_t event;               /* WEIR_INSERT ..., 0 = another name */
     uint8_t precision;           /* 1 s, 2 ms, 3 us, 0 none */
@@ -66,6 +79,7 @@ struct batch {
         *records; /* owned. Kept: those that matched a sink, would have (unmet), or are poison */
     size_t record_count;
     size_t read_count;      /* all records seen, kept or not */
+    size_t stencil_count;   /* of them, read by the stencil of an earlier one */
     weir_str last_sequence; /* of the last record with a readable position */
     weir_str
         next_iterator; /* GetRecords: NextShardIterator, unescaped; ptr NULL = absent or null */

@@ -99,14 +99,12 @@ static inline void fill_record(struct decoder *d, const struct stencil *s, const
     int64_t seconds;
     if (d->standing != s) {
         memcpy(record, &s->record, sizeof *record);
-        memcpy(d->image_at, s->image_at, sizeof d->image_at);
-        head_point_images(d, record);
         d->standing = s;
     }
     record->pipes = d->pipes;
     record->event_id = hole_text(s, place, 0);
     if (s->sequence)
-        record->sequence = hole_text(s, place, s->sequence - 1);
+        record->position = hole_text(s, place, s->sequence - 1);
     if (s->seconds && scan_seconds(hole_text(s, place, s->seconds - 1).ptr, &seconds))
         record->created_us = seconds * 1000000;
 }

@@ -6,7 +6,7 @@
 #define WEIR_RECORD_STENCIL_H
 #include "record/decode.h"
 
-enum { STENCIL_HOLES = 96, STENCIL_BOXES = 16, STENCIL_EVENTS = 3, STENCIL_IMAGES = 3 };
+enum { STENCIL_HOLES = 96, STENCIL_BOXES = 16, STENCIL_EVENTS = 3 };
 
 enum hole_kind {
     HOLE_TEXT, /* of an S, or any string in an image that nobody wants */
@@ -38,7 +38,6 @@ struct box {
 struct stencil {
     struct record record; /* all but the holes */
     uint32_t hole_count, box_count;
-    uint32_t image_at[STENCIL_IMAGES];
     uint32_t seconds, sequence; /* holes, + 1; 0 = not a hole, hence as in `record` */
     const char *tail;           /* behind the last hole */
     uint32_t tail_bytes;

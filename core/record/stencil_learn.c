@@ -114,7 +114,7 @@ static void put_strings(struct draft *draft, const char *p, const char *end)
 
 static void put_image(struct draft *draft, struct decoder *d, int which, const struct spot *spot)
 {
-    uint32_t index = d->image_at[which];
+    uint32_t index = d->head->image_at[which];
     if (index)
         put_nodes(draft, record_nodes(d->head) + index - 1);
     else
@@ -188,7 +188,6 @@ static bool draw(struct decoder *d, struct stencil *s)
         return false;
     place_boxes(s);
     s->record = *record;
-    memcpy(s->image_at, d->image_at, sizeof s->image_at);
     return true;
 }
 
@@ -197,7 +196,7 @@ static bool draw(struct decoder *d, struct stencil *s)
 static bool fit(const struct decoder *d)
 {
     const struct record *record = d->head;
-    weir_str id = record->event_id, name = record->event_name;
+    weir_str id = record->event_id, name = d->rare.event_name;
     const char *end = record->raw.ptr + record->raw.len;
     if (record->raw.len > RECORD_BYTES_MAX || record->kinesis || d->data.ptr ||
         (size_t)(d->end - end) < record->raw.len * RECORDS_LEFT)
@@ -232,15 +231,15 @@ static bool same_head(const struct stencils *set, const struct hole *first, uint
 void stencil_learn(struct decoder *d)
 {
     const struct record *record = d->head;
-    int event = fit(d) ? stencil_place(record->event_name.ptr) : -1;
+    int event = fit(d) ? stencil_place(d->rare.event_name.ptr) : -1;
     if (event >= 0 && !d->stencils)
         d->stencils = stencils_new();
     if (event < 0 || !d->stencils)
         return;
     struct stencils *set = d->stencils;
     struct stencil *s = &set->room[event];
-    uint32_t name_at =
-        (uint32_t)(record->event_name.ptr - record->event_id.ptr - (ptrdiff_t)record->event_id.len);
+    const char *id_end = record->event_id.ptr + record->event_id.len;
+    uint32_t name_at = (uint32_t)(d->rare.event_name.ptr - id_end);
     set->of_event[event] = NULL;
     if (!draw(d, s) || (set->head && !same_head(set, s->hole, name_at))) {
         set->credit -= 2;

@@ -66,7 +66,7 @@ static weir_str note_str(const char *note, const char *otherwise)
 static void point_at_record(struct dead_letter *letter, const struct item *item)
 {
     const struct record *record = item->record;
-    letter->stream_arn = record->stream_arn;
+    letter->stream_arn = record->origin->stream_arn;
     letter->shard = record->batch->shard;
     letter->sequence = record_position(record);
     letter->event_id = record_field(record, WEIR_F_EVENT_ID);

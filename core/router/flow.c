@@ -144,12 +144,12 @@ static void begin_item(struct item *item)
     struct flow *flow = item->flow;
     const struct record *record = item->record;
     struct memory_fact fact =
-        memory_find(&sink->memory, record->stream_arn, record_position(record));
+        memory_find(&sink->memory, record->origin->stream_arn, record_position(record));
     item->state = ITEM_FINISHED;
     if (fact.finished || record->index < flow->shares[sink->index].finished_below) {
         sink->counts.duplicate++;
         if (flow->by_sink && fact.finished) /* known since flow_release; now this batch knows it */
-            memory_drop(&sink->memory, record->stream_arn, record_position(record));
+            memory_drop(&sink->memory, record->origin->stream_arn, record_position(record));
         return;
     }
     if (!sink->route.required && sink->queued >= sink->route.queue_records) {
@@ -393,9 +393,9 @@ static void remember(const struct flow *flow, bool complete)
                                          .attempts = item->attempts,
                                          .down_epoch = item->down_epoch};
         if (complete)
-            memory_drop(memory, item->record->stream_arn, position);
+            memory_drop(memory, item->record->origin->stream_arn, position);
         else if (fact.finished || fact.attempts > 0 || fact.down_epoch > 0)
-            memory_put(memory, item->record->stream_arn, position, fact);
+            memory_put(memory, item->record->origin->stream_arn, position, fact);
     }
 }
 

@@ -200,7 +200,8 @@ static void late_outcome(struct item *item, int32_t outcome, const char *reason)
         lane_settle(lane);
     }
     if (finished && about->sink)
-        memory_put(&about->sink->memory, item->record->stream_arn, record_position(item->record),
+        memory_put(&about->sink->memory, item->record->origin->stream_arn,
+                   record_position(item->record),
                    (struct memory_fact){.finished = true, .attempts = about->attempts});
     if (waiter) {
         waiter->behind = item->waiter = NULL;

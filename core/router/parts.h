@@ -50,15 +50,15 @@ struct item {
     uint32_t down_epoch; /* sink->up_epoch when it last got `down`, + 1; 0 = never */
     uint32_t index;      /* its record's; that of a finished one may be gone */
     uint8_t state;
-    uint8_t why_room; /* of `why`, in units of NOTE_UNIT; 0 = static text */
-    uint8_t together; /* bisect: at most 1 << (together - 1) in its delivery; 0 = no bound */
-    bool letter;      /* the `item` of a struct letter */
-    bool put_back;    /* was tried, and waits, or is leaving */
-    bool orphan;      /* given back to the source; only its completion is awaited */
-    bool closes;      /* an orphan that was in a lane */
-    bool passed : 1;  /* a later one of its run is stored: to put this one back breaks order */
-    bool blocked : 1; /* `block` was said in the log */
-    bool split : 1;   /* its delivery failed as a whole and is cut in two: no attempt of its own */
+    uint8_t why_room;  /* of `why`, in units of NOTE_UNIT; 0 = static text */
+    uint8_t together;  /* bisect: at most 1 << (together - 1) in its delivery; 0 = no bound */
+    bool letter : 1;   /* the `item` of a struct letter */
+    bool put_back : 1; /* was tried, and waits, or is leaving */
+    bool orphan : 1;   /* given back to the source; only its completion is awaited */
+    bool closes : 1;   /* an orphan that was in a lane */
+    bool passed : 1;   /* a later one of its run is stored: to put this one back breaks order */
+    bool blocked : 1;  /* `block` was said in the log */
+    bool split : 1;    /* its delivery failed as a whole and is cut in two: no attempt of its own */
 };
 
 struct letter { /* a dead letter on its way to another sink */

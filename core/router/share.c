@@ -207,7 +207,8 @@ static void remember_finished(const struct flow *flow, uint64_t sinks)
             i < flow->shares[item->sink->index].looked)
             continue;
         struct kept kept = kept_at(flow, place_of(flow, item->index));
-        weir_str stream_arn = flow->batch ? item->record->stream_arn : flow->kept_stream_arn;
+        weir_str stream_arn =
+            flow->batch ? item->record->origin->stream_arn : flow->kept_stream_arn;
         memory_put(&item->sink->memory, stream_arn, kept.position,
                    (struct memory_fact){.finished = true});
     }

@@ -41,7 +41,8 @@ static uint64_t lane_key(const struct sink *sink, const struct record *record)
 {
     if (sink->route.order == ROUTE_ITEM)
         return record->item_hash;
-    uint64_t hash = hash_bytes(HASH_SEED, record->stream_arn.ptr, record->stream_arn.len);
+    uint64_t hash =
+        hash_bytes(HASH_SEED, record->origin->stream_arn.ptr, record->origin->stream_arn.len);
     return hash_bytes(hash, record->batch->shard.ptr, record->batch->shard.len);
 }
 
@@ -63,7 +64,7 @@ static struct item *revoked_item(const struct sink *sink, const struct item *wan
     for (struct item *item = sink->revoked; item; item = item->next)
         if (!item->waiter && same_errand(item, wanted) &&
             str_eq(record_position(item->record), position) &&
-            str_eq(item->record->stream_arn, record->stream_arn))
+            str_eq(item->record->origin->stream_arn, record->origin->stream_arn))
             return item;
     return NULL;
 }

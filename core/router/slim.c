@@ -168,7 +168,7 @@ static bool slim(struct flow *flow)
         arena_alloc(&flow->arena, flow->waiting * sizeof *copies, _Alignof(struct batch *));
     struct kept *kept = arena_alloc(&flow->arena, records * sizeof *kept, _Alignof(struct kept));
     weir_str last_sequence = keep(flow, flow->last_sequence);
-    weir_str stream_arn = keep(flow, flow->batch->records[0]->stream_arn);
+    weir_str stream_arn = keep(flow, flow->batch->records[0]->origin->stream_arn);
     if (!copies || !kept || !last_sequence.ptr || !stream_arn.ptr || !keep_positions(flow, kept))
         return false;
     if (!copy_records(flow, copies, &copied)) {

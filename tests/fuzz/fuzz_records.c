@@ -54,14 +54,15 @@ static void check_record(const struct record *record)
         touch(record_field(record, which));
     touch(record_identifier(record));
     for (int i = 0; i < 3; i++)
-        if (record->image[i])
-            walk(record->image[i]);
+        if (record_image(record, 1 << i))
+            walk(record_image(record, 1 << i));
     struct batch *copy = NULL;
     if (record_copy(record, NULL, &copy) != 0 || copy->record_count != 1)
         abort();
     const struct record *other = copy->records[0];
     if (!record->poison != !other->poison || !str_eq(record->raw, other->raw) ||
-        !value_equal(record->image[2], other->image[2]) || record->item_hash != other->item_hash)
+        !value_equal(record_image(record, WEIR_NEW), record_image(other, WEIR_NEW)) ||
+        record->item_hash != other->item_hash)
         abort();
     batch_unref(copy);
 }
@@ -75,7 +76,7 @@ static void check_round_trip(const struct record *record)
     if (!batch || batch->record_count != 1 || batch->records[0]->poison)
         abort();
     for (int i = 0; i < 3; i++)
-        if (!value_equal(record->image[i], batch->records[0]->image[i]))
+        if (!value_equal(record_image(record, 1 << i), record_image(batch->records[0], 1 << i)))
             abort();
     batch_unref(batch);
 }

@@ -60,14 +60,14 @@ static void put_record(struct buf *out, const struct record *record)
     buf_printf(out, "{\"poison\":%d", record->poison != NULL);
     put_text(out, "reason", str_of(record->poison));
     put_text(out, "id", record->event_id);
-    put_text(out, "name", record->event_name);
-    put_text(out, "sequence", record->sequence);
-    put_text(out, "arn", record->stream_arn);
+    put_text(out, "name", record_field(record, WEIR_F_EVENT_NAME));
+    put_text(out, "sequence", record_field(record, WEIR_F_SEQUENCE));
+    put_text(out, "arn", record->origin->stream_arn);
     buf_printf(out, ",\"us\":%lld,\"precision\":%d", (long long)record->created_us,
                record->precision);
-    put_image(out, "keys", record->image[0]);
-    put_image(out, "old", record->image[1]);
-    put_image(out, "new", record->image[2]);
+    put_image(out, "keys", record_image(record, WEIR_KEYS));
+    put_image(out, "old", record_image(record, WEIR_OLD));
+    put_image(out, "new", record_image(record, WEIR_NEW));
     buf_putc(out, '}');
 }
 

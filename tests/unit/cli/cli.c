@@ -274,13 +274,13 @@ static void a_price_walk_goes_from_each_price_to_the_next(void)
     struct batch *batch = decode(&said);
     for (size_t i = 0; i < batch->record_count; i++) {
         const struct record *record = batch->records[i];
-        const struct node *old = value_path(record->image[1], "price"),
-                          *new = value_path(record->image[2], "price");
-        weir_str id = value_text(value_path(record->image[0], "product_id"));
+        const struct node *old = value_path(record_image(record, WEIR_OLD), "price"),
+                          *new = value_path(record_image(record, WEIR_NEW), "price");
+        weir_str id = value_text(value_path(record_image(record, WEIR_KEYS), "product_id"));
         const struct record **slot = &last[id.ptr[1] & 7];
         CHECK(!value_equal(old, new));
         if (*slot && ++steps)
-            CHECK(value_equal(old, value_path((*slot)->image[2], "price")));
+            CHECK(value_equal(old, value_path(record_image((*slot), WEIR_NEW), "price")));
         *slot = record;
     }
     CHECK(steps > 40);
@@ -296,18 +296,20 @@ static void the_shop_holds_every_trap(void)
     struct batch *batch = decode(&said);
     for (size_t i = 1; i < batch->record_count; i++) {
         const struct record *record = batch->records[i], *before = batch->records[i - 1];
-        const struct node *old = value_path(record->image[1], "price"),
-                          *new = value_path(record->image[2], "price");
-        duplicates += str_eq(record->sequence, before->sequence);
+        const struct node *old = value_path(record_image(record, WEIR_OLD), "price"),
+                          *new = value_path(record_image(record, WEIR_NEW), "price");
+        duplicates +=
+            str_eq(record_field(record, WEIR_F_SEQUENCE), record_field(before, WEIR_F_SEQUENCE));
         late += record->created_us < before->created_us;
-        twice += record->created_us == before->created_us &&
-                 !str_eq(record->sequence, before->sequence) &&
-                 record->item_hash == before->item_hash;
+        twice +=
+            record->created_us == before->created_us &&
+            !str_eq(record_field(record, WEIR_F_SEQUENCE), record_field(before, WEIR_F_SEQUENCE)) &&
+            record->item_hash == before->item_hash;
         same_number +=
             old && new &&value_equal(old, new) && !str_eq(value_text(old), value_text(new));
         ttl += record->ttl_delete;
         removes += record->event == WEIR_REMOVE;
-        weir_str name = value_text(value_path(record->image[2], "name"));
+        weir_str name = value_text(value_path(record_image(record, WEIR_NEW), "name"));
         for (size_t c = 0; c < name.len; c++)
             hostile += (unsigned char)name.ptr[c] < ' ';
     }

@@ -90,10 +90,10 @@ static inline struct batch *decode_between(const char *middle)
     CHECK_FATAL(batch->record_count == 3);
     const struct record *first = batch->records[0], *last = batch->records[2];
     CHECK(!first->poison && !last->poison);
-    CHECK_STR(cstr(first->sequence), "100");
-    CHECK_STR(cstr(last->sequence), "300");
-    CHECK_STR(cstr(value_text(value_path(first->image[2], "a"))), "first");
-    CHECK_STR(cstr(value_text(value_path(last->image[2], "a"))), "last");
+    CHECK_STR(cstr(record_field(first, WEIR_F_SEQUENCE)), "100");
+    CHECK_STR(cstr(record_field(last, WEIR_F_SEQUENCE)), "300");
+    CHECK_STR(cstr(value_text(value_path(record_image(first, WEIR_NEW), "a"))), "first");
+    CHECK_STR(cstr(value_text(value_path(record_image(last, WEIR_NEW), "a"))), "last");
     return batch;
 }
 #endif

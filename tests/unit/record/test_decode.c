@@ -44,7 +44,7 @@ static void every_sample_decodes(void)
             CHECK(record->event != 0);
             CHECK_INT(record->index, k);
             CHECK_INT(record->precision, 1);
-            CHECK(record->image[0] != NULL);
+            CHECK(record_image(record, WEIR_KEYS) != NULL);
             CHECK(record->item_hash != 0);
         }
         batch_unref(batch);
@@ -56,11 +56,11 @@ static void lambda_record_has_all_its_fields(void)
     struct batch *batch = decode_sample("lambda-event-all-types.json", NULL);
     const struct record *record = batch->records[0];
     CHECK_STR(cstr(record->event_id), "a1b2c3d4e5f60718293a4b5c6d7e8f01");
-    CHECK_STR(cstr(record->event_name), "INSERT");
+    CHECK_STR(cstr(record_field(record, WEIR_F_EVENT_NAME)), "INSERT");
     CHECK_INT(record->event, WEIR_INSERT);
-    CHECK_STR(cstr(record->sequence), "111000000000000000000007");
-    CHECK_STR(cstr(record->table), "Products");
-    CHECK_STR(cstr(record->region), "us-east-1");
+    CHECK_STR(cstr(record_field(record, WEIR_F_SEQUENCE)), "111000000000000000000007");
+    CHECK_STR(cstr(record->origin->table), "Products");
+    CHECK_STR(cstr(record->origin->region), "us-east-1");
     CHECK_STR(cstr(record_field(record, WEIR_F_TABLE)), "Products");
     CHECK_STR(cstr(record_field(record, WEIR_F_IDENTITY)),
               "arn:aws:dynamodb:us-east-1:123456789012:table/Products/stream/"
@@ -71,7 +71,7 @@ static void lambda_record_has_all_its_fields(void)
     CHECK_STR(cstr(record_position(record)), "111000000000000000000007");
     CHECK_STR(cstr(record_identifier(record)), "111000000000000000000007");
     CHECK(record->raw.ptr[0] == '{' && record->raw.ptr[record->raw.len - 1] == '}');
-    CHECK_STR(cstr(batch->last_sequence), cstr(batch->records[7]->sequence));
+    CHECK_STR(cstr(batch->last_sequence), cstr(record_field(batch->records[7], WEIR_F_SEQUENCE)));
     CHECK(!record->ttl_delete);
     CHECK(batch->records[7]->ttl_delete);
     CHECK_STR(cstr(record_field(batch->records[7], WEIR_F_TTL_DELETE)), "1");
@@ -83,11 +83,11 @@ static void getrecords_takes_the_arn_from_its_source(void)
     struct decode_options options = {.source_arn = STR(ARN), .shard = STR("shardId-1")};
     struct batch *batch = decode_sample("getrecords-ttl-remove.json", &options);
     const struct record *record = batch->records[1];
-    CHECK_STR(cstr(record->stream_arn), ARN);
-    CHECK_STR(cstr(record->table), "Products");
+    CHECK_STR(cstr(record->origin->stream_arn), ARN);
+    CHECK_STR(cstr(record->origin->table), "Products");
     CHECK_STR(cstr(record_field(record, WEIR_F_SHARD)), "shardId-1");
     CHECK(record->ttl_delete);
-    CHECK_STR(cstr(record->sequence), "000000000000000022356");
+    CHECK_STR(cstr(record_field(record, WEIR_F_SEQUENCE)), "000000000000000022356");
     CHECK_INT(record->created_us, 1795387980000000);
     CHECK(str_starts(batch->next_iterator, STR("arn:aws:dynamodb:ddblocal:")));
     batch_unref(batch);
@@ -113,10 +113,10 @@ static void F19_views_and_missing_members(void)
         const struct record *record = batch->records[0];
         CHECK_INT(record->view, views[i].images);
         CHECK_INT(record->event, 0);
-        CHECK_STR(cstr(record->event_name), "FUTURE");
+        CHECK_STR(cstr(record_field(record, WEIR_F_EVENT_NAME)), "FUTURE");
         CHECK(record->poison == NULL);
         CHECK_INT(record->precision, 0);
-        CHECK_INT(record->sequence.len, 0);
+        CHECK_INT(record_field(record, WEIR_F_SEQUENCE).len, 0);
         CHECK_INT(record_field(record, WEIR_F_IDENTITY).len, 0);
         batch_unref(batch);
     }
@@ -131,9 +131,9 @@ static void names_may_come_in_any_order(void)
     const struct record *record = batch->records[0];
     CHECK_STR(cstr(batch->next_iterator), "a/b");
     CHECK_INT(record->event, WEIR_INSERT);
-    CHECK_STR(cstr(record->region), "r1");
+    CHECK_STR(cstr(record->origin->region), "r1");
     CHECK_STR(cstr(record->event_id), "e");
-    CHECK_STR(cstr(value_text(value_path(record->image[2], "a"))), "1");
+    CHECK_STR(cstr(value_text(value_path(record_image(record, WEIR_NEW), "a"))), "1");
     batch_unref(batch);
 }
 
@@ -198,7 +198,8 @@ static void D7_a_malformed_line_costs_one_record(void)
         size_t sound = 0, poison = 0;
         for (size_t k = 0; k < batch->record_count; k++) {
             poison += batch->records[k]->poison != NULL;
-            sound += !batch->records[k]->poison && str_is(batch->records[k]->sequence, "1");
+            sound += !batch->records[k]->poison &&
+                     str_is(record_field(batch->records[k], WEIR_F_SEQUENCE), "1");
         }
         CHECK_INT(sound, 2);
         CHECK_INT(poison, 1);
@@ -336,7 +337,7 @@ static void S21_caps_of_bytes_records_and_values(void)
                     &bare);
     CHECK(batch->records[0]->poison == NULL);
     CHECK_STR(batch->records[1]->poison, "too many values");
-    CHECK_STR(cstr(batch->records[1]->sequence), "8");
+    CHECK_STR(cstr(record_field(batch->records[1], WEIR_F_SEQUENCE)), "8");
     batch_unref(batch);
 }
 
@@ -370,7 +371,7 @@ static void F81_large_maps_find_a_name_twice(void)
             struct batch *batch = decode(body);
             CHECK_INT(batch->records[0]->poison != NULL, twice && count / 2 != count - 1);
             if (!twice)
-                CHECK_INT(value_size(batch->records[0]->image[2]), count);
+                CHECK_INT(value_size(record_image(batch->records[0], WEIR_NEW)), count);
             batch_unref(batch);
             mem_free(body);
         }

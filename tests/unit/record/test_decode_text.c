@@ -48,9 +48,9 @@ static void check_poison(const struct record *record, const char *reason)
     CHECK_FATAL(record->poison != NULL);
     if (reason)
         CHECK_STR(record->poison, reason);
-    CHECK_STR(cstr(record->sequence), "200");
+    CHECK_STR(cstr(record_field(record, WEIR_F_SEQUENCE)), "200");
     CHECK_STR(cstr(record->event_id), "id-200");
-    CHECK(record->image[0] == NULL && record->image[2] == NULL);
+    CHECK(record_image(record, WEIR_KEYS) == NULL && record_image(record, WEIR_NEW) == NULL);
     CHECK(record->poison_offset >= (size_t)(record->raw.ptr - record->batch->bytes));
     CHECK(record->raw.len > 0 && record->raw.ptr[record->raw.len - 1] == '}');
 }
@@ -63,7 +63,7 @@ static void F80_every_text_row_as_value(void)
         struct batch *batch = decode_between(record_of(middle, sizeof middle, "200", image));
         const struct record *record = batch->records[1];
         if (rows[i].meaning) {
-            weir_str text = value_text(value_path(record->image[2], "v"));
+            weir_str text = value_text(value_path(record_image(record, WEIR_NEW), "v"));
             CHECK(!record->poison);
             CHECK_INT(text.len, rows[i].len);
             CHECK(text.ptr && memcmp(text.ptr, rows[i].meaning, rows[i].len) == 0);
@@ -85,10 +85,10 @@ static void F80_every_text_row_as_name(void)
         struct batch *batch = decode_between(record_of(middle, sizeof middle, "200", image));
         const struct record *record = batch->records[1];
         if (rows[i].meaning) {
-            const struct node *value = value_entry(record->image[2], 1, &name);
+            const struct node *value = value_entry(record_image(record, WEIR_NEW), 1, &name);
             CHECK_INT(name.len, rows[i].len);
             CHECK(name.ptr && memcmp(name.ptr, rows[i].meaning, rows[i].len) == 0);
-            CHECK(value_member(record->image[2], name) == value);
+            CHECK(value_member(record_image(record, WEIR_NEW), name) == value);
             CHECK_INT(value_type(value_member(value, name)), WEIR_T_L);
         } else {
             check_poison(record, rows[i].reason);
@@ -193,7 +193,7 @@ static void F82_wrong_structure_is_poison(void)
         if (!batch->records[1]->poison)
             printf("\n    accepted: %s", middle);
         check_poison(batch->records[1], wrong[i].reason);
-        CHECK_STR(cstr(batch->records[1]->table), "Products");
+        CHECK_STR(cstr(batch->records[1]->origin->table), "Products");
         batch_unref(batch);
     }
 }
@@ -222,7 +222,7 @@ static void F82_S25_wrong_types_of_the_record_itself(void)
         struct batch *batch = decode_between(wrong[i]);
         const struct record *record = batch->records[1];
         CHECK(record->poison != NULL);
-        CHECK_INT(record->sequence.len, 0);
+        CHECK_INT(record_field(record, WEIR_F_SEQUENCE).len, 0);
         CHECK_STR(cstr(record->raw), wrong[i]);
         CHECK_STR(cstr(record_field(record, WEIR_F_EVENT_JSON)), wrong[i]);
         if (strstr(wrong[i], "id-200"))
