@@ -11,6 +11,7 @@ enum {
     SWEEP_GAP_MS = 500,     /* between the beginnings of two sweeps that were asked for */
     SETTLE_FIRST_MS = 1000, /* of lists in which a child is still to appear */
     SETTLE_MOST_MS = 30000,
+    CLOSING_MS = 60000, /* a disabled stream's last children may be listed so late */
     MISSING_MS = 30000,
     WANTS_MAX = 8 /* more shards that ended share one sweep */
 };
@@ -42,6 +43,8 @@ struct discovery {
     struct want *asking; /* whose children the open call is for; NULL = it is a sweep's */
     bool filter_useless; /* the server knows no CHILD_SHARDS */
     int64_t settle_ms;
+    int64_t ended_ms;      /* the last shard did, or this began */
+    int64_t seen_ms;       /* the last complete sweep began then */
     uint64_t settle_sweep; /* the first one that counts as looked after the last shard ended */
 
     struct asks asks;
@@ -152,10 +155,21 @@ static void settle_by_sweep(struct discovery *discovery, int64_t delay_ms)
     sweep_soon(discovery, delay_ms);
 }
 
+/* Nobody looks at a closing stream again once it is drained, so its list is given a while to tell
+ * of the last children. */
+static bool may_grow(const struct discovery *discovery)
+{
+    return discovery->state == STREAM_CLOSING && lineage_childless(discovery->config.lineage) &&
+           discovery->seen_ms < discovery->ended_ms + CLOSING_MS;
+}
+
 static void plan_next_sweep(struct discovery *discovery)
 {
     int64_t every_ms = discovery->config.sweep_ms, pause_ms;
-    if (discovery->state != STREAM_CLOSING && lineage_childless(discovery->config.lineage)) {
+    int64_t closed_ms = discovery->ended_ms + CLOSING_MS - describe_now(&discovery->describe);
+    if (may_grow(discovery)) {
+        pause_ms = closed_ms > SETTLE_FIRST_MS ? closed_ms : SETTLE_FIRST_MS;
+    } else if (discovery->state != STREAM_CLOSING && lineage_childless(discovery->config.lineage)) {
         pause_ms = discovery->settle_ms;
         discovery->settle_ms *= 2;
         if (discovery->settle_ms > SETTLE_MOST_MS)
@@ -167,8 +181,9 @@ static void plan_next_sweep(struct discovery *discovery)
     if (pause_ms > every_ms)
         pause_ms = every_ms;
     /* Up to a tenth early, so that many streams don't sweep in step. */
-    discovery->sweep_at_ms = describe_now(&discovery->describe) + pause_ms -
-                             describe_random(&discovery->describe, pause_ms / 10);
+    discovery->sweep_at_ms = describe_now(&discovery->describe) + pause_ms;
+    if (!may_grow(discovery))
+        discovery->sweep_at_ms -= describe_random(&discovery->describe, pause_ms / 10);
     if (discovery->asks.open || discovery->settle_sweep > discovery->begun)
         sweep_soon(discovery, 0);
 }
@@ -179,6 +194,7 @@ static void complete_sweep(struct discovery *discovery, bool closing)
     end_sweep(discovery);
     lineage_sweep_end(discovery->config.lineage, describe_now(&discovery->describe));
     discovery->completed = discovery->begun;
+    discovery->seen_ms = discovery->begun_ms;
     if (discovery->broken)
         describe_log(&discovery->describe, WEIR_LOG_INFO, "W0903",
                      "the list of shards is whole again", STR_NONE);
@@ -415,6 +431,7 @@ void discovery_want_children(struct discovery *discovery, weir_str parent)
     if (want || discovery->stopping)
         return;
     discovery->settle_ms = SETTLE_FIRST_MS;
+    discovery->ended_ms = describe_now(&discovery->describe);
     bool one_by_one = discovery->state == STREAM_OPEN && !discovery->filter_useless &&
                       discovery->want_count < WANTS_MAX;
     want = one_by_one ? mem_zalloc(1, sizeof *want) : NULL;
@@ -460,6 +477,7 @@ bool discovery_settled(const struct discovery *discovery)
 {
     return discovery->completed > 0 && discovery->completed >= discovery->settle_sweep &&
            !discovery->wants && !discovery->asking && discovery->state != STREAM_MISSING &&
+           !may_grow(discovery) &&
            (discovery->state == STREAM_CLOSING || !lineage_childless(discovery->config.lineage));
 }
 
@@ -521,7 +539,7 @@ int discovery_new(const struct discovery_config *config, struct discovery **out)
 
 void discovery_start(struct discovery *discovery)
 {
-    discovery->sweep_at_ms = describe_now(&discovery->describe);
+    discovery->sweep_at_ms = discovery->ended_ms = describe_now(&discovery->describe);
     advance(discovery);
 }
 

@@ -225,6 +225,8 @@ int stream_begin(struct stream *stream)
     int rc = restore(&begin);
     if (rc < 0)
         return rc;
+    if (stream->predecessor) /* the table was followed from there */
+        begin.had_predecessor = true;
     choose_stream_start(&begin);
     for (struct shard *shard = lineage_first(stream->lineage); shard; shard = shard->next)
         if (!shard->reader && !track_new(stream, shard))

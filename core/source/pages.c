@@ -97,8 +97,9 @@ static void skip_old(struct page *page, size_t sink, weir_str *finished_to)
         progress->skipping = false;
     else if (old > 0)
         page->sinks &= ~(UINT64_C(1) << sink);
-    if (old > 0)
-        *finished_to = record_position(batch->records[old - 1]);
+    weir_str last = old > 0 ? record_position(batch->records[old - 1]) : STR_NONE;
+    if (last.len && (!finished_to->len || sequence_cmp(last, *finished_to) > 0))
+        *finished_to = last; /* what is stored may be further already */
 }
 
 static int submit(struct page *page)

@@ -57,10 +57,19 @@ static size_t open_shards(const struct stream *stream)
     return count;
 }
 
+/* Rows of a table's streams are stored in the order in which they were made: after a restart only
+ * those newer than the newest stored one are looked for. */
+static bool comes_too_soon(const struct stream *stream)
+{
+    const struct stream *before = stream->predecessor;
+    return before && before->phase < STREAM_RUNNING &&
+           discovery_state(before->discovery) != STREAM_MISSING;
+}
+
 static void begin(struct stream *stream)
 {
     struct poll *poll = stream->poll;
-    if (!discovery_swept(stream->discovery) && !gone_for_good(stream))
+    if ((!discovery_swept(stream->discovery) && !gone_for_good(stream)) || comes_too_soon(stream))
         return;
     /* One that came while running is read all the same: a record without its image is given up on
      * for the sink that needs it, and kept where its on_exhausted says. */
@@ -98,10 +107,19 @@ static bool all_stored(const struct stream *stream)
     return true;
 }
 
+static void turn_successor(const struct stream *stream)
+{
+    for (struct stream *other = stream->poll->streams; other; other = other->next)
+        if (other->predecessor == stream)
+            stream_turn(other);
+}
+
 void stream_stored(struct stream *stream)
 {
-    if (stream->phase == STREAM_STORING && all_stored(stream))
+    if (stream->phase == STREAM_STORING && all_stored(stream)) {
         stream->phase = STREAM_RUNNING;
+        turn_successor(stream);
+    }
     if (stream->phase == STREAM_RUNNING)
         stream_turn(stream);
 }
@@ -314,6 +332,7 @@ static void on_changed(void *arg)
     if (discovery_state(stream->discovery) != STREAM_MISSING)
         stream->said_missing = false;
     stream_turn(stream);
+    turn_successor(stream); /* which may have waited for it */
 }
 
 static int make(struct stream *stream)

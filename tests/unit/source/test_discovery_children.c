@@ -308,7 +308,9 @@ static void F10_a_disabled_stream_is_closing_and_its_lines_end(void)
     watch_read(&watch);
     CHECK_STR(watch.order, "a b");
     int changes = watch.changes;
-    vworld_run(&rig.v, 2000);
+    vworld_run(&rig.v, 30000);
+    CHECK(!discovery_settled(watch.discovery)); /* its list is given a minute: nobody looks later */
+    vworld_run(&rig.v, 32000);
     CHECK(discovery_settled(watch.discovery));
     CHECK_INT(watch.changes, changes + 1); /* that it is settled now is told, too */
     CHECK_INT(stream->children_calls, 0);
