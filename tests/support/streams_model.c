@@ -362,7 +362,7 @@ size_t streams_model_write(struct streams_model *model, size_t stream,
                                  : 'M',
         .poison = write->poison,
     };
-    ++*version;
+    record->version = ++*version;
     if (shard->text.len)
         model_text_put(&shard->text, ",", 1);
     record->offset = shard->text.len;

@@ -29,7 +29,7 @@ struct model_text { /* a growing text on malloc */
 struct model_record {
     uint64_t number; /* what its sequence number counts: grows over the whole model */
     int64_t at_ms;   /* written */
-    uint32_t item;
+    uint32_t item, version;
     uint8_t digits;     /* of its sequence number */
     uint8_t event;      /* 'I', 'M', 'R' */
     bool poison;        /* can't be decoded */

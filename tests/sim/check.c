@@ -1,0 +1,404 @@
+/* What must hold: after each step, whenever the store or a sink changes, and at the end. */
+#include "sim.h"
+
+#include "util/text.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* ---- finding ---- */
+
+uint32_t sim_find(const struct sim *sim, uint64_t number)
+{
+    size_t low = 0, high = sim->truth_count;
+    while (low < high) {
+        size_t mid = low + (high - low) / 2;
+        if (sim->truth[mid].number < number)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    return low < sim->truth_count && sim->truth[low].number == number ? (uint32_t)low
+                                                                      : SIM_NO_TRUTH;
+}
+
+/* Also of texts that end with a sequence number, cut or padded: PriceHistory's timestamps. */
+uint32_t sim_find_sequence(const struct sim *sim, weir_str text)
+{
+    if (text.len > 40)
+        text = (weir_str){text.ptr + text.len - 40, 40};
+    uint64_t number = text.len ? streams_model_number(text.ptr, text.len) : 0;
+    return number ? sim_find(sim, number) : SIM_NO_TRUTH;
+}
+
+struct sim_sink *sim_sink_named(struct sim *sim, weir_str name)
+{
+    for (size_t i = 0; i < sim->sink_count; i++)
+        if (str_is(name, sim->sinks[i].name))
+            return &sim->sinks[i];
+    return NULL;
+}
+
+static const struct model_shard *shard_of(const struct sim *sim, const struct sim_truth *truth)
+{
+    return &sim->model.streams[truth->stream].shards[truth->shard];
+}
+
+/* ---- room ---- */
+
+static void *more(void *list, size_t *room, size_t wanted, size_t bytes)
+{
+    if (wanted < *room)
+        return list;
+    size_t old = *room;
+    *room = wanted * 2 + 64;
+    list = realloc(list, *room * bytes);
+    CHECK_FATAL(list != NULL);
+    memset((char *)list + old * bytes, 0, (*room - old) * bytes);
+    return list;
+}
+
+static struct sim_progress *progress_of(struct sim_sink *sink, size_t stream, size_t shard)
+{
+    sink->progress[stream] =
+        more(sink->progress[stream], &sink->progress_room[stream], shard, sizeof **sink->progress);
+    return &sink->progress[stream][shard];
+}
+
+static void make_room(struct sim_sink *sink, const struct sim_truth *truth)
+{
+    sink->marks = more(sink->marks, &sink->mark_room, sink->sim->truth_count, 1);
+    sink->last = more(sink->last, &sink->lane_room, truth->lane, sizeof *sink->last);
+}
+
+/* ---- what became of a record ---- */
+
+bool sim_wanted(const struct sim_sink *sink, const struct sim_truth *truth)
+{
+    static const uint32_t bits[] = {['I'] = WEIR_INSERT, ['M'] = WEIR_MODIFY, ['R'] = WEIR_REMOVE};
+    if (sink->letters_only)
+        return false;
+    return truth->poison || sink->events == 0 || sink->events & bits[truth->event];
+}
+
+/* The table was begun with later: with this stream of it, or one before. */
+static bool before_start(const struct sim *sim, const struct sim_truth *truth)
+{
+    const struct model_stream *streams = sim->model.streams;
+    int64_t began_ms = sim->began_ms[truth->stream];
+    for (size_t i = 0; i < truth->stream; i++)
+        if (sim->began_ms[i] < began_ms &&
+            strcmp(streams[i].table, streams[truth->stream].table) == 0)
+            began_ms = sim->began_ms[i];
+    return truth->at_ms < began_ms;
+}
+
+bool sim_finished(const struct sim_sink *sink, uint32_t index)
+{
+    const struct sim *sim = sink->sim;
+    const struct sim_truth *truth = &sim->truth[index];
+    uint8_t marks = index < sink->mark_room ? sink->marks[index] : 0;
+    if (!sim_wanted(sink, truth) || marks & (MARK_STORED | MARK_SKIPPED | MARK_LETTER))
+        return true;
+    if (before_start(sim, truth))
+        return true;
+    if (truth->poison)
+        return sim->config.on_poison == ROUTE_DROP;
+    return sink->route.on_exhausted == ROUTE_DROP && marks & MARK_REFUSED;
+}
+
+static bool trimmed(const struct sim *sim, const struct sim_truth *truth)
+{
+    const struct model_shard *shard = shard_of(sim, truth);
+    return shard->forgotten || truth->record < shard->first;
+}
+
+size_t sim_count_marks(const struct sim_sink *sink, unsigned mark)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < sink->sim->truth_count && i < sink->mark_room; i++)
+        count += (sink->marks[i] & mark) != 0;
+    return count;
+}
+
+/* The first record of the shard, from `from` to `to`, that the sink has not finished; `to` = none.
+ */
+static size_t unfinished_in(const struct sim_sink *sink, size_t stream, size_t shard, size_t from,
+                            size_t to)
+{
+    const struct sim *sim = sink->sim;
+    const struct model_shard *one = &sim->model.streams[stream].shards[shard];
+    for (; from < to; from++) {
+        uint32_t index = sim_find(sim, one->records[from].number);
+        if (!sim_finished(sink, index) && !trimmed(sim, &sim->truth[index]))
+            return from;
+    }
+    return to;
+}
+
+/* ---- records given, and stored ---- */
+
+static void check_parent(struct sim_sink *sink, uint32_t index)
+{
+    struct sim *sim = sink->sim;
+    const struct sim_truth *truth = &sim->truth[index];
+    uint32_t parent = shard_of(sim, truth)->parent;
+    if (parent == MODEL_NONE)
+        return;
+    const struct model_shard *one = &sim->model.streams[truth->stream].shards[parent];
+    struct sim_progress *progress = progress_of(sink, truth->stream, parent);
+    progress->verified = unfinished_in(sink, truth->stream, parent, progress->verified, one->count);
+    if (progress->verified < one->count)
+        sim_complain(sim, "%s is given record %u of %s before it finished its parent %s",
+                     sink->name, index, shard_of(sim, truth)->id, one->id);
+}
+
+static void check_lane(struct sim_sink *sink, struct sim_lanes *lanes, uint32_t index)
+{
+    struct sim *sim = sink->sim;
+    const struct sim_truth *truth = &sim->truth[index];
+    size_t room = lanes->room;
+    lanes->given = more(lanes->given, &room, truth->lane, sizeof *lanes->given);
+    lanes->open = more(lanes->open, &lanes->room, truth->lane, 1);
+    if (lanes->open[truth->lane]++ > 0)
+        sim_complain(sim, "%s is given record %u while another of item p%u is open", sink->name,
+                     index, truth->item);
+    if (index + 1 < lanes->given[truth->lane] && sim->detached == 0)
+        sim_complain(sim, "%s is given record %u of item p%u after record %u, in one life",
+                     sink->name, index, truth->item, lanes->given[truth->lane] - 1);
+    lanes->given[truth->lane] = index + 1;
+}
+
+void sim_given(struct sim_process *process, struct sim_sink *sink, struct sim_lanes *lanes,
+               uint32_t index)
+{
+    struct sim *sim = sink->sim;
+    const struct sim_truth *truth = &sim->truth[index];
+    make_room(sink, truth);
+    const struct sim_progress *progress = progress_of(sink, truth->stream, truth->shard);
+    sink->given_count++;
+    sink->marks[index] |= MARK_GIVEN;
+    if (!process->store->owns)
+        sim_complain(sim, "%s is given record %u by a process that is not the owner", sink->name,
+                     index);
+    if (!sim_wanted(sink, truth) || truth->poison)
+        sim_complain(sim, "%s is given record %u, which it does not match", sink->name, index);
+    if (progress->done || truth->number <= progress->number)
+        sim_complain(sim, "%s is given record %u again, though its position is stored", sink->name,
+                     index);
+    if (sink->route.required) /* others don't hold anything back */
+        check_parent(sink, index);
+    if (sink->route.order == ROUTE_ITEM)
+        check_lane(sink, lanes, index);
+}
+
+void sim_let_go(struct sim_sink *sink, struct sim_lanes *lanes, uint32_t index)
+{
+    if (sink->route.order == ROUTE_ITEM)
+        lanes->open[sink->sim->truth[index].lane]--;
+}
+
+void sim_stored(struct sim_sink *sink, uint32_t index)
+{
+    struct sim *sim = sink->sim;
+    const struct sim_truth *truth = &sim->truth[index];
+    make_room(sink, truth);
+    if (!sim_wanted(sink, truth))
+        sim_complain(sim, "%s stores record %u, which it does not match", sink->name, index);
+    if (sink->marks[index] & MARK_STORED) {
+        sink->repeats++;
+        return;
+    }
+    sink->stored_count++;
+    bool given_up = sink->marks[index] & (MARK_LETTER | MARK_REFUSED);
+    if (sink->route.order == ROUTE_ITEM && index + 1 < sink->last[truth->lane] && !given_up)
+        sim_complain(sim, "%s stores record %u of item p%u behind record %u", sink->name, index,
+                     truth->item, sink->last[truth->lane] - 1);
+    sink->marks[index] |= MARK_STORED;
+    if (index + 1 > sink->last[truth->lane])
+        sink->last[truth->lane] = index + 1;
+}
+
+/* ---- the store ---- */
+
+static void check_position(struct sim *sim, struct sim_sink *sink, const struct state_row *row,
+                           size_t stream, size_t shard)
+{
+    const struct model_shard *one = &sim->model.streams[stream].shards[shard];
+    struct sim_progress *progress = progress_of(sink, stream, shard);
+    uint64_t number =
+        row->position.len ? streams_model_number(row->position.ptr, row->position.len) : 0;
+    size_t end = row->done ? one->count : number ? streams_model_find_record(one, number + 1) : 0;
+    if (row->erase)
+        return;
+    if (row->position.len && number < progress->number)
+        sim_complain(sim, "the position of %s in %s steps back to %.*s", sink->name, one->id,
+                     STR_ARG(row->position));
+    if (progress->done && !row->done)
+        sim_complain(sim, "%s is done with %s no more", sink->name, one->id);
+    if ((row->done || row->read_to_end) && !one->closed_ms)
+        sim_complain(sim, "%s is read to its end, but open", one->id);
+    if (row->read_to_end && !row->done && one->served < one->count && one->first <= one->served)
+        sim_complain(sim, "%s is read to its end, but its last page was not given", one->id);
+    progress->verified = unfinished_in(sink, stream, shard, progress->verified, end);
+    if (progress->verified < end)
+        sim_complain(sim, "%s has the position %.*s%s in %s without record %u", sink->name,
+                     STR_ARG(row->position), row->done ? " (done)" : "", one->id,
+                     sim_find(sim, one->records[progress->verified].number));
+    progress->number = number;
+    progress->done = row->done;
+    progress->read_to_end = row->read_to_end;
+}
+
+void sim_row_written(void *ctx, const struct state_row *row)
+{
+    struct sim *sim = ctx;
+    struct sim_sink *sink = sim_sink_named(sim, row->sink);
+    size_t stream = streams_model_find_stream(&sim->model, row->stream.ptr, row->stream.len), shard;
+    sim_trace(sim, "row %d %.*s %zu %.*s: %.*s %lld at %.*s%s%s%s%s%.*s", (int)row->kind,
+              STR_ARG(row->sink), stream, STR_ARG(row->shard), STR_ARG(row->start),
+              (long long)row->start_us / 1000 - SIM_START_MS, STR_ARG(row->position),
+              row->read_to_end ? " read" : "", row->done ? " done" : "",
+              row->erase ? " erased" : "", row->first_available.len ? " available from " : "",
+              STR_ARG(row->first_available));
+    if (stream == SIZE_MAX) {
+        sim_complain(sim, "a row of an unknown stream is stored");
+        return;
+    }
+    if (row->kind == STATE_STREAM) {
+        if (sim->began_ms[stream] == INT64_MAX && str_is(row->start, "LATEST"))
+            sim->began_ms[stream] = row->start_us / 1000;
+        else if (sim->began_ms[stream] == INT64_MAX)
+            sim->began_ms[stream] = 0;
+        return;
+    }
+    shard = streams_model_find_shard(&sim->model.streams[stream], row->shard.ptr, row->shard.len);
+    if (!sink || shard == SIZE_MAX) {
+        sim_complain(sim, "a row of an unknown sink or shard is stored");
+        return;
+    }
+    if (row->kind == STATE_POSITION && sink->route.required) /* others hold no position back */
+        check_position(sim, sink, row, stream, shard);
+    else
+        sim->gaps_told += !row->erase;
+}
+
+void sim_lettered(struct sim *sim, struct sim_sink *about, uint32_t index)
+{
+    for (size_t i = 0; i < sim->sink_count; i++) {
+        make_room(&sim->sinks[i], &sim->truth[index]);
+        if (!about || about == &sim->sinks[i])
+            sim->sinks[i].marks[index] |= MARK_LETTER;
+    }
+}
+
+void sim_heed_letters(struct sim *sim)
+{
+    for (; sim->letters_heeded < sim->disk.letter_count; sim->letters_heeded++) {
+        const struct dead_letter *letter = &sim->disk.letters[sim->letters_heeded].letter;
+        uint32_t index = sim_find_sequence(sim, letter->sequence);
+        struct sim_sink *about = sim_sink_named(sim, letter->sink);
+        if (index == SIM_NO_TRUTH || (letter->sink.len && !about)) {
+            sim_complain(sim, "a dead letter of no record or sink: %.*s",
+                         STR_ARG(letter->sequence));
+            continue;
+        }
+        sim_lettered(sim, about, index);
+    }
+}
+
+/* ---- after each step of a process ---- */
+
+static void check_counts(struct sim *sim, const struct router *router)
+{
+    for (size_t i = 0; i < router_sink_count(router); i++) {
+        struct sink_counts c = router_counts(router, i);
+        uint64_t sum = c.delivered + c.skipped + c.duplicate + c.filtered + c.dead + c.dropped +
+                       c.returned + c.pending;
+        if (c.read != sum)
+            sim_complain(sim, "%s: %llu read, but %llu accounted for", router_sink_name(router, i),
+                         (unsigned long long)c.read, (unsigned long long)sum);
+    }
+}
+
+enum { PAGE_SLACK = 3 << 20 /* a page more than what fits may come in */ };
+
+void sim_after_step(struct sim_process *process)
+{
+    struct sim *sim = process->sim;
+    const struct router *router = process->router;
+    sim_heed_letters(sim);
+    if (!router)
+        return;
+    check_counts(sim, router);
+    size_t pinned = router_pinned_bytes(router), queued = router_queued(router);
+    if (pinned > sim->most_pinned)
+        sim->most_pinned = pinned;
+    if (queued > sim->most_queued)
+        sim->most_queued = queued;
+    if (sim->config.in_flight_bytes && pinned > sim->config.in_flight_bytes + PAGE_SLACK)
+        sim_complain(sim, "%zu bytes are pinned", pinned);
+}
+
+/* ---- the end ---- */
+
+/* In a gap that is in the store, of records that really are no more. */
+static bool in_gap(const struct sim *sim, const struct sim_sink *sink, uint32_t index)
+{
+    const struct sim_truth *truth = &sim->truth[index];
+    const struct model_stream *stream = &sim->model.streams[truth->stream];
+    const struct state_row *row =
+        vdisk_row(&sim->disk, STATE_GAP, sink->name, stream->arn, stream->shards[truth->shard].id);
+    if (!row || !trimmed(sim, truth))
+        return false;
+    uint64_t after =
+        row->position.len ? streams_model_number(row->position.ptr, row->position.len) : 0;
+    uint64_t before = row->first_available.len
+                          ? streams_model_number(row->first_available.ptr, row->first_available.len)
+                          : UINT64_MAX;
+    return truth->number > after && truth->number < before;
+}
+
+static uint32_t first_missing(const struct sim *sim, const struct sim_sink *sink, uint32_t from)
+{
+    for (uint32_t i = from; i < sim->truth_count; i++)
+        if (!sim_finished(sink, i) && !in_gap(sim, sink, i))
+            return i;
+    return SIM_NO_TRUTH;
+}
+
+bool sim_all_finished(struct sim *sim)
+{
+    for (size_t i = 0; i < sim->sink_count; i++) {
+        struct sim_sink *sink = &sim->sinks[i];
+        if (!sink->route.required || sink->letters_only)
+            continue;
+        uint32_t missing = first_missing(sim, sink, sink->all_before);
+        sink->all_before = missing == SIM_NO_TRUTH ? (uint32_t)sim->truth_count : missing;
+        if (missing != SIM_NO_TRUTH)
+            return false;
+    }
+    return true;
+}
+
+void sim_check_end(struct sim *sim)
+{
+    for (size_t i = 0; i < sim->sink_count; i++) {
+        struct sim_sink *sink = &sim->sinks[i];
+        size_t missing = 0;
+        uint32_t first = SIM_NO_TRUTH;
+        if (!sink->route.required || sink->letters_only)
+            continue;
+        for (uint32_t k = 0; k < sim->truth_count; k++) {
+            if (sim_finished(sink, k) || in_gap(sim, sink, k))
+                continue;
+            missing++;
+            if (first == SIM_NO_TRUTH)
+                first = k;
+        }
+        if (missing)
+            sim_complain(sim, "%s lacks %zu of %zu records, the first is %u (%s, last error: %s)",
+                         sink->name, missing, sim->truth_count, first,
+                         shard_of(sim, &sim->truth[first])->id, sim->last_error);
+    }
+}
