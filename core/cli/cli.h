@@ -55,8 +55,9 @@ struct cli {
     bool all;
 
     /* lambda */
-    const char *bootstrap;
+    const char *bootstrap, *table, *key;
     int64_t timeout_s;
+    bool sam;
 
     const char *const *args; /* positional, NULL-terminated */
     size_t arg_count;

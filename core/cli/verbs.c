@@ -134,6 +134,37 @@ static const struct cli_option invoke_local_options[] = {
     {0},
 };
 
+static const struct cli_option lambda_iam_options[] = {
+    {.name = "table",
+     .kind = OPTION_TEXT,
+     .value = "NAME",
+     .offset = AT(table),
+     .no_twin = true,
+     .help = "The table whose stream is read; else source.tables, else Products."},
+    {0},
+};
+
+static const struct cli_option lambda_template_options[] = {
+    {.name = "table",
+     .kind = OPTION_TEXT,
+     .value = "NAME",
+     .offset = AT(table),
+     .no_twin = true,
+     .help = "The table whose stream is read; else source.tables, else Products."},
+    {.name = "key",
+     .kind = OPTION_TEXT,
+     .value = "NAME",
+     .offset = AT(key),
+     .no_twin = true,
+     .help = "That table's key attribute; product_id unless said."},
+    {.name = "sam",
+     .kind = OPTION_FLAG,
+     .offset = AT(sam),
+     .no_twin = true,
+     .help = "For AWS SAM: the zip files are local ones."},
+    {0},
+};
+
 #ifdef WEIR_SQLITE
 static const struct cli_option dead_list_options[] = {
     {.name = "sink",
@@ -260,6 +291,27 @@ const struct verb verbs[] = {
          "standard error. Exit 1 when an invocation failed, or in part.",
      .options = invoke_local_options,
      .run = verb_lambda_invoke_local},
+    {.name = "lambda template",
+     .positional = "",
+     .summary = "print a CloudFormation template of the function",
+     .details =
+         "With its tables, layer, event source mapping, role, failure queue and alarms, from "
+         "the enabled sinks.\n"
+         "Environment variables that the configuration names become parameters.",
+     .options = lambda_template_options,
+     .run = verb_lambda_template},
+    {.name = "lambda iam",
+     .positional = "",
+     .summary = "print the policy that the function's role needs",
+     .details = "What reading the stream takes, and what the enabled sinks say they call.",
+     .options = lambda_iam_options,
+     .run = verb_lambda_iam},
+    {.name = "lambda filter",
+     .positional = "",
+     .summary = "print the event source mapping's FilterCriteria",
+     .details = "It lets pass all that some enabled sink can want, by event name. No filter when "
+                "some sink wants every event.",
+     .run = verb_lambda_filter},
 #ifdef WEIR_SQLITE
     {.name = "shards",
      .positional = "",
