@@ -334,10 +334,10 @@ static bool once_over(struct poll *poll)
         poll_log(poll, WEIR_LOG_INFO, NULL, "every stream has ended; nothing more can come");
         return true;
     }
-    if (!poll->config.once || poll->pages_open > 0 || !poll->streams)
+    if (!poll->config.once || poll->pages_open > 0)
         return false;
     for (const struct table *table = poll->tables; table; table = table->next)
-        if (!table->stream)
+        if (!follow_looked(table->follow)) /* may know of a newer stream, or of none */
             return false;
     for (const struct stream *stream = poll->streams; stream; stream = stream->next)
         if (!stream_rests(poll, stream))
