@@ -12,7 +12,7 @@ from harness import BUILD, equal, folder, holds, main, test, watchdog
 from polling import LINES, Daemon, Fake, judge_lines, judge_rows, price_sink, records
 
 POINTS = int(os.environ.get("WEIR_TEST_KILL_POINTS", 0))
-SEEDED = int(os.environ.get("X",50))
+SEEDED = 50
 KILL_AT = BUILD / "tests" / "integration" / "kill_at"
 
 

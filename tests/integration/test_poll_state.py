@@ -6,17 +6,34 @@ import os
 import signal
 import sqlite3
 import time
+from pathlib import Path
 
-from harness import equal, folder, holds, main, test, watchdog
+from harness import equal, folder, holds, main, start, stop, test, until, watchdog
 from local import Local
 from polling import LINES, Daemon, Fake, identity, judge_lines, judge_rows, price_sink, records
 
 
-def failing(calls, error, when):
-    """strace around weir: these system calls fail, from the when'th on ("20+") or that one only ("3").
-    SQLite alone uses them here."""
-    return ["strace", "-f", "--seccomp-bpf", "-qq", "-o", "/dev/null", "-e", f"trace={calls}",
-            "-e", f"inject={calls}:error={error}:when={when}"]
+class failing:
+    """strace on the running weir: these system calls fail while the block runs, all of them, or the first of
+    each thread ("1"). SQLite alone uses them here."""
+
+    def __init__(self, weir, calls, error, when="1+"):
+        self.weir, self.argv = weir, ["strace", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={calls}",
+                                      "-e", f"inject={calls}:error={error}:when={when}", "-p", weir.process.pid]
+
+    def __enter__(self):
+        self.strace = start(self.argv)
+        until(self.attached, 20, "strace is attached")
+
+    def attached(self):
+        tasks = Path(f"/proc/{self.weir.process.pid}/task").glob("*/status")
+        return all("TracerPid:\t0\n" not in task.read_text() for task in tasks)
+
+    def __exit__(self, *_):
+        if self.strace.poll() is None:
+            self.strace.terminate()  # which detaches
+            self.strace.wait(20)
+        stop(self.strace)
 
 
 WRITES, SYNCS = "pwrite64", "fsync,fdatasync"
@@ -53,53 +70,50 @@ def pipeline(path, fake, **more):
 
 # ---- F73: writing fails ----
 
-def state_fails_while_it_runs(wrap, words):
-    """The state can't be written from some moment on: records go on, the message says why and what to do;
-    killed and started again with a sound state, everything is there."""
-    with Fake() as fake, folder() as path, pipeline(path, fake) as weir:
-        shard = fake.stream.shard(records=records(0, 50))
-        weir.start()
-        weir.until(lambda: fake.rows() == 50 and len(weir.lines()) == 50, 20, "the first records")
-        equal(weir.term(), 0)
-        before = positions_are_true(weir, fake)
-        equal(len(before), 2, "stored positions")
-        weir.start(wrap=wrap)
-        shard.add(*records(50, 50))
-        weir.until(lambda: fake.rows() == 100 and len(weir.lines()) == 100, 30, "records with a failing state")
-        for word in words:
-            weir.says(word, 30)
-        # strace hands no signal of ours on; weir is its child.
-        os.kill(int(child_of(weir.process.pid)), signal.SIGTERM)
-        code = weir.wait(60)
-        holds(code != 0, "an exit code of 0, though positions are not stored")
-        after = positions_are_true(weir, fake)
-        holds(all(after.get(key, -1) >= value for key, value in before.items()), f"{before} became {after}")
-        equal(weir.once(), 0, "with a sound state again")
-        judge_rows(fake.aws, records(0, 100))
-        judge_lines(weir, records(0, 100))
-        equal(weir.once(), 0)
-        equal(weir.lines(weir.runs), [], "lines after the last end")
-        return code
-
-
-def child_of(pid):
-    with open(f"/proc/{pid}/task/{pid}/children") as file:
-        return file.read().split()[0]
+def state_fails_while_it_runs(calls, error, words):
+    """The state can't be written from some moment on: records go on, the message says why and what to do.
+    Stopped then, no stored position is ahead, and the next run brings what was not stored; or the trouble ends."""
+    for ends in (False, True):  # what is wrong, before the daemon does
+        with Fake() as fake, folder() as path, pipeline(path, fake) as weir:
+            shard = fake.stream.shard(records=records(0, 50))
+            weir.start()
+            weir.until(lambda: fake.rows() == 50 and len(weir.lines()) == 50, 20, "the first records")
+            time.sleep(0.3)
+            before = positions_are_true(weir, fake)
+            equal(len(before), 2, "stored positions")
+            with failing(weir, calls, error):
+                shard.add(*records(50, 50))
+                weir.until(lambda: fake.rows() == 100 and len(weir.lines()) == 100, 30, "records with a failing state")
+                for word in ("can't be stored", *words):
+                    weir.says(word, 30)
+                equal(positions_are_true(weir, fake), before, "positions while nothing can be stored")
+                if not ends:
+                    holds(weir.term(60) == 75, "an exit code that tells of it")
+            if ends:
+                weir.says("stored again", 40)
+                equal(weir.term(), 0)
+            after = positions_are_true(weir, fake)
+            holds(all(after.get(key, -1) >= value for key, value in before.items()), f"{before} became {after}")
+            equal(weir.once(), 0, "with a sound state again")
+            judge_rows(fake.aws, records(0, 100))
+            judge_lines(weir, records(0, 100))
+            if ends:
+                equal(weir.lines(weir.runs), [], "lines after a clean end")
 
 
 @test
 def F73_disk_full():
-    state_fails_while_it_runs(failing(WRITES, "ENOSPC", "20+"), ["can't be stored", "free"])
+    state_fails_while_it_runs(WRITES, "ENOSPC", ["room"])
 
 
 @test
 def F73_io_error_at_a_sync():
-    state_fails_while_it_runs(failing(SYNCS, "EIO", "4+"), ["can't be stored", "disk"])
+    state_fails_while_it_runs(SYNCS, "EIO", ["disk"])
 
 
 @test
 def F73_state_became_read_only():
-    state_fails_while_it_runs(failing(WRITES, "EROFS", "20+"), ["can't be stored"])
+    state_fails_while_it_runs(WRITES, "EROFS", ["disk"])  # SQLite does not tell it from an I/O error
 
 
 @test
@@ -107,13 +121,14 @@ def F73_one_failure_is_tried_again():
     for calls, error in ((WRITES, "ENOSPC"), (SYNCS, "EIO"), (WRITES, "EIO")):
         with Fake() as fake, folder() as path, pipeline(path, fake) as weir:
             shard = fake.stream.shard(records=records(0, 30))
-            weir.start(wrap=failing(calls, error, "12"))
-            for first in range(30, 300, 30):
-                shard.add(*records(first, 30))
-                time.sleep(0.15)
-            weir.until(lambda: fake.rows() == 300 and len(weir.lines()) == 300, 20, "all records")
-            os.kill(int(child_of(weir.process.pid)), signal.SIGTERM)
-            equal(weir.wait(60), 0, f"exit code after one {error}")
+            weir.start()
+            weir.until(lambda: fake.rows() == 30, 20, "the first records")
+            with failing(weir, calls, error, "1"):
+                for first in range(30, 300, 30):
+                    shard.add(*records(first, 30))
+                    time.sleep(0.15)
+                weir.until(lambda: fake.rows() == 300 and len(weir.lines()) == 300, 20, "all records")
+            equal(weir.term(60), 0, f"exit code after one {error}")
             equal(weir.once(), 0)
             equal(weir.lines(weir.runs), [], "lines repeated")
             judge_rows(fake.aws, records(0, 300))
@@ -125,18 +140,28 @@ def F73_a_dead_letter_that_is_not_stored_finishes_nothing():
     with Fake() as fake, folder() as path:
         with Daemon(path, fake.url, {"price": price_sink(on_exhausted="dead")}) as weir:
             fake.aws.faults.set([refused, {**refused, "op": "PutItem"}])
-            fake.stream.shard(records=records(0, 14))
-            fine = [r for r in records(0, 14) if identity(r)[1] != "p3"]
-            weir.start(wrap=failing(WRITES, "ENOSPC", "40+"))
-            weir.until(lambda: fake.rows() == len(fine), 30, "the other records")
-            time.sleep(2)
-            os.kill(int(child_of(weir.process.pid)), signal.SIGKILL)
-            weir.wait()
-            holds(weir.once() in (0, 1), "the next run ends")
-            with sqlite3.connect(f"file:{weir.database}?mode=ro", uri=True) as db:
-                letters = {int(n) for n, in db.execute("SELECT sequence FROM dead_letter")}
-            equal(letters, {identity(r)[0] for r in records(0, 14)} - {identity(r)[0] for r in fine}, "letters stored")
+            shard = fake.stream.shard()
+            everything = records(0, 14)
+            fine = [r for r in everything if identity(r)[1] != "p3"]
+            weir.start()
+            until(lambda: fake.asked("GetRecords"), 20, "it reads")
+            with failing(weir, WRITES, "ENOSPC"):
+                shard.add(*everything)
+                weir.until(lambda: fake.rows() == len(fine), 30, "the other records")
+                time.sleep(2)
+                equal(letters(weir), set(), "letters with a full disk")
+                weir.process.kill()
+                weir.wait()
+            weir.start()
+            wanted = {identity(r)[0] for r in everything} - {identity(r)[0] for r in fine}
+            weir.until(lambda: letters(weir) == wanted, 20, "the letters")
+            equal(weir.term(), 0)
             judge_rows(fake.aws, fine)
+
+
+def letters(weir):
+    with sqlite3.connect(f"file:{weir.database}?mode=ro", uri=True) as db:
+        return {int(number) for number, in db.execute("SELECT sequence FROM dead_letter")}
 
 
 @test
