@@ -20,7 +20,7 @@ class Client:
     def __init__(self, url, service, region="us-east-1", secret=aws_server.SECRET):
         self.host = url.removeprefix("http://").rstrip("/")
         self.service, self.region, self.secret = service, region, secret
-        self.connection = http.client.HTTPConnection(self.host, timeout=60)
+        self.connection, self.used_at = http.client.HTTPConnection(self.host, timeout=60), 0.0
 
     def _signed(self, target, body):
         when = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
@@ -41,6 +41,9 @@ class Client:
 
     def call(self, target, **request):
         body = json.dumps(request).encode()
+        if time.monotonic() - self.used_at > 20:  # servers close what is idle
+            self.connection.close()
+        self.used_at = time.monotonic()
         try:
             self.connection.request("POST", "/", body, self._signed(target, body))
             reply = self.connection.getresponse()
