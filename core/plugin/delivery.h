@@ -35,7 +35,7 @@ struct weir_delivery {
     size_t open;         /* not yet completed; under the board's lock */
     int64_t deadline_ms; /* on the clock; after it the delivery is revoked */
     uint32_t slot;
-    struct timer timer; /* the router's, and so are the rest */
+    struct timer timer;         /* the router's, and so are the rest */
     bool revoked, hung, stored; /* stored: some record of it is finished */
     void *sink;
     weir_delivery *next, *prev;

@@ -111,20 +111,40 @@ static const char *place_of_number(const struct streams_model *model,
     return shard->first > 0 && number < oldest ? "TrimmedDataAccessException" : NULL;
 }
 
+/* Seconds, perhaps with a fraction, as milliseconds; -1 = neither. */
+static int64_t read_ms(struct span seconds)
+{
+    enum { DIGITS_MAX = 15 };
+    int64_t ms = 0;
+    int decimals = -1; /* digits behind the point */
+    if (seconds.len == 0 || seconds.len > DIGITS_MAX)
+        return -1;
+    for (size_t i = 0; i < seconds.len; i++) {
+        char c = seconds.ptr[i];
+        if (c == '.' && decimals < 0 && i > 0)
+            decimals = 0;
+        else if (c < '0' || c > '9')
+            return -1;
+        else if (decimals < 3) {
+            ms = ms * 10 + (c - '0');
+            decimals += decimals >= 0;
+        }
+    }
+    for (decimals = decimals < 0 ? 0 : decimals; decimals < 3; decimals++)
+        ms *= 10;
+    return ms;
+}
+
 static const char *place_of_time(const struct streams_model *model, const struct model_shard *shard,
                                  struct span json, int64_t now_ms, size_t *place)
 {
     struct span raw;
-    char digits[40];
-    if (model->no_timestamp || !request_member(json, "Timestamp", &raw) || raw.len >= sizeof digits)
-        return "ValidationException";
-    memcpy(digits, raw.ptr, raw.len);
-    digits[raw.len] = '\0';
-    double seconds = strtod(digits, NULL);
-    if (seconds * 1000 > (double)now_ms)
+    int64_t ms =
+        model->no_timestamp || !request_member(json, "Timestamp", &raw) ? -1 : read_ms(raw);
+    if (ms < 0 || ms > now_ms)
         return "ValidationException";
     for (*place = shard->first; *place < shard->count; ++*place)
-        if ((double)(shard->records[*place].at_ms / 1000) >= seconds)
+        if (shard->records[*place].at_ms / 1000 * 1000 >= ms)
             break;
     return NULL;
 }
