@@ -20,7 +20,13 @@ static void heed_line(struct sim_process *process, int level, const char *compon
 {
     struct sim *sim = process->sim;
     sim_trace(sim, "log %d %s %s: %s", level, component, code ? code : "", msg);
-    if (level < WEIR_LOG_ERROR)
+    if (sim->keeps_lines) {
+        model_text_put(&sim->lines, code ? code : "", code ? strlen(code) : 0);
+        model_text_put(&sim->lines, " ", 1);
+        model_text_put(&sim->lines, msg, strlen(msg));
+        model_text_put(&sim->lines, "\n", 1);
+    }
+    if (level > WEIR_LOG_ERROR)
         return;
     sim->errors_logged++;
     snprintf(sim->last_error, sizeof sim->last_error, "%s: %s", component, msg);

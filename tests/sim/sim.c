@@ -279,6 +279,7 @@ void sim_done(struct sim *sim)
     for (size_t i = 0; i < SIM_STREAMS; i++)
         free(sim->last_of_item[i]);
     free(sim->truth);
+    free(sim->lines.ptr);
 }
 
 /* ---- writes ---- */

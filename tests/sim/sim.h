@@ -183,6 +183,8 @@ struct sim {
     uint64_t errors_logged;
     size_t most_pinned, most_queued;
     char last_error[400];
+    bool keeps_lines; /* what the core logs is kept, for scenarios */
+    struct model_text lines;
     /* Records written before (unix) need not be delivered; INT64_MAX: the start at LATEST is not
      * yet in the store. */
     int64_t began_ms[SIM_STREAMS];
