@@ -136,6 +136,7 @@ struct reader {
     bool peeking; /* looks for the first record behind a gap */
     bool gone;    /* the gap has no end: the shard is not listed any more */
     unsigned bad_pages, expired, empty_peeks;
+    unsigned throttles; /* since the last word about them */
     bool caught_up;   /* nothing new for some pages */
     int64_t fresh_ms; /* the last answer that was a page */
     struct page *first, *last;

@@ -7,7 +7,9 @@ enum {
     MISSING_MS = 30000,   /* the stream is not there: asked for again */
     HELD_PAGE_MS = 60000, /* a page that can't be decoded is asked for again, silently */
     BAD_PAGE_MS = 1000,
-    THROTTLE_SAID_MS = 600000
+    THROTTLE_SAID_MS = 600000,
+    THROTTLED_ROW = 3,   /* worth saying: so many refusals in a row, */
+    THROTTLED_OFTEN = 10 /* or so many in between */
 };
 
 static void throttled(struct reader *reader, const char *message)
@@ -16,7 +18,10 @@ static void throttled(struct reader *reader, const char *message)
     struct stream *stream = reader->track->stream;
     poll->counts.throttled++;
     int64_t delay_ms = pace_throttled(&reader->pace, poll->random);
-    if (reader->pace.throttled >= 3 && poll_now(poll) >= stream->throttle_said_ms) {
+    reader->throttles++;
+    if ((reader->pace.throttled >= THROTTLED_ROW || reader->throttles >= THROTTLED_OFTEN) &&
+        poll_now(poll) >= stream->throttle_said_ms) {
+        reader->throttles = 0;
         stream->throttle_said_ms = poll_now(poll) + THROTTLE_SAID_MS;
         poll_log(poll, WEIR_LOG_WARN, "W0802",
                  "reading shard %.*s is throttled: a shard serves two readers; is there another "
