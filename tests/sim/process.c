@@ -368,6 +368,8 @@ static void tidy(struct sim_process *process)
     struct sim *sim = process->sim;
     sim->running = process;
     free_parts(process);
+    while (process->store->jobs) /* dead letters on their way outlive the router */
+        vworld_run(process->world, 1000);
     sim->running = NULL;
     if (timers_first(&process->world->timers))
         sim_complain(sim, "a timer is armed after the end");

@@ -36,6 +36,7 @@ void scene_end(struct sim *sim)
 {
     if (sim->complaints == 0)
         sim_done(sim);
+    sim_print_failures(failures_before);
     _exit(CU_get_number_of_failures() > failures_before);
 }
 
@@ -74,6 +75,10 @@ void scene_given_once(struct sim *sim)
 
 void scene_close_down(struct sim *sim)
 {
+    if (!sim->processes[0].alive)
+        sim_start(sim, 0);
+    sim_run(sim, 5 * MINUTE_MS); /* what a crash let go is given again, and folded */
+    scene_all(sim, 10 * MINUTE_MS);
     CHECK_INT(sim_end_life(sim, 0, 10 * MINUTE_MS), 0);
     uint64_t given = sim->sinks[0].given_count;
     sim_start(sim, 0);

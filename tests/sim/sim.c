@@ -1,6 +1,7 @@
 /* The course of events: virtual time, the processes' steps, what surrounds them. */
 #include "sim.h"
 
+#include <CUnit/TestRun.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -68,6 +69,15 @@ void sim_complain(struct sim *sim, const char *format, ...)
     vprintf(format, list);
     va_end(list);
     CU_FAIL("the simulator found a fault");
+}
+
+void sim_print_failures(unsigned before)
+{
+    for (CU_pFailureRecord one = CU_get_failure_list(); one; one = one->pNext)
+        if (before > 0)
+            before--;
+        else
+            printf("\n    %s:%u: %s", one->strFileName, one->uiLineNumber, one->strCondition);
 }
 
 int64_t sim_unix_ms(const struct sim *sim)

@@ -212,6 +212,8 @@ bool sim_healed(const struct sim *sim);
 bool sim_within(const struct sim *sim, const struct sim_window *windows, size_t count);
 void sim_trace(struct sim *sim, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void sim_complain(struct sim *sim, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void sim_print_failures(unsigned before); /* of checks, but for the first `before`:
+                                                  in a child nobody else prints them */
 /* A timer of the world around: `timer` is the caller's and must stay in place. */
 void sim_arm(struct sim *sim, struct timer *timer, int64_t delay_ms);
 int64_t sim_unix_ms(const struct sim *sim);

@@ -20,6 +20,7 @@ static pid_t main_pid;
 
 static void run_seed(uint64_t seed, bool trace)
 {
+    unsigned before = CU_get_number_of_failures();
     struct course *course = calloc(1, sizeof *course);
     CHECK_FATAL(course != NULL);
     sim_init(&course->sim, seed, trace);
@@ -33,6 +34,7 @@ static void run_seed(uint64_t seed, bool trace)
             (unsigned long long)course->sim.requests, (unsigned long long)course->sim.steps,
             (unsigned long long)course->sim.crashes, (unsigned long long)course->sim.clean_stops,
             (long long)course->sim.now_ms / 1000);
+    sim_print_failures(before);
     if (course->sim.complaints == 0)
         sim_done(&course->sim);
     free(course);
