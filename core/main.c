@@ -5,16 +5,16 @@
 #include <malloc.h>
 #endif
 
-/* The body of a full batch stands alone and goes back to the system when it is freed. Left to
- * itself, glibc learns from the first one to put such bodies among the small blocks, where one that
- * finds no gap costs its size once more. What small blocks leave free is kept up to the same size,
- * so that the next batch does not fault it in again. */
+/* Large blocks, such as bodies, stand alone: they grow without being copied, and go back to the
+ * system when they are freed. Left to itself, glibc learns from the first one to put them among
+ * the small blocks, where one that finds no gap costs its size once more. What small blocks leave
+ * free is kept up to a batch's worth, so that the next batch does not fault it in again. */
 static void settle_memory(void)
 {
 #ifdef __GLIBC__
-    enum { LARGE_BYTES = 4 << 20 };
+    enum { LARGE_BYTES = 1 << 20, KEPT_BYTES = 4 << 20 };
     mallopt(M_MMAP_THRESHOLD, LARGE_BYTES);
-    mallopt(M_TRIM_THRESHOLD, LARGE_BYTES);
+    mallopt(M_TRIM_THRESHOLD, KEPT_BYTES);
 #endif
 }
 
