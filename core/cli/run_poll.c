@@ -11,7 +11,7 @@
 enum {
     WATCH_MS = 1000,
     DOWN_LIMIT_MS = 120000,   /* with --once: a source or sink that can't be reached */
-    SOURCE_CONNECTIONS = 128, /* D3 */
+    SOURCE_CONNECTIONS = 104, /* of the threads; with the router's they are 128 at most (D3) */
     HUNG_LIMIT_MS = 300000    /* only a new process frees a hung plugin (D6) */
 };
 
@@ -151,7 +151,7 @@ static int open_fetcher(struct run *run, struct fetcher *out)
         .world = &pipeline->world,
         .aws = pipeline->aws,
         .aws_config = pipeline->aws_config,
-        .loop_config = {.max_host_connections = (int)((SOURCE_CONNECTIONS + loops - 1) / loops)},
+        .loop_config = {.max_host_connections = (int)(SOURCE_CONNECTIONS / loops)},
         .plan = pipeline->sinks->plan,
         .threads = loops,
     };

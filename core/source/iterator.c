@@ -81,7 +81,8 @@ static void on_iterator(struct aws_call *call)
     struct reader *reader = call->arg;
     struct poll *poll = reader->track->poll;
     char message[240];
-    poll->receiving--;
+    poll->calls--;
+    poll->asking--;
     reader->state = READER_IDLE;
     enum streams_fault fault = streams_fault_of(call->outcome, call->error_type);
     snprintf(message, sizeof message, "%.*s: %.*s", STR_ARG(call->error_type),
@@ -131,5 +132,6 @@ void iterator_ask(struct reader *reader)
         return;
     }
     reader->state = READER_ASKING;
-    poll->receiving++;
+    poll->calls++;
+    poll->asking++;
 }

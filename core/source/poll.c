@@ -81,12 +81,22 @@ static bool has_room(struct poll *poll)
     return true;
 }
 
+/* Whether the next one that is due may make its call now. */
+static bool may_call(const struct poll *poll)
+{
+    const struct reader *next = poll->due_first;
+    if (poll->calls >= CALLS_MAX)
+        return false;
+    if (!next->iterator)
+        return poll->asking < ASKS_MAX;
+    return poll->paging < PAGES_MAX || !reader_pages(next);
+}
+
 static void on_pump(struct post *post)
 {
     struct poll *poll = (struct poll *)((char *)post - offsetof(struct poll, pump));
     poll->pump_posted = false;
-    while (poll_reading(poll) && poll->due_first && poll->receiving < RECEIVING_MAX &&
-           has_room(poll)) {
+    while (poll_reading(poll) && poll->due_first && may_call(poll) && has_room(poll)) {
         struct reader *reader = poll->due_first;
         poll->due_first = reader->next_due;
         if (!poll->due_first)
@@ -194,7 +204,7 @@ static bool streams_stopped(const struct poll *poll)
 
 static bool nothing_open(const struct poll *poll)
 {
-    return poll->receiving == 0 && poll->pages_open == 0 && !poll->loading && !poll->pump_posted &&
+    return poll->calls == 0 && poll->pages_open == 0 && !poll->loading && !poll->pump_posted &&
            !poll->saver.busy && tables_stopped(poll) && streams_stopped(poll);
 }
 

@@ -12,7 +12,11 @@
 #include "util/text.h"
 
 enum {
-    RECEIVING_MAX = 32,         /* answers being received at once (D3) */
+    CALLS_MAX = 128, /* open at once, and connections (D3). Of them: */
+    ASKS_MAX = 16,   /* those for iterators, which have connections of their own (source.loops) */
+    PAGES_MAX = 32,  /* those that may bring a page of any size (D3) */
+    SMALL_PAGE_BYTES = 64 << 10,
+    SMALL_PAGE_RECORDS = 100,   /* asked for behind a small page: the next one is small, too */
     PAGE_RECORDS_MAX = 1000,    /* of one GetRecords */
     GATHER_BYTES_MAX = 6 << 20, /* of a batch that waits for its window */
     GATHER_PAGES_MAX = 64,
@@ -138,6 +142,8 @@ struct reader {
     unsigned bad_pages, expired, empty_peeks;
     unsigned throttles; /* since the last word about them */
     bool caught_up;   /* nothing new for some pages */
+    bool small;       /* the last page was */
+    bool paging;      /* the open call may bring a page of any size */
     int64_t fresh_ms; /* the last answer that was a page */
     struct page *first, *last;
     struct page *gathered; /* the first that is not submitted yet */
@@ -240,7 +246,7 @@ struct poll {
     struct table *tables;
     struct stream *streams;
     struct reader *due_first, *due_last;
-    size_t receiving, pages_open, readers, held_by_gap;
+    size_t calls, asking, paging, pages_open, readers, held_by_gap;
     struct timer tick, room_timer;
     struct saver saver;
     struct post pump, finish, settle;
@@ -293,11 +299,12 @@ void pages_release_gated(struct reader *reader);
 /* ---- reader.c ---- */
 int reader_open(struct track *track); /* 0 or -ENOMEM */
 void reader_free(struct reader *reader);
-void reader_turn(struct reader *reader);       /* it was due and there is room */
-void reader_again(struct reader *reader);      /* a page is finished: it may go on */
-void reader_stop(struct reader *reader);       /* aborts its calls */
-bool reader_busy(const struct reader *reader); /* a call of it is open */
-void reader_resume(struct reader *reader);     /* its gap was accepted */
+void reader_turn(struct reader *reader);        /* it was due and there is room */
+bool reader_pages(const struct reader *reader); /* its fetch may bring a page of any size */
+void reader_again(struct reader *reader);       /* a page is finished: it may go on */
+void reader_stop(struct reader *reader);        /* aborts its calls */
+bool reader_busy(const struct reader *reader);  /* a call of it is open */
+void reader_resume(struct reader *reader);      /* its gap was accepted */
 void reader_hold(struct reader *reader, enum held_why why);
 void reader_go_on(struct reader *reader, int64_t delay_ms); /* when it may */
 

@@ -215,6 +215,7 @@ static void take_page(struct reader *reader, struct batch *batch)
     struct sequence last;
     sequence_set(&last, batch->last_sequence);
     uint64_t records = batch->read_count, bytes = batch->bytes_len;
+    reader->small = records < SMALL_PAGE_RECORDS && bytes < SMALL_PAGE_BYTES;
     int rc = ends ? 0 : iterator_keep(reader, batch->next_iterator);
     if (rc == 0 && records > 0)
         rc = page_take(reader, batch);
@@ -260,7 +261,8 @@ static void on_page(struct fetch *fetch)
 {
     struct reader *reader = fetch->arg;
     struct poll *poll = reader->track->poll;
-    poll->receiving--;
+    poll->calls--;
+    poll->paging -= reader->paging;
     poll->counts.fetches++;
     reader->state = READER_IDLE;
     if (!poll_reading(poll)) {
@@ -299,11 +301,13 @@ static void fetch_page(struct reader *reader)
 {
     struct poll *poll = reader->track->poll;
     const struct track *track = reader->track;
+    bool pages = reader_pages(reader);
+    int most = pages || reader->limit < SMALL_PAGE_RECORDS ? reader->limit : SMALL_PAGE_RECORDS;
     reader->fetch = (struct fetch){.iterator = {reader->iterator, reader->iterator_len},
                                    .stream_arn = str_of(track->stream->arn),
                                    .shard = track->shard->id,
                                    .region = track->stream->region,
-                                   .limit = reader->peeking ? 1 : reader->limit,
+                                   .limit = reader->peeking ? 1 : most,
                                    .timeout_ms = CALL_MS,
                                    .done = on_page,
                                    .arg = reader};
@@ -312,7 +316,14 @@ static void fetch_page(struct reader *reader)
         return;
     }
     reader->state = READER_FETCHING;
-    poll->receiving++;
+    reader->paging = pages;
+    poll->calls++;
+    poll->paging += pages;
+}
+
+bool reader_pages(const struct reader *reader)
+{
+    return !reader->small && !reader->peeking;
 }
 
 void reader_turn(struct reader *reader)

@@ -73,11 +73,21 @@ static void on_answer(struct timer *timer)
     struct http_call *call = one->call;
     one->call = NULL;
     one->prig->open_now--;
+    one->prig->large_now -= one->large;
     if (one->aborted)
         call->result = HTTP_ABORTED;
     else
         answer(one->prig, call);
     call->done(call);
+}
+
+static bool asks_for_many(const struct http_call *call)
+{
+    static const char name[] = ",\"Limit\":";
+    for (size_t i = 0; i + sizeof name < call->body.len; i++)
+        if (memcmp(call->body.ptr + i, name, sizeof name - 1) == 0)
+            return strtol(call->body.ptr + i + sizeof name - 1, NULL, 10) > 100;
+    return false;
 }
 
 static int start_call(void *ctx, struct http_call *call)
@@ -89,6 +99,10 @@ static int start_call(void *ctx, struct http_call *call)
         if (one->call)
             continue;
         *one = (struct prig_call){.call = call, .prig = prig, .timer.fire = on_answer};
+        one->large = asks_for_many(call);
+        prig->large_now += one->large;
+        if (prig->large_now > prig->most_large)
+            prig->most_large = prig->large_now;
         call->impl = one;
         if (++prig->open_now > prig->most_open)
             prig->most_open = prig->open_now;

@@ -7,13 +7,13 @@
 #include "streams_model.h"
 #include "vstore.h"
 
-enum { PRIG_CALLS = 64, PRIG_LINES = 200, PRIG_LINE_BYTES = 400 };
+enum { PRIG_CALLS = 160, PRIG_LINES = 200, PRIG_LINE_BYTES = 400 };
 
 struct prig_call {
     struct http_call *call;
     struct timer timer;
     struct prig *prig;
-    bool aborted;
+    bool aborted, large; /* large: GetRecords for more than 100 records */
 };
 
 struct prig {
@@ -27,7 +27,7 @@ struct prig {
     struct poll_config config;
     struct poll *poll;
     struct prig_call calls[PRIG_CALLS];
-    size_t open_now, most_open;
+    size_t open_now, most_open, large_now, most_large;
     int64_t latency_ms;
     /* true: the exchange ends so instead of with the model's answer */
     bool (*cut)(struct prig *prig, enum model_kind kind, enum http_result *result, int *status,

@@ -40,8 +40,47 @@ static void a_thousand_idle_shards_cost_one_call_a_second_each_and_few_at_once(v
     prig_run(&prig, 60000);
     uint64_t calls = prig.model.calls[MODEL_RECORDS] - before;
     CHECK(calls >= 55 * 1000 && calls <= 66 * 1000);
-    CHECK(prig.most_open <= 36);
+    CHECK(prig.most_open <= 128 + 4); /* discovery's */
     CHECK_INT(prig_lines(&prig, "W0809"), 0);
+    prig_stop(&prig, 0);
+    prig_done(&prig);
+}
+
+static void idle_shards_are_asked_as_often_of_a_service_far_away(void)
+{
+    struct prig prig;
+    prig_init(&prig, 1);
+    prig.latency_ms = 500; /* 32 at once would ask 64 times a second */
+    streams_model_create(&prig.model, "Products", 200, prig_unix_ms(&prig));
+    prig_start(&prig);
+    prig_run(&prig, 60000);
+    uint64_t before = prig.model.calls[MODEL_RECORDS];
+    prig_run(&prig, 60000);
+    CHECK(prig.model.calls[MODEL_RECORDS] - before >= 60 * 120);
+    CHECK(prig.most_open <= 128 + 4);
+    prig_stop(&prig, 0);
+    prig_done(&prig);
+}
+
+static void D3_few_large_pages_are_received_at_once(void)
+{
+    struct prig prig;
+    size_t repeats;
+    prig_init(&prig, 1);
+    prig.config.batch_size = 1000;
+    size_t stream = streams_model_create(&prig.model, "Products", 100, prig_unix_ms(&prig));
+    prig_write(&prig, stream, 6000, 4000);
+    prig_start(&prig);
+    prig_run(&prig, 30000);
+    CHECK_INT(prig_got(&prig, 0, &repeats), 6000);
+    CHECK_INT(prig.most_large, 32);
+    /* behind an empty page a small one is asked for, then large ones again */
+    prig.most_large = 0;
+    prig_write(&prig, stream, 15000, 4000);
+    prig_run(&prig, 30000);
+    CHECK_INT(prig_got(&prig, 0, &repeats), 21000);
+    CHECK_INT(repeats, 0);
+    CHECK(prig.most_large > 0 && prig.most_large <= 32);
     prig_stop(&prig, 0);
     prig_done(&prig);
 }
@@ -245,6 +284,9 @@ static const struct unit_test tests[] = {
      a_thousand_idle_shards_cost_one_call_a_second_each_and_few_at_once},
     {"a_sink_that_is_blocked_does_not_slow_the_others_up_to_the_window",
      a_sink_that_is_blocked_does_not_slow_the_others_up_to_the_window},
+    {"idle_shards_are_asked_as_often_of_a_service_far_away",
+     idle_shards_are_asked_as_often_of_a_service_far_away},
+    {"D3_few_large_pages_are_received_at_once", D3_few_large_pages_are_received_at_once},
     {"D3_a_full_window_holds_reading_and_is_said_once",
      D3_a_full_window_holds_reading_and_is_said_once},
     {"B18_a_record_that_blocks_holds_its_shard_and_loses_no_other",

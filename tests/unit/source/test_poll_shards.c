@@ -105,7 +105,7 @@ static void B04_lists_of_many_pages_are_read_whole(void)
     prig_start(&prig);
     prig_run(&prig, 30000);
     check_all(&prig);
-    CHECK(prig.most_open <= 40);
+    CHECK(prig.most_open <= 128 + 4);
     prig_stop(&prig, 0);
     prig_done(&prig);
 }
