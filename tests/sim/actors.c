@@ -65,13 +65,21 @@ struct orphans { /* children that come later than their parent's end */
     unsigned children;
 };
 
-static void lag(struct sim_actors *actors, size_t stream, size_t first)
+/* A list may tell of a child before its parent, but not for long: a parent that it keeps from
+ * telling of was trimmed, to all that a reader can know. */
+enum { PARENT_LAG_MS = 5000 };
+
+static void lag(struct sim *sim, int64_t lag_ms, size_t stream, size_t first)
 {
-    struct sim *sim = actors->sim;
     struct model_stream *one = &sim->model.streams[stream];
-    for (size_t i = first; actors->list_lag_ms && i < one->count; i++)
-        if (sim_below(sim, 2))
-            one->shards[i].listed_ms += (int64_t)sim_below(sim, (uint64_t)actors->list_lag_ms);
+    for (size_t i = first; i < one->count; i++) {
+        struct model_shard *shard = &one->shards[i];
+        int64_t soonest_ms = one->shards[shard->parent].listed_ms - PARENT_LAG_MS;
+        if (lag_ms && sim_below(sim, 2))
+            shard->listed_ms += (int64_t)sim_below(sim, (uint64_t)lag_ms);
+        if (shard->listed_ms < soonest_ms)
+            shard->listed_ms = soonest_ms;
+    }
 }
 
 static void on_adopt(struct timer *timer)
@@ -79,8 +87,9 @@ static void on_adopt(struct timer *timer)
     struct orphans *orphans = (struct orphans *)((char *)timer - offsetof(struct orphans, timer));
     struct sim *sim = orphans->sim;
     if (sim->model.streams[orphans->stream].state == MODEL_ENABLED)
-        streams_model_adopt(&sim->model, orphans->stream, orphans->parent, orphans->children,
-                            sim_unix_ms(sim));
+        lag(sim, 0, orphans->stream,
+            streams_model_adopt(&sim->model, orphans->stream, orphans->parent, orphans->children,
+                                sim_unix_ms(sim)));
     sim_trace(sim, "children of %s come",
               sim->model.streams[orphans->stream].shards[orphans->parent].id);
     free(orphans);
@@ -112,7 +121,7 @@ static void turn(struct sim_actors *actors, size_t stream)
         streams_model_close(&sim->model, stream, parent, 0, sim_unix_ms(sim));
         orphan(actors, stream, parent, children);
     } else {
-        lag(actors, stream,
+        lag(sim, actors->list_lag_ms, stream,
             streams_model_close(&sim->model, stream, parent, children, sim_unix_ms(sim)));
     }
     if (actors->list_lag_ms && sim_below(sim, 2))
