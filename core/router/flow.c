@@ -407,6 +407,8 @@ void item_release(struct item *item)
     bool with_plugin = item->state == ITEM_OPEN;
     *(sink->route.required || item->letter ? &sink->counts.returned : &sink->counts.dropped) += 1;
     sink->counts.pending--;
+    sink->bars -= item->bars;
+    item->bars = false;
     uint64_t key = 0;
     if (with_plugin && item->lane) {
         item->lane->open--;

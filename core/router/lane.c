@@ -130,15 +130,15 @@ static size_t orphans_of(const struct sink *sink, uint64_t key)
 struct lane *lane_get(struct sink *sink, uint64_t key)
 {
     struct lane_map *map = &sink->lanes;
+    struct lane *lane = lane_find(sink, key);
+    if (lane)
+        return lane;
     if (map->count * 2 >= map->capacity && map_grow(map) < 0)
         return NULL;
-    struct lane **slot = slot_of(map, key);
-    if (*slot)
-        return *slot;
-    struct lane *lane = lane_new(sink, key, false);
+    lane = lane_new(sink, key, false);
     if (lane) {
         lane->closed = orphans_of(sink, key);
-        *slot = lane;
+        *slot_of(map, key) = lane;
         map->count++;
     }
     return lane;

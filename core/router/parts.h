@@ -59,6 +59,7 @@ struct item {
     bool passed : 1;   /* a later one of its run is stored: to put this one back breaks order */
     bool blocked : 1;  /* `block` was said in the log */
     bool split : 1;    /* its delivery failed as a whole and is cut in two: no attempt of its own */
+    bool bars : 1;     /* counted in sink->bars */
 };
 
 struct letter { /* a dead letter on its way to another sink */
@@ -104,6 +105,7 @@ struct sink {
     bool keeps_order;
     struct lane_map lanes;
     struct lane *ready_first, *ready_last, *spare_lanes;
+    size_t bars; /* stuck without a lane, for want of memory: nothing new may pass them */
     struct item_list queue;    /* ROUTE_NONE: not yet tried */
     size_t queued;             /* items of this sink that are not finished */
     size_t letters;            /* of them dead letters of other sinks ... */

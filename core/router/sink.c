@@ -76,16 +76,25 @@ static void wait_behind(struct item *item, struct item *holder)
     holder->waiter = item;
 }
 
+/* Its lane, so that the next of its order unit would find it there, is what it lacks: until it is
+ * back with its source, nothing new is taken, of whatever lane. */
+static void bar(struct sink *sink, struct item *item)
+{
+    item->bars = !item->letter; /* letters have no order */
+    sink->bars += item->bars;
+    item_stick(item, "out of memory");
+}
+
 void sink_accept(struct sink *sink, struct item *item)
 {
     struct item *holder = sink->revoked ? revoked_item(sink, item) : NULL;
-    bool ordered = sink->route.order != ROUTE_NONE;
-    struct lane *lane = ordered ? lane_get(sink, lane_key(sink, item->record)) : NULL;
+    bool ordered = sink->route.order != ROUTE_NONE, barred = sink->bars > 0 && !item->letter;
+    struct lane *lane = ordered && !barred ? lane_get(sink, lane_key(sink, item->record)) : NULL;
     item->state = ITEM_OPEN; /* in no list yet */
     sink->queued++;
     sink->letters += item->letter;
     if (ordered && !lane) {
-        item_stick(item, "out of memory");
+        bar(sink, item);
         return;
     }
     item->lane = lane;

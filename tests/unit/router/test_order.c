@@ -396,6 +396,73 @@ static void flush_follows_when_nothing_more_may_be_given(void)
     rig_done(&rig);
 }
 
+/* ---- no memory ---- */
+
+static struct flow_options telling(struct rig_answer *answer,
+                                   void (*done)(void *, const struct batch_result *))
+{
+    return (struct flow_options){.sinks = 1, .done = done, .arg = answer};
+}
+
+static void on_flow_done(void *arg, const struct batch_result *result)
+{
+    struct rig_answer *answer = arg;
+    answer->came = true;
+    answer->complete = result->complete;
+}
+
+/* Of each item nothing was given before what is earlier. */
+static bool story_in_order(struct vsink *sink)
+{
+    for (size_t i = 0; i < sink->count; i++) {
+        int number = sink->log[i].sequence[0] - '0';
+        for (int earlier = number - 3; earlier > 0; earlier -= 3) {
+            char text[2] = {(char)('0' + earlier), '\0'};
+            size_t k = 0;
+            while (k < i && strcmp(sink->log[k].sequence, text) != 0)
+                k++;
+            if (k == i)
+                return false;
+        }
+    }
+    return true;
+}
+
+static void F72_without_memory_for_a_lane_no_later_record_passes(void)
+{
+    static const char *const texts[] = {"1:a 2:b 3:c", "4:a 5:b 6:c", "7:a 8:b 9:c"};
+    size_t stuck = 0;
+    for (uint64_t n = 1; n < 40; n++) {
+        struct rig rig;
+        struct rig_answer answers[3] = {{0}};
+        struct batch *batches[3];
+        rig_init(&rig, 1, false);
+        rig_start(&rig);
+        for (size_t i = 0; i < 3; i++)
+            batches[i] = rig_batch(&rig, texts[i]);
+        mem_fail_at(n);
+        size_t given = 0;
+        for (; given < 3; given++) {
+            struct flow *flow;
+            struct flow_options options = telling(&answers[given], on_flow_done);
+            if (router_submit_flow(rig.router, batches[given], &options, &flow) < 0)
+                break; /* its source gives nothing behind it either */
+        }
+        mem_fail_at(0);
+        vworld_settle(&rig.world);
+        for (size_t i = 0; i < given; i++) {
+            CHECK(answers[i].came);
+            stuck += !answers[i].complete;
+        }
+        CHECK(story_in_order(&rig.sinks[0]));
+        for (size_t i = 0; i < 3; i++)
+            batch_unref(batches[i]);
+        CHECK(rig_run(&rig, "10:a", 0)->complete); /* nothing bars the way for ever */
+        rig_done(&rig);
+    }
+    CHECK(stuck > 0);
+}
+
 int main(int argc, char **argv)
 {
     static const struct unit_test tests[] = {
@@ -422,6 +489,8 @@ int main(int argc, char **argv)
         {"a_timeout_cancels_and_counts_as_an_attempt", a_timeout_cancels_and_counts_as_an_attempt},
         {"F62_a_plugin_that_ignores_cancel_is_down_after_the_grace",
          F62_a_plugin_that_ignores_cancel_is_down_after_the_grace},
+        {"F72_without_memory_for_a_lane_no_later_record_passes",
+         F72_without_memory_for_a_lane_no_later_record_passes},
         {"flush_follows_when_nothing_more_may_be_given",
          flush_follows_when_nothing_more_may_be_given},
         {NULL, NULL}};
