@@ -56,6 +56,7 @@ static void hold(struct reader *reader, const struct batch_result *result)
              poison           ? "it can't be decoded, and on_poison is \"block\""
              : result->reason ? result->reason
                               : "it was given back");
+    pages_drop(reader); /* what is behind it comes again, behind it */
     reader_hold(reader, poison ? HELD_POISON : HELD_RECORD);
 }
 

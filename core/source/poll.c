@@ -46,6 +46,9 @@ void poll_due(struct reader *reader)
     if (reader->state == READER_DUE)
         return;
     reader->state = READER_DUE;
+    if (reader->listed)
+        return;
+    reader->listed = true;
     reader->next_due = NULL;
     if (poll->due_last)
         poll->due_last->next_due = reader;
@@ -101,6 +104,7 @@ static void on_pump(struct post *post)
         poll->due_first = reader->next_due;
         if (!poll->due_first)
             poll->due_last = NULL;
+        reader->listed = false;
         if (reader->state == READER_DUE)
             reader_turn(reader);
     }

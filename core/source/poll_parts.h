@@ -125,6 +125,7 @@ static inline bool held_by_record(enum held_why why)
 struct reader {
     struct track *track;
     struct reader *next_due;
+    bool listed; /* among those that are due; may be in another state by now */
     enum reader_state state;
     enum held_why held;
     uint64_t sinks;         /* it reads for */

@@ -147,12 +147,27 @@ static void D3_a_full_window_holds_reading_and_is_said_once(void)
     prig_done(&prig);
 }
 
+/* What is repeated aside, the sink saw the records of each item in order. */
+static bool firsts_in_order(const struct prig *prig, size_t sink)
+{
+    const struct vsink *from = &prig->rig.sinks[sink];
+    for (size_t i = 0; i < from->count; i++)
+        for (size_t k = 0; from->log[i].attempt == 1 && k < i; k++)
+            if (from->log[k].lane == from->log[i].lane &&
+                sequence_cmp(str_of(from->log[k].sequence), str_of(from->log[i].sequence)) > 0)
+                return false;
+    return true;
+}
+
 /* One allocation of a running poll fails, each in its turn. */
 static void F72_memory_that_runs_out_anywhere_loses_nothing(void)
 {
     for (uint64_t n = 1; n < 700; n += 1 + n / 40) {
         struct prig prig;
         prig_init(&prig, 2);
+        prig.config.batch_size = 10;
+        prig.config.batching_window_ms = n % 2 ? 100 : 0;
+        prig.config.parallelization_factor = 4;
         size_t stream = streams_model_create(&prig.model, "Products", 2, prig_unix_ms(&prig));
         prig_write(&prig, stream, 60, 7);
         streams_model_close(&prig.model, stream, 0, 2, prig_unix_ms(&prig));
@@ -170,6 +185,7 @@ static void F72_memory_that_runs_out_anywhere_loses_nothing(void)
         }
         for (size_t i = 0; i < 2; i++) {
             CHECK_INT(prig_got(&prig, i, NULL), 120);
+            CHECK(firsts_in_order(&prig, i));
             if (prig_lines(&prig, "W0812") == 0) /* else the router gave some back: repeats */
                 CHECK(prig_in_order(&prig, i));
         }

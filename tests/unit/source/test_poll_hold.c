@@ -1,0 +1,95 @@
+/* Shards that are held, and what else then must not happen to the others. */
+#include "prig.h"
+
+enum { MINUTE_MS = 60000, HOUR_MS = 60 * MINUTE_MS, SHARDS = 4 };
+
+static size_t stream_of(struct prig *prig, unsigned partitions)
+{
+    return streams_model_create(&prig->model, "Products", partitions, prig_unix_ms(prig));
+}
+
+static int32_t says_nothing(struct vsink *sink, const struct vseen *seen)
+{
+    (void)sink;
+    (void)seen;
+    return VSINK_HOLD;
+}
+
+static bool is_of_shard(const struct prig *prig, const char *sequence, size_t shard)
+{
+    const struct model_shard *of = &prig->model.streams[0].shards[shard];
+    uint64_t number = streams_model_number(sequence, strlen(sequence));
+    size_t at = streams_model_find_record(of, number);
+    return at < of->count && of->records[at].number == number;
+}
+
+/* Sink 0 needs an image that the records lack and gives nothing up, sink 1 is slow. */
+static void without_images(struct prig *prig)
+{
+    prig_init(prig, 2);
+    prig->rig.rules[0].images = WEIR_OLD;
+    prig->rig.routes[0].on_exhausted = ROUTE_BLOCK;
+    prig->config.batch_size = 10;
+}
+
+static void say_ok_of_shard(struct prig *prig, size_t shard)
+{
+    struct vsink *sink = &prig->rig.sinks[1];
+    for (size_t i = 0; i < sink->count; i++)
+        if (sink->log[i].outcome == VSINK_HOLD && is_of_shard(prig, sink->log[i].sequence, shard))
+            vsink_say(sink, i, WEIR_OK);
+}
+
+static void a_shard_held_while_it_waits_for_room_takes_no_other_with_it(void)
+{
+    for (size_t held = 0; held < SHARDS; held++) {
+        struct prig prig;
+        without_images(&prig);
+        prig.config.parallelization_factor = 10;
+        prig.rig.config.queued_records = 80;
+        prig.rig.routes[1].timeout_ms = 10 * HOUR_MS;
+        prig.rig.routes[1].concurrency = 1000;
+        prig.rig.sinks[1].script = says_nothing;
+        size_t stream = stream_of(&prig, SHARDS);
+        prig.model.streams[stream].view = "NEW_IMAGE";
+        uint32_t item = 1000; /* the first that the shard takes: INSERTs need no old image */
+        while (streams_model_leaf(&prig.model, stream, item) != held)
+            item++;
+        for (int i = 0; i < 2; i++) {
+            struct model_write write = {.item = item};
+            streams_model_write(&prig.model, stream, &write, prig_unix_ms(&prig));
+        }
+        for (struct model_write other = {.item = 0}; other.item < 400; other.item++)
+            if (streams_model_leaf(&prig.model, stream, other.item) != held)
+                streams_model_write(&prig.model, stream, &other, prig_unix_ms(&prig));
+        prig_start(&prig);
+        prig_run(&prig, 5000);
+        say_ok_of_shard(&prig, held);
+        prig_run(&prig, 100);
+        say_ok_of_shard(&prig, held);
+        prig_run(&prig, 2 * MINUTE_MS);
+        prig.rig.sinks[1].script = NULL;
+        vsink_say_all(&prig.rig.sinks[1], WEIR_OK);
+        prig_run(&prig, 10 * MINUTE_MS);
+        size_t expected = 0;
+        for (size_t i = 0; i < SHARDS; i++)
+            expected += prig.model.streams[stream].shards[i].count;
+        CHECK_INT(prig_got(&prig, 1, NULL), expected);
+        prig_stop(&prig, 0);
+        prig_done(&prig);
+    }
+}
+
+static const struct unit_test tests[] = {
+#define TEST(name)                                                                                 \
+    {                                                                                              \
+#name, name                                                                                \
+    }
+    TEST(a_shard_held_while_it_waits_for_room_takes_no_other_with_it),
+    {0},
+};
+
+int main(int argc, char **argv)
+{
+    return unit_main(argc, argv, "poll_hold", tests);
+}
