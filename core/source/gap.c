@@ -120,6 +120,7 @@ static void accept_row(const struct poll *poll, const struct state_row *row)
         return;
     for (size_t i = 0; i < poll->sink_count; i++)
         if (track->gaps[i].state == GAP_OPEN &&
+            str_eq(row->position, sequence_str(&track->gaps[i].after)) &&
             str_is(row->sink, router_sink_name(poll->config.router, i)))
             track->gaps[i].state = GAP_ACCEPTED;
 }

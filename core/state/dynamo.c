@@ -65,7 +65,7 @@ int save_put_next(struct dynamo_store *store)
     size_t left = save->count - store->saved;
     store->chunk = left < ITEMS_PER_CALL - 1 ? left : ITEMS_PER_CALL - 1;
     return items_put_save(&store->body, &store->place, &store->self, save->rows + store->saved,
-                          store->chunk);
+                          store->chunk, store->refused);
 }
 
 void save_fail(struct dynamo_store *store, int status, const char *reason)
@@ -80,6 +80,7 @@ void save_fail(struct dynamo_store *store, int status, const char *reason)
 
 void save_answered(struct dynamo_store *store, int status, const char *reason)
 {
+    memset(store->refused, 0, sizeof store->refused);
     if (status == 0)
         store->saved += store->chunk;
     if (status < 0 || store->saved == store->save->count)

@@ -48,7 +48,8 @@ struct dynamo_store {
     bool told, said_trouble, said_standby;
     /* a save */
     struct store_save *save;
-    size_t saved, chunk; /* rows that are durable; in the open call */
+    size_t saved, chunk;          /* rows that are durable; in the open call */
+    bool refused[ITEMS_PER_CALL]; /* of the chunk: gaps that were accepted meanwhile */
     /* a release */
     void (*released)(void *arg);
     void *released_arg;

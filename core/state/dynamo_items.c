@@ -173,13 +173,32 @@ static void put_item(struct buf *out, const struct items_place *place, const str
     put_number(out, "updated_us", row->updated_us);
 }
 
+/* Whoever accepted the gap did it beside its owner, who may only now write it (again) as open. */
+static void put_not_accepted(struct buf *out, const struct state_row *row)
+{
+    if (row->kind != STATE_GAP || row->done)
+        return;
+    buf_puts(out, ",\"ConditionExpression\":\"attribute_not_exists(#d) OR ");
+    buf_puts(out, row->position.len ? "attribute_not_exists(#p) OR #p <> :p\""
+                                    : "attribute_exists(#p)\"");
+    buf_puts(out, ",\"ExpressionAttributeNames\":{\"#d\":\"done\",\"#p\":\"position\"}");
+    if (!row->position.len)
+        return;
+    buf_puts(out, ",\"ExpressionAttributeValues\":{");
+    put_text(out, ":p", row->position);
+    buf_putc(out, '}');
+}
+
 int items_put_save(struct buf *out, const struct items_place *place,
-                   const struct items_owner *owner, const struct state_row *rows, size_t count)
+                   const struct items_owner *owner, const struct state_row *rows, size_t count,
+                   const bool *refused)
 {
     buf_puts(out, "{\"TransactItems\":[{\"Update\":");
     items_put_change(out, place, OWNER_BEAT, owner, NULL);
     buf_putc(out, '}');
     for (size_t i = 0; i < count; i++) {
+        if (refused[i])
+            continue;
         buf_puts(out, rows[i].erase ? ",{\"Delete\":{" : ",{\"Put\":{");
         put_table(out, place);
         buf_puts(out, rows[i].erase ? ",\"Key\":{" : ",\"Item\":{");
@@ -187,7 +206,10 @@ int items_put_save(struct buf *out, const struct items_place *place,
             put_row_key(out, place, &rows[i]);
         else
             put_item(out, place, &rows[i]);
-        buf_puts(out, "}}}");
+        buf_putc(out, '}');
+        if (!rows[i].erase)
+            put_not_accepted(out, &rows[i]);
+        buf_puts(out, "}}");
     }
     buf_puts(out, "]}");
     return result_of(out);
@@ -215,10 +237,13 @@ int items_put_accept(struct buf *out, const struct items_place *place, const str
     put_table(out, place);
     buf_puts(out, ",\"Key\":{");
     put_row_key(out, place, gap);
-    buf_puts(out, "},\"UpdateExpression\":\"SET #d = :t\","
-                  "\"ConditionExpression\":\"attribute_exists(pk)\","
-                  "\"ExpressionAttributeNames\":{\"#d\":\"done\"},"
-                  "\"ExpressionAttributeValues\":{\":t\":{\"BOOL\":true}}}");
+    buf_puts(out, "},\"UpdateExpression\":\"SET #d = :t\",\"ConditionExpression\":\"");
+    buf_puts(out,
+             gap->position.len ? "#p = :p" : "attribute_exists(pk) AND attribute_not_exists(#p)");
+    buf_puts(out, "\",\"ExpressionAttributeNames\":{\"#d\":\"done\",\"#p\":\"position\"},"
+                  "\"ExpressionAttributeValues\":{\":t\":{\"BOOL\":true}");
+    put_member(out, ":p", gap->position);
+    buf_puts(out, "}}");
     return result_of(out);
 }
 
@@ -340,14 +365,45 @@ int items_read_page(weir_str answer, struct arena *arena, struct items_page *out
     return 0;
 }
 
+struct refusal { /* which actions of a transaction were refused by their conditions */
+    struct arena arena;
+    const struct json_value *reasons;
+};
+
+static void refusal_read(struct refusal *refusal, weir_str answer)
+{
+    struct json_error error;
+    arena_init(&refusal->arena, 4096);
+    const struct json_value *root =
+        json_parse(&refusal->arena, answer, JSON_KEEP_DUPLICATES, 0, &error);
+    refusal->reasons = json_member0(root, "CancellationReasons");
+}
+
+static bool refusal_of(const struct refusal *refusal, size_t action)
+{
+    return str_is(json_text(json_at(refusal->reasons, action), "Code"), "ConditionalCheckFailed");
+}
+
 bool items_owner_refused(weir_str answer)
 {
-    struct arena arena;
-    struct json_error error;
-    arena_init(&arena, 4096);
-    const struct json_value *root = json_parse(&arena, answer, JSON_KEEP_DUPLICATES, 0, &error);
-    const struct json_value *reasons = json_member0(root, "CancellationReasons");
-    bool refused = str_is(json_text(json_at(reasons, 0), "Code"), "ConditionalCheckFailed");
-    arena_done(&arena);
+    struct refusal refusal;
+    refusal_read(&refusal, answer);
+    bool refused = refusal_of(&refusal, 0);
+    arena_done(&refusal.arena);
     return refused;
+}
+
+bool items_rows_refused(weir_str answer, bool *refused, size_t count)
+{
+    struct refusal refusal;
+    bool any = false;
+    size_t action = 1;
+    refusal_read(&refusal, answer);
+    for (size_t i = 0; i < count; i++)
+        if (!refused[i]) {
+            refused[i] = refusal_of(&refusal, action++);
+            any = any || refused[i];
+        }
+    arena_done(&refusal.arena);
+    return any;
 }

@@ -34,12 +34,14 @@ enum items_change {
 int items_put_get_owner(struct buf *out, const struct items_place *place);
 int items_put_change(struct buf *out, const struct items_place *place, enum items_change change,
                      const struct items_owner *next, const struct items_owner *seen);
-/* TransactWriteItems of a beat and up to ITEMS_PER_CALL - 1 rows. */
+/* TransactWriteItems of a beat and up to ITEMS_PER_CALL - 1 rows, but those that were refused. An
+ * open gap is written on the condition that nobody has accepted it. */
 int items_put_save(struct buf *out, const struct items_place *place,
-                   const struct items_owner *owner, const struct state_row *rows, size_t count);
+                   const struct items_owner *owner, const struct state_row *rows, size_t count,
+                   const bool *refused);
 /* One page of all items of the pipeline; `after`: the LastEvaluatedKey as it came, or empty. */
 int items_put_query(struct buf *out, const struct items_place *place, weir_str after);
-/* Marks a gap as accepted, whoever owns the pipeline, where it is there and not accepted yet. */
+/* Marks a gap as accepted, whoever owns the pipeline, where it is still there at that position. */
 int items_put_accept(struct buf *out, const struct items_place *place, const struct state_row *gap);
 
 /* Answers; texts live in `arena`. 0, -EBADMSG (err), -ENOMEM. */
@@ -53,4 +55,6 @@ struct items_page {
 int items_read_page(weir_str answer, struct arena *arena, struct items_page *out, struct err *err);
 /* Of a canceled transaction: the condition on the owner failed, so that somebody else is it. */
 bool items_owner_refused(weir_str answer);
+/* Of the same: marks the rows whose conditions failed, of those that were in it. true: some. */
+bool items_rows_refused(weir_str answer, bool *refused, size_t count);
 #endif

@@ -299,6 +299,9 @@ static void on_save(struct dynamo_store *store, const struct aws_call *call)
         save_answered(store, 0, "");
     } else if (call->outcome == AWS_CONFLICT && items_owner_refused(call->answer)) {
         lost(store);
+    } else if (call->outcome == AWS_CONFLICT &&
+               items_rows_refused(call->answer, store->refused, store->chunk)) {
+        all_well(store); /* the others once more, without these */
     } else {
         dynamo_reason(store, call, reason, sizeof reason);
         if (call->outcome != AWS_CONFLICT && call->outcome != AWS_INVALID)

@@ -20,7 +20,9 @@ static const char write_sql[] =
     " source_table = excluded.source_table, start = excluded.start, start_us = excluded.start_us,"
     " position = excluded.position, first_available = excluded.first_available,"
     " read_to_end = excluded.read_to_end, done = excluded.done, record_us = excluded.record_us,"
-    " updated_us = excluded.updated_us, checksum = excluded.checksum";
+    " updated_us = excluded.updated_us, checksum = excluded.checksum"
+    /* an open gap does not undo that it was accepted */
+    " WHERE NOT (kind = 'gap' AND done AND NOT excluded.done AND position = excluded.position)";
 static const char erase_sql[] = "DELETE FROM progress WHERE pipeline = ? AND kind = ? AND sink = ?"
                                 " AND stream = ? AND shard = ?";
 static const char read_sql[] = "SELECT " COLUMNS " FROM progress WHERE pipeline = ?"

@@ -161,7 +161,8 @@ struct store_load { /* owned by the caller until done() returns */
 };
 
 struct store_save { /* owned by the caller until done() */
-    /* Each key at most once; they and what they point at live until done(). */
+    /* Each key at most once; they and what they point at live until done(). An open GAP leaves a
+     * stored one at the same position that is accepted as it is: that was done beside the owner. */
     const struct state_row *rows;
     size_t count;
     /* 0 = all durable; -errno = it is not known which are; -EOWNERDEAD = another process owns the

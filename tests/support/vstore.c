@@ -68,6 +68,9 @@ static void erase_row(struct vdisk *disk, struct vrow *row)
 static void write_row(struct vdisk *disk, const struct state_row *row)
 {
     struct vrow *place = find_row(disk, row);
+    if (place && !row->erase && row->kind == STATE_GAP && !row->done && place->row.done &&
+        str_eq(row->position, place->row.position))
+        return; /* accepted beside its owner */
     if (disk->changed)
         disk->changed(disk->ctx, row);
     if (row->erase) {

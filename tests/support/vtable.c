@@ -123,6 +123,8 @@ static bool compare(const struct scope *scope, weir_str left, weir_str op, weir_
     const struct json_value *a = value_of(scope, left), *b = value_of(scope, right);
     if (!a || !b)
         return false;
+    if (str_is(op, "<>"))
+        return !str_eq(json_text(a, "S"), json_text(b, "S"));
     if (str_is(op, "="))
         return str_eq(json_text(a, "S"), json_text(b, "S")) &&
                str_eq(json_text(a, "N"), json_text(b, "N"));
@@ -144,11 +146,11 @@ static weir_str token_of(weir_str *left, const char *ends)
 static bool holds(const struct scope *scope)
 {
     weir_str left = json_text(scope->request, "ConditionExpression");
-    bool all = true;
+    bool all = true, any = false;
     while (left.len) {
         weir_str word = token_of(&left, " (");
         if (str_is(word, "attribute_not_exists") || str_is(word, "attribute_exists")) {
-            token_of(&left, "(#p");
+            token_of(&left, "(");
             left = (weir_str){left.ptr + 1, left.len - 1};
             bool there = value_of(scope, token_of(&left, ")")) != NULL;
             left = (weir_str){left.ptr + 1, left.len - 1};
@@ -157,9 +159,14 @@ static bool holds(const struct scope *scope)
             weir_str op = token_of(&left, " "), right = token_of(&left, " ");
             all = all && compare(scope, word, op, right);
         }
-        CHECK_FATAL(left.len == 0 || str_is(token_of(&left, " "), "AND"));
+        weir_str joint = left.len ? token_of(&left, " ") : STR("AND");
+        CHECK_FATAL(str_is(joint, "AND") || str_is(joint, "OR"));
+        if (str_is(joint, "OR")) { /* binds less */
+            any = any || all;
+            all = true;
+        }
     }
-    return all;
+    return any || all;
 }
 
 /* The item with what SET names. */

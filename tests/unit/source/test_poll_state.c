@@ -89,6 +89,69 @@ static void F02_a_held_gap_is_held_over_a_restart_and_accepted_while_down(void)
     prig_done(&prig);
 }
 
+struct lost { /* the answers of saves */
+    bool on;
+};
+
+static void lose_answers(void *ctx, enum vstore_op op, struct vfault *fault)
+{
+    const struct lost *lost = ctx;
+    if (op == VSTORE_SAVE && lost->on) {
+        fault->status = -EIO;
+        fault->written = SIZE_MAX;
+    }
+}
+
+/* weir shards accept-gap ran between a save whose answer was lost and its repetition. */
+static void D10_a_gap_accepted_while_it_is_being_stored_stays_accepted(void)
+{
+    struct prig prig;
+    struct lost lost = {true};
+    with_a_gap(&prig);
+    prig_start(&prig);
+    prig.store.plan = lose_answers;
+    prig.store.ctx = &lost;
+    for (int i = 0; i < 1000 && !gap_row(&prig, 0, 0); i++)
+        prig_run(&prig, 10);
+    CHECK_FATAL(gap_row(&prig, 0, 0) != NULL);
+    gap_row(&prig, 0, 0)->done = true;
+    prig_run(&prig, 20000);
+    lost.on = false;
+    prig_run(&prig, MINUTE_MS);
+    CHECK(gap_row(&prig, 0, 0)->done);
+    check_sink(&prig, 0, 40, 0);
+    CHECK_INT(poll_counts(prig.poll).shards_held, 0);
+    prig_stop(&prig, 0);
+    prig_done(&prig);
+}
+
+/* That an earlier gap was accepted says nothing of the next one. */
+static void D10_what_was_accepted_is_that_gap_and_no_later_one(void)
+{
+    struct prig prig;
+    size_t stream = with_a_gap(&prig);
+    prig_start(&prig);
+    prig_run(&prig, 20000);
+    struct state_row *gap = gap_row(&prig, 0, 0);
+    CHECK_FATAL(gap != NULL);
+    gap->done = true;
+    prig_run(&prig, 20000);
+    check_sink(&prig, 0, 40, 0);
+    prig_stop(&prig, 0);
+    prig_end(&prig);
+    prig_write(&prig, stream, 20, 5);
+    streams_model_trim(&prig.model, stream, 0, 70);
+    prig_start(&prig);
+    for (int i = 0; i < 1000 && poll_counts(prig.poll).gaps == 0; i++)
+        prig_run(&prig, 1);
+    CHECK_INT(poll_counts(prig.poll).gaps, 1);
+    prig_run(&prig, 10 * MINUTE_MS);
+    CHECK_INT(poll_counts(prig.poll).shards_held, 1);
+    check_sink(&prig, 0, 40, 0);
+    prig_stop(&prig, 0);
+    prig_done(&prig);
+}
+
 static void B10_on_gap_continue_says_the_range_and_reads_on(void)
 {
     struct prig prig;
@@ -407,6 +470,8 @@ static const struct unit_test tests[] = {
     }
     TEST(F02_a_gap_holds_its_shard_until_it_is_accepted),
     TEST(F02_a_held_gap_is_held_over_a_restart_and_accepted_while_down),
+    TEST(D10_a_gap_accepted_while_it_is_being_stored_stays_accepted),
+    TEST(D10_what_was_accepted_is_that_gap_and_no_later_one),
     TEST(B10_on_gap_continue_says_the_range_and_reads_on),
     TEST(D10_once_ends_with_65_at_a_gap),
     TEST(F02_records_trimmed_while_a_sink_held_them_up_are_a_gap_behind_the_last_one_read),

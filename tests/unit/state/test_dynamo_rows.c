@@ -150,6 +150,52 @@ static void a_gap_is_accepted_beside_the_owner(void)
     end(&rig);
 }
 
+static bool gap_is(struct rig *rig, const char *position, bool accepted)
+{
+    const char *item = vtable_item(&rig->table, "prices", "gap#arn#s1#s");
+    char member[60];
+    snprintf(member, sizeof member, "\"position\":{\"S\":\"%s\"}", position);
+    return item && (*position ? strstr(item, member) != NULL : !strstr(item, "\"position\"")) &&
+           (strstr(item, "\"done\":{\"BOOL\":true}") != NULL) == accepted;
+}
+
+/* Its owner, which has not looked since, writes it as open again; the other rows of that save
+ * count.
+ */
+static void D10_an_accepted_gap_stays_accepted(void)
+{
+    static const char *const positions[] = {"1", ""};
+    for (size_t i = 0; i < 2; i++) {
+        struct rig rig;
+        begin(&rig);
+        acquire(&rig.a);
+        vworld_run(&rig.world, 1000);
+        struct state_row rows[] = {row_of("s0", "7"), row_of("s1", positions[i]), row_of("s2", "8"),
+                                   row_of("s3", "9")};
+        rows[1].kind = rows[3].kind = STATE_GAP;
+        CHECK_INT(save(&rig, &rig.a, rows, 4), 0);
+        CHECK(gap_is(&rig, positions[i], false));
+        CHECK_INT(dynamo_store_accept(rig.b.dynamo, &rows[1], on_accepted, &rig.b), 0);
+        vworld_run(&rig.world, 1000);
+        CHECK_INT(rig.b.status, 0);
+        rows[0].position = STR("17");
+        rows[2].position = STR("18");
+        CHECK_INT(save(&rig, &rig.a, rows, 4), 0);
+        CHECK(gap_is(&rig, positions[i], true));
+        CHECK(strstr(load(&rig, &rig.a), "1 s0 17|") && strstr(load(&rig, &rig.a), "1 s2 18|"));
+        rows[1].position = STR("5"); /* another gap: it is not what was accepted */
+        CHECK_INT(save(&rig, &rig.a, rows, 4), 0);
+        CHECK(gap_is(&rig, "5", false));
+        rows[1].position = str_of(positions[i]);
+        CHECK_INT(dynamo_store_accept(rig.b.dynamo, &rows[1], on_accepted, &rig.b), 0);
+        vworld_run(&rig.world, 1000);
+        CHECK_INT(rig.b.status, -ENOENT); /* nor is what was seen before what is there now */
+        CHECK(gap_is(&rig, "5", false));
+        CHECK(owned(&rig.a));
+        end(&rig);
+    }
+}
+
 int main(int argc, char **argv)
 {
     static const struct unit_test tests[] = {
@@ -161,6 +207,7 @@ int main(int argc, char **argv)
          F73_a_save_that_fails_says_so_and_leaves_what_was_stored},
         {"a_late_write_of_the_same_owner_is_refused", a_late_write_of_the_same_owner_is_refused},
         {"a_gap_is_accepted_beside_the_owner", a_gap_is_accepted_beside_the_owner},
+        {"D10_an_accepted_gap_stays_accepted", D10_an_accepted_gap_stays_accepted},
         {NULL, NULL}};
     return unit_main(argc, argv, "state, DynamoDB rows", tests);
 }

@@ -504,9 +504,31 @@ static void a_letter_that_fails_fails_no_position(void)
     srig_end(&rig);
 }
 
+/* `weir shards accept-gap` writes beside the daemon, which writes it as open once more. */
+static void D10_an_accepted_gap_stays_accepted(void)
+{
+    struct srig rig;
+    begin_owned(&rig);
+    struct state_row gap = srig_row("a", "s1", "5");
+    gap.kind = STATE_GAP;
+    CHECK_INT(srig_save(&rig, &gap, 1, NULL), 0);
+    gap.done = true;
+    CHECK_INT(srig_save(&rig, &gap, 1, NULL), 0);
+    gap.done = false;
+    CHECK_INT(srig_save(&rig, &gap, 1, NULL), 0);
+    CHECK_INT(srig_ask(&rig, "SELECT done FROM progress WHERE kind = 'gap'"), 1);
+    gap.position = STR("6"); /* another gap */
+    CHECK_INT(srig_save(&rig, &gap, 1, NULL), 0);
+    CHECK_INT(srig_ask(&rig, "SELECT done FROM progress WHERE kind = 'gap'"), 0);
+    char text[200];
+    CHECK_INT(srig_load(&rig, text, sizeof text, NULL), 0); /* their checksums are right */
+    srig_end(&rig);
+}
+
 int main(int argc, char **argv)
 {
     static const struct unit_test tests[] = {
+        {"D10_an_accepted_gap_stays_accepted", D10_an_accepted_gap_stays_accepted},
         {"F70_rows_outlive_the_process", F70_rows_outlive_the_process},
         {"each_field_comes_back_as_it_was", each_field_comes_back_as_it_was},
         {"pipelines_share_a_file_and_nothing_else", pipelines_share_a_file_and_nothing_else},
