@@ -131,8 +131,10 @@ static void describe_sinks(const struct sink_set *sinks, struct poll_config *con
             config->letters_only |= UINT64_C(1) << i;
         else if (!sink->config->required)
             config->optional |= UINT64_C(1) << i;
-        if (sink->config->required)
-            config->images_needed |= images_of(sink);
+        if (!sink->config->required || !images_of(sink))
+            continue;
+        config->images_needed |= images_of(sink);
+        config->images_sink = config->images_sink ? config->images_sink : sink->config->name;
     }
 }
 

@@ -24,9 +24,11 @@ static bool has_images(struct stream *stream)
     uint32_t missing = poll->config.images_needed & ~images_of(view_type);
     if (view_type.len == 0 || !missing)
         return true;
+    const char *sink = poll->config.images_sink;
     poll_log(poll, WEIR_LOG_ERROR, "W0301",
-             "a sink needs %s, but the view type of %s is %.*s; enable the stream with "
+             "%s%s needs %s, but the view type of %s is %.*s; enable the stream with "
              "NEW_AND_OLD_IMAGES",
+             sink ? "sink " : "a sink", sink ? sink : "",
              missing == WEIR_OLD   ? "OldImage"
              : missing == WEIR_NEW ? "NewImage"
                                    : "both images",
