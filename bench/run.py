@@ -8,6 +8,8 @@ All programs of a row run in turn, CYCLES times; ratios are formed inside one cy
 or faster for a while changes all of them, and the median of the cycles is shown. Clients run on the last processor,
 the endpoint on the first.
 
+T4, polling, runs the whole program against a server that bench/poll.py starts; no peers there.
+
 --peers FILE adds other programs that print such lines, one a line of the file, run by the shell:
     T1 COMMAND with {body}            T2 put|batch COMMAND with {endpoint}
 """
