@@ -6,20 +6,21 @@ say() { printf '%s\n' "$*" >&2; }
 die() { say "error: $*"; exit 1; }
 
 # A need is PROBE=PACKAGE; the probe is a command, or pc:MODULE for a library known to pkg-config,
-# or cc:COMPILER for a compiler with its C library.
+# cc:COMPILER for a compiler with its C library, or py:MODULE for one of Python.
 needs_build='cc=gcc pc:libc=libc6-dev cmake=cmake ninja=ninja-build pkg-config=pkg-config
     pc:libuv=libuv1-dev pc:libcurl=libcurl4-openssl-dev pc:libcjson=libcjson-dev
     pc:libcrypto=libssl-dev pc:sqlite3=libsqlite3-dev python3=python3'
 needs_test='pc:cunit=libcunit1-dev c++=g++ clang=clang clang-format=clang-format
     clang-tidy=clang-tidy llvm-symbolizer=llvm valgrind=valgrind java=openjdk-17-jre-headless
     mvn=maven cargo=cargo pip=python3-pip git=git readelf=binutils curl=curl setsid=util-linux
-    faketime=faketime strace=strace'
+    faketime=faketime strace=strace javac=openjdk-17-jdk-headless py:yaml=python3-yaml'
 
 have() {
     case $1 in
     pc:libc) have cc:cc ;;
     cc:*) printf '#include <stdio.h>\n' | "${1#cc:}" -E -x c - >/dev/null 2>&1 ;;
     pc:*) pkg-config --exists "${1#pc:}" 2>/dev/null ;;
+    py:*) python3 -c "import ${1#py:}" 2>/dev/null ;;
     pip) python3 -m pip --version >/dev/null 2>&1 ;;
     *) command -v "$1" >/dev/null 2>&1 ;;
     esac

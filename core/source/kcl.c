@@ -1,10 +1,8 @@
 /* Protocol: the package description of KCL's multilang package, and a recorded session of the
  * MultiLangDaemon 1.14 with the DynamoDB Streams adapter 1.6. */
-#include "source/kcl.h"
+#include "source/kcl_parts.h"
 
-#include "json/json.h"
 #include "util/alloc.h"
-#include "util/text.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -12,48 +10,10 @@
 
 enum {
     PADDING_BYTES = 64, /* behind a batch's bytes, as the decoder wants it */
-    VALUES_MAX = 400000,
-    LOOK_MS = 10000, /* a batch that takes longer than this is checkpointed as far as it got */
-    AGAIN_FIRST_MS = 250,
-    AGAIN_LAST_MS = 30000,
-    NUMBER_BYTES = SEQUENCE_DIGITS_MAX + 1
+    VALUES_MAX = 400000
 };
 
-/* A checkpoint: a number, or without one: up to the end of what was delivered, in the answer to a
- * closed shard the end of the shard. */
-struct mark {
-    bool set, end;
-    char number[NUMBER_BYTES];
-};
-
-struct kcl {
-    struct kcl_config config;
-    struct buf text;    /* came, not yet a whole line */
-    size_t searched;    /* of it: no newline in there */
-    struct arena arena; /* of the line at work */
-    struct buf line;    /* the one to write */
-    char *shard;
-    const char *action; /* of the daemon, without its `status` yet; NULL = none. Static text */
-    struct flow *flow;  /* the batch of processRecords, while it is in the router */
-    struct mark last;   /* its last record */
-    struct mark goal;   /* to be checkpointed */
-    struct mark asked;  /* the daemon has not said what became of it */
-    struct mark stored;
-    bool answer_next; /* `status` follows when the goal is reached */
-    bool lost;        /* the lease is another's: nothing may be checkpointed */
-    bool goodbye;     /* the daemon may close the pipe now */
-    bool stopping, over, told;
-    enum kcl_end end;
-    int64_t again_ms;
-    struct timer again, look;
-    struct post finish;
-    uint64_t records;
-};
-
-static void log_(const struct kcl *kcl, int level, const char *code, const char *format, ...)
-    __attribute__((format(printf, 4, 5)));
-
-static void log_(const struct kcl *kcl, int level, const char *code, const char *format, ...)
+void kcl_log(const struct kcl *kcl, int level, const char *code, const char *format, ...)
 {
     struct err err;
     char msg[500];
@@ -82,7 +42,7 @@ static void finish_when_done(struct kcl *kcl)
     clock->post(clock->ctx, &kcl->finish);
 }
 
-static void end(struct kcl *kcl, enum kcl_end how)
+void kcl_finish(struct kcl *kcl, enum kcl_end how)
 {
     struct clock *clock = &kcl->config.world->clock;
     if (kcl->over)
@@ -96,209 +56,18 @@ static void end(struct kcl *kcl, enum kcl_end how)
     finish_when_done(kcl);
 }
 
-/* What the daemon sent can't be: no answer would be a true one. */
-static void broken(struct kcl *kcl, const char *reason)
+void kcl_broken(struct kcl *kcl, const char *reason)
 {
     if (kcl->over)
         return;
-    log_(kcl, WEIR_LOG_ERROR, "W1001", "%s; nothing more is acknowledged", reason);
-    end(kcl, KCL_BROKEN);
+    kcl_log(kcl, WEIR_LOG_ERROR, "W1001", "%s; nothing more is acknowledged", reason);
+    kcl_finish(kcl, KCL_BROKEN);
 }
 
-static void out_of_memory(struct kcl *kcl)
+void kcl_out_of_memory(struct kcl *kcl)
 {
-    log_(kcl, WEIR_LOG_ERROR, "W1001", "out of memory; nothing more is acknowledged");
-    end(kcl, KCL_FAILED);
-}
-
-/* ---- lines to the daemon ---- */
-
-static void send_line(struct kcl *kcl)
-{
-    struct buf *line = &kcl->line;
-    buf_puts(line, "}\n");
-    if (line->failed) {
-        out_of_memory(kcl);
-        return;
-    }
-    int rc = kcl->config.write(kcl->config.write_ctx, line->ptr, line->len);
-    if (rc == 0 || kcl->over)
-        return;
-    log_(kcl, WEIR_LOG_ERROR, "W1005", "can't write to the KCL daemon: %s", strerror(-rc));
-    end(kcl, KCL_FAILED);
-}
-
-static void send_status(struct kcl *kcl)
-{
-    buf_reset(&kcl->line);
-    buf_printf(&kcl->line, "{\"action\":\"status\",\"responseFor\":\"%s\"", kcl->action);
-    kcl->action = NULL;
-    kcl->answer_next = false;
-    send_line(kcl);
-}
-
-static void send_checkpoint(struct kcl *kcl, const struct mark *mark)
-{
-    buf_reset(&kcl->line);
-    buf_puts(&kcl->line, "{\"action\":\"checkpoint\"");
-    if (!mark->end)
-        buf_printf(&kcl->line, ",\"sequenceNumber\":\"%s\"", mark->number);
-    send_line(kcl);
-}
-
-/* ---- checkpoints ---- */
-
-static struct mark mark_of(weir_str number)
-{
-    struct mark mark = {.set = true, .end = !sequence_valid(number)};
-    if (!mark.end)
-        memcpy(mark.number, number.ptr, number.len);
-    return mark;
-}
-
-static bool same_mark(const struct mark *a, const struct mark *b)
-{
-    return a->set == b->set && a->end == b->end && strcmp(a->number, b->number) == 0;
-}
-
-/* Goes on towards the goal, and answers when it is reached. */
-static void advance(struct kcl *kcl)
-{
-    if (kcl->over || kcl->asked.set || kcl->again.heap_slot)
-        return;
-    if (kcl->goal.set) {
-        kcl->asked = kcl->goal;
-        send_checkpoint(kcl, &kcl->asked);
-        return;
-    }
-    if (kcl->answer_next)
-        send_status(kcl);
-    if (kcl->stopping && !kcl->flow)
-        end(kcl, kcl->action ? KCL_FAILED : KCL_ENDED);
-}
-
-static void on_again(struct timer *timer)
-{
-    advance((struct kcl *)((char *)timer - offsetof(struct kcl, again)));
-}
-
-/* How far all required sinks are in the batch that is in the router. */
-static weir_str frontier(const struct kcl *kcl)
-{
-    weir_str lowest = STR_NONE;
-    for (size_t i = 0; i < router_sink_count(kcl->config.router); i++) {
-        bool whole = false;
-        weir_str position = flow_frontier(kcl->flow, i, &whole);
-        if (whole || !router_counts(kcl->config.router, i).required)
-            continue;
-        if (position.len == 0)
-            return STR_NONE;
-        if (lowest.len == 0 || sequence_cmp(position, lowest) < 0)
-            lowest = position;
-    }
-    return lowest;
-}
-
-/* The frontier of an unfinished batch becomes the goal, where it is news. */
-static bool aim_at_frontier(struct kcl *kcl)
-{
-    weir_str number = kcl->flow && !kcl->lost ? frontier(kcl) : STR_NONE;
-    if (!sequence_valid(number))
-        return false;
-    struct mark mark = mark_of(number);
-    if (same_mark(&mark, &kcl->stored) || same_mark(&mark, &kcl->asked))
-        return false;
-    kcl->goal = mark;
-    return true;
-}
-
-/* A batch may take long: a sink is down, or a record blocks it. What is finished should not be
- * delivered again when the lease moves. */
-static void on_look(struct timer *timer)
-{
-    struct kcl *kcl = (struct kcl *)((char *)timer - offsetof(struct kcl, look));
-    struct clock *clock = &kcl->config.world->clock;
-    if (!kcl->flow)
-        return;
-    if (aim_at_frontier(kcl))
-        advance(kcl);
-    if (!kcl->over)
-        clock->arm(clock->ctx, &kcl->look, LOOK_MS);
-}
-
-/* Another worker has the lease. The daemon still waits for its `status`, which acknowledges
- * nothing: only checkpoints do. */
-static void lose(struct kcl *kcl)
-{
-    struct clock *clock = &kcl->config.world->clock;
-    kcl->lost = true;
-    kcl->goal = (struct mark){0};
-    clock->disarm(clock->ctx, &kcl->again);
-    router_stop(kcl->config.router);
-    kcl->answer_next = !kcl->flow;
-    advance(kcl);
-}
-
-static void try_again(struct kcl *kcl, weir_str why)
-{
-    const struct random *random = &kcl->config.world->random;
-    struct clock *clock = &kcl->config.world->clock;
-    kcl->again_ms = kcl->again_ms ? 2 * kcl->again_ms : AGAIN_FIRST_MS;
-    if (kcl->again_ms > AGAIN_LAST_MS)
-        kcl->again_ms = AGAIN_LAST_MS;
-    int64_t delay_ms =
-        kcl->again_ms / 2 + (int64_t)(random->next(random->ctx) % (uint64_t)kcl->again_ms) / 2;
-    log_(kcl, WEIR_LOG_WARN, "W1003", "the checkpoint was not stored: %.*s; again in %lld ms",
-         STR_ARG(why), (long long)delay_ms);
-    if (!kcl->goal.set)
-        kcl->goal = kcl->asked;
-    kcl->asked = (struct mark){0};
-    if (clock->arm(clock->ctx, &kcl->again, delay_ms) < 0)
-        out_of_memory(kcl);
-}
-
-static void refused(struct kcl *kcl, weir_str why)
-{
-    if (str_is(why, "ThrottlingException") ||
-        str_is(why, "KinesisClientLibDependencyException")) { /* the lease table does not answer */
-        try_again(kcl, why);
-        return;
-    }
-    kcl->asked = (struct mark){0};
-    if (str_is(why, "ShutdownException")) {
-        log_(kcl, WEIR_LOG_WARN, "W1004",
-             "the lease of the shard is another worker's; what is under way is cancelled");
-        lose(kcl);
-        return;
-    }
-    log_(kcl, WEIR_LOG_ERROR, "W1002", "the checkpoint was refused: %.*s", STR_ARG(why));
-    end(kcl, KCL_FAILED);
-}
-
-static void on_checkpoint(struct kcl *kcl, const struct json_value *message)
-{
-    const struct json_value *error = json_member0(message, "error");
-    weir_str number = json_text(message, "sequenceNumber");
-    if (kcl->lost)
-        return;
-    if (!kcl->asked.set) {
-        broken(kcl, "the daemon answers a checkpoint that was not asked for");
-        return;
-    }
-    if (number.len && !kcl->asked.end && !str_is(number, kcl->asked.number)) {
-        broken(kcl, "the daemon answers another checkpoint than the one asked for");
-        return;
-    }
-    if (error && error->kind != JSON_NULL) {
-        refused(kcl, error->kind == JSON_STRING ? error->text : error->raw);
-        return;
-    }
-    kcl->again_ms = 0;
-    kcl->stored = kcl->asked;
-    kcl->asked = (struct mark){0};
-    if (same_mark(&kcl->goal, &kcl->stored))
-        kcl->goal = (struct mark){0};
-    advance(kcl);
+    kcl_log(kcl, WEIR_LOG_ERROR, "W1001", "out of memory; nothing more is acknowledged");
+    kcl_finish(kcl, KCL_FAILED);
 }
 
 /* ---- records ---- */
@@ -310,11 +79,12 @@ static void on_unfinished(struct kcl *kcl, const struct batch_result *result)
 {
     const struct record *lowest = result->lowest;
     weir_str position = lowest ? record_position(lowest) : STR_NONE;
-    log_(kcl, WEIR_LOG_ERROR, "W0812", "the shard is held: record %.*s can't be finished%s%s: %s",
-         STR_ARG(position), result->sink ? " for sink " : "", result->sink ? result->sink : "",
-         result->reason ? result->reason : "on_poison is \"block\"");
+    kcl_log(kcl, WEIR_LOG_ERROR, "W0812",
+            "the shard is held: record %.*s can't be finished%s%s: %s", STR_ARG(position),
+            result->sink ? " for sink " : "", result->sink ? result->sink : "",
+            result->reason ? result->reason : "on_poison is \"block\"");
     if (lowest && !lowest->poison && !lowest->unmet)
-        end(kcl, KCL_FAILED);
+        kcl_finish(kcl, KCL_FAILED);
 }
 
 static void on_batch(void *arg, const struct batch_result *result)
@@ -328,11 +98,11 @@ static void on_batch(void *arg, const struct batch_result *result)
         kcl->goal = kcl->last;
         kcl->answer_next = true;
     } else {
-        aim_at_frontier(kcl);
+        kcl_aim_at_frontier(kcl);
         on_unfinished(kcl, result);
     }
     kcl->flow = NULL;
-    advance(kcl);
+    kcl_advance(kcl);
     finish_when_done(kcl);
 }
 
@@ -370,11 +140,12 @@ static int submit(struct kcl *kcl, struct batch *batch, struct err *err)
     kcl->records += batch->read_count;
     if (kcl->config.admit && !kcl->config.admit(kcl->config.admit_ctx, batch, err))
         return -EPERM;
-    kcl->last = mark_of(batch->last_sequence);
+    kcl->last = kcl_mark_of(batch->last_sequence);
     if (router_submit_flow(kcl->config.router, batch, &options, &kcl->flow) < 0)
         return err_set(err, -ENOMEM, "out of memory");
-    return clock->arm(clock->ctx, &kcl->look, LOOK_MS) < 0 ? err_set(err, -ENOMEM, "out of memory")
-                                                           : 0;
+    return clock->arm(clock->ctx, &kcl->look, KCL_LOOK_MS) < 0
+               ? err_set(err, -ENOMEM, "out of memory")
+               : 0;
 }
 
 static void on_records(struct kcl *kcl, const struct json_value *message)
@@ -383,12 +154,12 @@ static void on_records(struct kcl *kcl, const struct json_value *message)
     struct batch *batch = NULL;
     const struct json_value *records = json_member0(message, "records");
     if (!records || records->kind != JSON_ARRAY) {
-        broken(kcl, "processRecords without an array of records");
+        kcl_broken(kcl, "processRecords without an array of records");
         return;
     }
     if (kcl->lost || records->size == 0) {
         kcl->answer_next = true;
-        advance(kcl);
+        kcl_advance(kcl);
         return;
     }
     int rc = decode(kcl, records->raw, &batch, &err);
@@ -397,12 +168,12 @@ static void on_records(struct kcl *kcl, const struct json_value *message)
     if (rc == 0)
         return;
     if (rc == -ENOMEM) {
-        out_of_memory(kcl);
+        kcl_out_of_memory(kcl);
     } else if (rc == -EPERM) {
-        log_(kcl, WEIR_LOG_ERROR, "W0310", "%s", err.msg);
-        end(kcl, KCL_REFUSED);
+        kcl_log(kcl, WEIR_LOG_ERROR, "W0310", "%s", err.msg);
+        kcl_finish(kcl, KCL_REFUSED);
     } else {
-        broken(kcl, err.msg);
+        kcl_broken(kcl, err.msg);
     }
 }
 
@@ -412,21 +183,21 @@ static void on_initialize(struct kcl *kcl, const struct json_value *message)
 {
     weir_str shard = json_text(message, "shardId");
     if (shard.len == 0 || shard.len > 256) {
-        broken(kcl, "initialize without a shardId");
+        kcl_broken(kcl, "initialize without a shardId");
         return;
     }
     kcl->shard = mem_dup0(shard.ptr, shard.len);
     if (!kcl->shard) {
-        out_of_memory(kcl);
+        kcl_out_of_memory(kcl);
         return;
     }
     if (kcl->config.began)
         kcl->config.began(kcl->config.began_ctx, str_of(kcl->shard));
     weir_str from = json_text(message, "sequenceNumber");
-    log_(kcl, WEIR_LOG_INFO, NULL, "shard %s from %.*s", kcl->shard,
-         (int)(from.len > 64 ? 64 : from.len), from.ptr ? from.ptr : "");
+    kcl_log(kcl, WEIR_LOG_INFO, NULL, "shard %s from %.*s", kcl->shard,
+            (int)(from.len > 64 ? 64 : from.len), from.ptr ? from.ptr : "");
     kcl->answer_next = true;
-    advance(kcl);
+    kcl_advance(kcl);
 }
 
 /* The shard was read to its end, and all of it is finished: only now it counts as done, and its
@@ -435,24 +206,24 @@ static void on_shard_ended(struct kcl *kcl, const struct json_value *message)
 {
     (void)message;
     if (kcl->lost) {
-        log_(kcl, WEIR_LOG_ERROR, "W1002",
-             "the shard ended after its lease was lost; its end can't be checkpointed");
-        end(kcl, KCL_FAILED);
+        kcl_log(kcl, WEIR_LOG_ERROR, "W1002",
+                "the shard ended after its lease was lost; its end can't be checkpointed");
+        kcl_finish(kcl, KCL_FAILED);
         return;
     }
     kcl->goodbye = true;
     kcl->goal = (struct mark){.set = true, .end = true};
     kcl->answer_next = true;
-    advance(kcl);
+    kcl_advance(kcl);
 }
 
 static void on_lease_lost(struct kcl *kcl, const struct json_value *message)
 {
     (void)message;
-    log_(kcl, WEIR_LOG_INFO, NULL, "the lease of the shard went to another worker");
+    kcl_log(kcl, WEIR_LOG_INFO, NULL, "the lease of the shard went to another worker");
     kcl->goodbye = true;
     kcl->asked = (struct mark){0};
-    lose(kcl);
+    kcl_lose(kcl);
 }
 
 /* The daemon is about to end; everything it gave is finished, and checkpointed once more. */
@@ -463,7 +234,7 @@ static void on_shutdown_requested(struct kcl *kcl, const struct json_value *mess
     if (!kcl->lost && kcl->stored.set)
         kcl->goal = kcl->stored;
     kcl->answer_next = true;
-    advance(kcl);
+    kcl_advance(kcl);
 }
 
 static void on_shutdown(struct kcl *kcl, const struct json_value *message)
@@ -474,7 +245,7 @@ static void on_shutdown(struct kcl *kcl, const struct json_value *message)
     else if (str_is(reason, "ZOMBIE"))
         on_lease_lost(kcl, message);
     else
-        broken(kcl, "shutdown for a reason other than TERMINATE and ZOMBIE");
+        kcl_broken(kcl, "shutdown for a reason other than TERMINATE and ZOMBIE");
 }
 
 /* ---- lines from the daemon ---- */
@@ -505,7 +276,7 @@ static void take_action(struct kcl *kcl, const struct json_value *message)
     char reason[160];
     weir_str name = json_text(message, "action");
     if (str_is(name, "checkpoint")) {
-        on_checkpoint(kcl, message);
+        kcl_on_checkpoint(kcl, message);
         return;
     }
     for (size_t i = 0; i < sizeof actions / sizeof *actions; i++) {
@@ -513,7 +284,7 @@ static void take_action(struct kcl *kcl, const struct json_value *message)
             continue;
         const char *problem = out_of_turn(kcl, &actions[i], message);
         if (problem) {
-            broken(kcl, problem);
+            kcl_broken(kcl, problem);
             return;
         }
         kcl->action = actions[i].name;
@@ -523,7 +294,7 @@ static void take_action(struct kcl *kcl, const struct json_value *message)
     snprintf(reason, sizeof reason,
              "the daemon asks for \"%.*s\", which this version does not know",
              (int)(name.len > 40 ? 40 : name.len), name.ptr ? name.ptr : "");
-    broken(kcl, reason);
+    kcl_broken(kcl, reason);
 }
 
 static void take_line(struct kcl *kcl, weir_str line)
@@ -535,7 +306,7 @@ static void take_line(struct kcl *kcl, weir_str line)
         snprintf(reason, sizeof reason,
                  "the daemon sent a line of %zu bytes that is no message: %s", line.len,
                  message ? "no JSON object" : error.msg);
-        broken(kcl, reason);
+        kcl_broken(kcl, reason);
     } else {
         take_action(kcl, message);
     }
@@ -548,7 +319,7 @@ void kcl_feed(struct kcl *kcl, const char *bytes, size_t len)
     if (kcl->over || len == 0)
         return;
     if (buf_put(&kcl->text, bytes, len) < 0) {
-        broken(kcl, "the daemon sent a line of more than 16 MiB, or memory ran out");
+        kcl_broken(kcl, "the daemon sent a line of more than 16 MiB, or memory ran out");
         return;
     }
     while (!kcl->over) {
@@ -572,12 +343,13 @@ void kcl_eof(struct kcl *kcl, int error)
     if (kcl->over)
         return;
     if (kcl->goodbye && !kcl->action && error == 0) {
-        end(kcl, KCL_ENDED);
+        kcl_finish(kcl, KCL_ENDED);
         return;
     }
-    log_(kcl, WEIR_LOG_ERROR, "W1005", "the KCL daemon is gone%s%s; nothing more is acknowledged",
-         error ? ": " : "", error ? strerror(error) : "");
-    end(kcl, KCL_FAILED);
+    kcl_log(kcl, WEIR_LOG_ERROR, "W1005",
+            "the KCL daemon is gone%s%s; nothing more is acknowledged", error ? ": " : "",
+            error ? strerror(error) : "");
+    kcl_finish(kcl, KCL_FAILED);
 }
 
 /* ---- life ---- */
@@ -589,8 +361,7 @@ int kcl_new(const struct kcl_config *config, struct kcl **out)
         return -ENOMEM;
     kcl->config = *config;
     kcl->finish.run = on_finish;
-    kcl->again.fire = on_again;
-    kcl->look.fire = on_look;
+    kcl_checkpoint_begin(kcl);
     buf_init(&kcl->text, KCL_LINE_BYTES_MAX);
     buf_init(&kcl->line, 1024);
     arena_init(&kcl->arena, 64 * 1024);
@@ -612,16 +383,16 @@ void kcl_free(struct kcl *kcl)
 void kcl_stop(struct kcl *kcl)
 {
     kcl->stopping = true;
-    advance(kcl);
+    kcl_advance(kcl);
 }
 
 void kcl_hurry(struct kcl *kcl)
 {
     if (kcl->over)
         return;
-    if (!kcl->asked.set && (aim_at_frontier(kcl) || kcl->goal.set))
-        send_checkpoint(kcl, &kcl->goal);
-    end(kcl, KCL_FAILED);
+    if (!kcl->asked.set && (kcl_aim_at_frontier(kcl) || kcl->goal.set))
+        kcl_send_checkpoint(kcl, &kcl->goal);
+    kcl_finish(kcl, KCL_FAILED);
 }
 
 uint64_t kcl_record_count(const struct kcl *kcl)

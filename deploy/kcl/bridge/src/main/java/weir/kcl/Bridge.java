@@ -59,8 +59,9 @@ public final class Bridge {
         polling.idleTimeBetweenReadsInMillis(settings.idleMillis);
         polling.maxRecords(settings.maxRecords);
         CoordinatorConfig coordinator = configs.coordinatorConfig()
-                .clientVersionConfig(CoordinatorConfig.ClientVersionConfig.CLIENT_VERSION_CONFIG_3X);
+                .clientVersionConfig(settings.clientVersion);
         LeaseManagementConfig leases = configs.leaseManagementConfig().failoverTimeMillis(settings.failoverMillis);
+        leases.workerUtilizationAwareAssignmentConfig().workerMetricsReporterFreqInMillis(settings.workerMetricsMillis);
         MetricsConfig metrics = configs.metricsConfig();
         if (settings.metricsLevel == MetricsLevel.NONE) {
             metrics.metricsFactory(new NullMetricsFactory());

@@ -10,13 +10,14 @@ import java.util.Properties;
 import java.util.Set;
 import java.util.UUID;
 import software.amazon.kinesis.common.InitialPositionInStream;
+import software.amazon.kinesis.coordinator.CoordinatorConfig;
 import software.amazon.kinesis.metrics.MetricsLevel;
 
 /** The properties file, named as the MultiLangDaemon names its own; an unknown key is an error. */
 final class Settings {
     private static final Set<String> KEYS = Set.of("executableName", "streamArn", "applicationName", "workerId",
             "initialPositionInStream", "failoverTimeMillis", "maxRecords", "idleTimeBetweenReadsInMillis",
-            "metricsLevel", "shutdownGraceMillis");
+            "metricsLevel", "shutdownGraceMillis", "clientVersionConfig", "workerMetricsReporterFreqInMillis");
 
     final List<String> command;
     final String streamArn;
@@ -24,6 +25,8 @@ final class Settings {
     final String workerId;
     final InitialPositionInStream initialPosition;
     final MetricsLevel metricsLevel;
+    final CoordinatorConfig.ClientVersionConfig clientVersion;
+    final long workerMetricsMillis;
     final long failoverMillis;
     final long idleMillis;
     final long graceMillis;
@@ -41,6 +44,9 @@ final class Settings {
         workerId = given.getProperty("workerId", InetAddress.getLocalHost().getHostName() + ":" + UUID.randomUUID());
         initialPosition = InitialPositionInStream.valueOf(given.getProperty("initialPositionInStream", "TRIM_HORIZON"));
         metricsLevel = MetricsLevel.fromName(given.getProperty("metricsLevel", "NONE").toUpperCase(Locale.ROOT));
+        clientVersion = CoordinatorConfig.ClientVersionConfig.valueOf(
+                "CLIENT_VERSION_CONFIG_" + given.getProperty("clientVersionConfig", "3X"));
+        workerMetricsMillis = Long.parseLong(given.getProperty("workerMetricsReporterFreqInMillis", "30000"));
         failoverMillis = Long.parseLong(given.getProperty("failoverTimeMillis", "10000"));
         idleMillis = Long.parseLong(given.getProperty("idleTimeBetweenReadsInMillis", "500"));
         graceMillis = Long.parseLong(given.getProperty("shutdownGraceMillis", "25000"));
