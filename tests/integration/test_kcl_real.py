@@ -14,6 +14,7 @@ from fakes import fault_proxy
 
 WRITES, PRODUCTS = 5000, 50
 REGION = "us-east-1"
+APPLICATION = "weir-test"
 
 
 class RegionProxy(fault_proxy.FaultProxy):
@@ -93,9 +94,25 @@ def stored(local):
         return len(local.scan("PriceHistory"))
 
 
+def lease_tables(local, name):
+    """KCL 3 waits for a minute and more for tables that it makes; a fleet does that once."""
+    local.table(f"{name}-CoordinatorState", ("key", "S"))
+    local.table(f"{name}-WorkerMetricStats", ("wid", "S"))
+    local.dynamodb.dynamodb(
+        "CreateTable", TableName=name, BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in ("leaseKey", "leaseOwner")],
+        KeySchema=[{"AttributeName": "leaseKey", "KeyType": "HASH"}],
+        GlobalSecondaryIndexes=[{
+            "IndexName": "LeaseOwnerToLeaseKeyIndex", "Projection": {"ProjectionType": "KEYS_ONLY"},
+            "KeySchema": [{"AttributeName": "leaseOwner", "KeyType": "HASH"},
+                          {"AttributeName": "leaseKey", "KeyType": "RANGE"}]}])
+
+
 def takeover(engine, properties_of, through_proxy):
     with Local() as local, folder() as path:
         local.history()
+        if engine == "bridge":
+            lease_tables(local, APPLICATION)
         local.table("Products", ("product_id", "S"), stream=True)
         proxy = RegionProxy(local.address)
         arn = local.stream_arn("Products")
@@ -140,7 +157,7 @@ def takeover(engine, properties_of, through_proxy):
 @test
 def F18_F70_kcl_1_a_worker_is_killed_and_the_other_takes_over():
     takeover("multilang", lambda arn, url: {
-        "streamName": arn, "kinesisEndpoint": url, "dynamoDBEndpoint": url, "applicationName": "weir-test", "AWSCredentialsProvider": "DefaultAWSCredentialsProviderChain",
+        "streamName": arn, "kinesisEndpoint": url, "dynamoDBEndpoint": url, "applicationName": APPLICATION, "AWSCredentialsProvider": "DefaultAWSCredentialsProviderChain",
         "initialPositionInStream": "TRIM_HORIZON", "regionName": REGION, "metricsLevel": "NONE",
         "idleTimeBetweenReadsInMillis": 250, "maxRecords": 1000, "failoverTimeMillis": 5000}, False)
 
@@ -148,7 +165,7 @@ def F18_F70_kcl_1_a_worker_is_killed_and_the_other_takes_over():
 @test
 def F18_F70_kcl_3_a_worker_is_killed_and_the_other_takes_over():
     takeover("bridge", lambda arn, url: {
-        "streamArn": arn, "applicationName": "weir-test", "idleTimeBetweenReadsInMillis": 250,
+        "streamArn": arn, "applicationName": APPLICATION, "idleTimeBetweenReadsInMillis": 250,
         "clientVersionConfig": "COMPATIBLE_WITH_2X", "workerMetricsReporterFreqInMillis": 2000,
         "failoverTimeMillis": 5000}, True)
 

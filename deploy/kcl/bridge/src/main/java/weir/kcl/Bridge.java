@@ -59,6 +59,7 @@ public final class Bridge {
         polling.idleTimeBetweenReadsInMillis(settings.idleMillis);
         polling.maxRecords(settings.maxRecords);
         CoordinatorConfig coordinator = configs.coordinatorConfig()
+                .skipShardSyncAtWorkerInitializationIfLeasesExist(true) // else every start waits for a minute
                 .clientVersionConfig(settings.clientVersion);
         LeaseManagementConfig leases = configs.leaseManagementConfig().failoverTimeMillis(settings.failoverMillis);
         leases.workerUtilizationAwareAssignmentConfig().workerMetricsReporterFreqInMillis(settings.workerMetricsMillis);
