@@ -419,7 +419,7 @@ static bool deliver_async(struct sink *sink)
         if (item->flow->deadline_ms && item->flow->deadline_ms < deadline_ms)
             deadline_ms = item->flow->deadline_ms;
     }
-    if (delivery->count == 0) {
+    if (!filling.flow) {
         delivery_free(delivery);
         return false;
     }

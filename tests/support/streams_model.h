@@ -36,7 +36,7 @@ struct model_record {
     size_t offset, len; /* in the shard's text */
 };
 
-enum { MODEL_NONE = UINT32_MAX };
+#define MODEL_NONE UINT32_MAX
 
 struct model_shard {
     char id[48];
