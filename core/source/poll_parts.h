@@ -142,10 +142,10 @@ struct reader {
     bool gone;    /* the gap has no end: the shard is not listed any more */
     unsigned bad_pages, expired, empty_peeks;
     unsigned throttles; /* since the last word about them */
-    bool caught_up;   /* nothing new for some pages */
-    bool small;       /* the last page was */
-    bool paging;      /* the open call may bring a page of any size */
-    int64_t fresh_ms; /* the last answer that was a page */
+    bool caught_up;     /* nothing new for some pages */
+    bool small;         /* the last page was */
+    bool paging;        /* the open call may bring a page of any size */
+    int64_t fresh_ms;   /* the last answer that was a page */
     struct page *first, *last;
     struct page *gathered; /* the first that is not submitted yet */
     size_t gathered_count, gathered_records, gathered_bytes;
