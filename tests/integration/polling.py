@@ -69,6 +69,12 @@ class Daemon:
     def logs(self):
         return "".join(self.log(run) for run in range(1, self.runs + 1))
 
+    def verb(self, *words):
+        """Another weir with the same config, beside the daemon; (exit code, output)."""
+        done = subprocess.run([str(WEIR), *words, "-c", str(self.config)], cwd=self.folder, timeout=30,
+                              env=environment(**self.env), stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        return done.returncode, done.stdout.decode()
+
     def alive(self):
         return self.process is not None and self.process.poll() is None
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """The daemon against the fake Streams service: each test one fault of a stream, or of its ends, played to the
 whole program."""
-import json
 import signal
+import subprocess
 import time
 
 from harness import equal, folder, holds, main, test, until, watchdog
@@ -206,6 +206,15 @@ def F02_B10_a_gap_stops_its_shard_only():
         equal(case.weir.term(), 0)
         equal(case.weir.once(), 65, "--once with a gap")
         judge_lines(case.weir, records(0, 20) + records(100, 10, name="q"))
+        # Accepted while a daemon runs.
+        case.weir.start()
+        case.weir.says("weir shards")
+        code, out = case.weir.verb("shards")
+        holds(code == 0 and shard.id in out and "gap" in out, f"weir shards: {out}")
+        code, out = case.weir.verb("shards", "accept-gap", "--shard", shard.id)
+        equal(code, 0, f"weir shards accept-gap: {out}")
+        case.delivered(records(0, 20) + records(30, 10) + records(100, 10, name="q"))
+        case.ends_well(records(0, 20) + records(30, 10) + records(100, 10, name="q"))
 
 
 @test
@@ -374,6 +383,32 @@ def F11_a_table_that_is_not_there():
             holds(weir.alive() or weir.process.returncode in (75, 78), "held, or refused")
             fake.aws.streams.create("Nothing").shard(records=records(0, 3))
             weir.until(lambda: len(weir.lines()) == 3, 90, "the table came to be")
+
+
+# ---- credentials ----
+
+def two_minutes_in_four_seconds():
+    """The environment in which a weir's clocks run thirty times as fast."""
+    files = subprocess.run(["dpkg", "-L", "libfaketime"], check=True, capture_output=True, text=True).stdout.split()
+    return {"LD_PRELOAD": next(f for f in files if f.endswith("/libfaketime.so.1")), "FAKETIME": "+0 x30"}
+
+
+@test
+def F55_credentials_that_are_missing_or_refused():
+    none = {"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None}
+    for env, rules, words in ((none, [], ["no AWS credentials", "AWS_ACCESS_KEY_ID"]),
+                              ({}, [{"op": "*", "do": "denied"}], ["allow dynamodb:DescribeTable"])):
+        with Fake() as fake, folder() as path:
+            fake.stream.shard(records=records(0, 3))
+            fake.aws.faults.set(rules)
+            with Daemon(path, fake.url, {"lines": LINES}, env={**env, "HOME": path, **two_minutes_in_four_seconds()}) as weir:
+                code, seconds = timed(weir.start().wait, 60)
+                equal(code, 77)
+                holds(seconds > 3, f"it gave up after {seconds:.1f} s, thirty times as much to itself")
+                for word in words:
+                    holds(word in weir.log(), f"{word} is not in {weir.log()}")
+                equal(weir.lines(), [])
+            fake.aws.signature_problems.clear()  # its clock is ahead
 
 
 # ---- starting positions ----

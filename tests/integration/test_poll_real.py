@@ -173,6 +173,23 @@ def F02_twenty_five_hours_and_continue():
         equal(judge(case.local, case.weir, case.expected), 0, "lines repeated")
 
 
+@test
+def F02_twenty_five_hours_and_stop():
+    with MovedClock("stop") as case:
+        last, behind = case.lose()
+        case.weir.says(str(last), 30)
+        case.weir.says(str(min(numbers(behind))), 30)
+        case.weir.says("accept-gap")
+        time.sleep(1)
+        equal(numbers(behind) & {n for n, _ in case.weir.lines()}, set(), "records behind the gap")
+        code, out = case.weir.verb("shards", "accept-gap", "--all")
+        equal(code, 0, out)
+        case.expected += behind
+        delivered(case.weir, case.local, case.expected)
+        equal(case.weir.term(), 0)
+        equal(judge(case.local, case.weir, case.expected), 0, "lines repeated")
+
+
 # ---- streams that come and go ----
 
 @test
