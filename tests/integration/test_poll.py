@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """The daemon against the fake Streams service: each test one fault of a stream, or of its ends, played to the
 whole program."""
+import os
+import resource
 import signal
 import subprocess
 import time
@@ -529,6 +531,27 @@ def F71_a_drain_longer_than_the_grace():
         case.aws.faults.set([])
         equal(case.weir.once(), 0)
         judge_rows(case.aws, records(0, 40))
+
+
+# ---- the host ----
+
+@test
+def F76_no_descriptors_left():
+    with Case() as case:
+        shard = case.stream.shard(records=records(0, 20))
+        case.weir.start()
+        case.delivered(records(0, 20))
+        pid = case.weir.process.pid
+        most = max(int(name) for name in os.listdir(f"/proc/{pid}/fd"))
+        before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (most + 1, before[1]))
+        case.aws.faults.set([{"op": "GetRecords", "do": "reset", "times": 3}, {"op": "BatchWriteItem", "do": "reset", "times": 3}])
+        shard.add(*records(20, 20))  # every new connection needs one
+        time.sleep(3)
+        holds(case.weir.alive(), "weir goes on")
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
+        case.delivered(records(0, 40), 60)
+        case.ends_well(records(0, 40))
 
 
 # ---- sinks side by side ----
