@@ -92,8 +92,9 @@ const struct diag_code diag_codes[] = {
     {"W0905", "A stream is switched off; what it holds is read to its end."},
     {"W0906", "The stream of a table can't be looked up, or there is none."},
     {"W0907", "The stream of a table can be looked up again."},
-    {"W1001", "What KCL's daemon sent can't be understood, or came out of turn; the process ends and "
-              "acknowledges nothing."},
+    {"W1001",
+     "What KCL's daemon sent can't be understood, or came out of turn; the process ends and "
+     "acknowledges nothing."},
     {"W1002", "KCL refused a checkpoint for good; the records come again from the last one."},
     {"W1003", "KCL could not store a checkpoint; the batch is not answered before it is stored."},
     {"W1004", "The lease of the shard is another worker's; what was under way is cancelled."},
