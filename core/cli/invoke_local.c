@@ -181,9 +181,10 @@ static void put_json(struct buf *out, const struct host_result *result)
         buf_put_str(out, result->body);
     else
         buf_put_json_string(out, result->body);
-    buf_printf(
-        out, ",\"duration_us\":%" PRId64 ",\"init_us\":%" PRId64 ",\"peak_rss_kb\":%" PRId64 "}\n",
-        result->duration_us, result->init_us, result->peak_rss_kb);
+    buf_printf(out,
+               ",\"duration_us\":%" PRId64 ",\"init_us\":%" PRId64 ",\"peak_rss_kb\":%" PRId64
+               ",\"rss_kb\":%" PRId64 "}\n",
+               result->duration_us, result->init_us, result->peak_rss_kb, result->rss_kb);
 }
 
 static void put_report(struct buf *out, const struct host_result *result, int64_t number)

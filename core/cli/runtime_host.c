@@ -144,14 +144,15 @@ static int start_child(struct runtime_host *host, struct err *err)
                   : 0;
 }
 
-static int64_t peak_rss_kb(pid_t pid)
+/* `name`: "VmHWM:", the peak, or "VmRSS:", now. */
+static int64_t memory_kb(pid_t pid, const char *name)
 {
     char path[64], line[256];
     long long kb = 0;
     snprintf(path, sizeof path, "/proc/%ld/status", (long)pid);
     FILE *file = fopen(path, "r");
     while (file && fgets(line, sizeof line, file))
-        if (strncmp(line, "VmHWM:", 6) == 0)
+        if (strncmp(line, name, 6) == 0)
             kb = strtoll(line + 6, NULL, 10);
     if (file)
         fclose(file);
@@ -266,6 +267,32 @@ static const char *find_header(const char *head, const char *name)
     return NULL;
 }
 
+/* A chunked body, put together in place. 1 = whole, 0 = more is to come, -1 = malformed. *used: its
+ * bytes as sent. */
+static int join_chunks(char *body, size_t len, size_t *joined, size_t *used)
+{
+    size_t at = 0;
+    *joined = 0;
+    for (;;) {
+        char *line_end = memchr(body + at, '\n', len - at), *digits_end;
+        if (!line_end)
+            return 0;
+        size_t size = strtoul(body + at, &digits_end, 16);
+        if (digits_end == body + at || size > ANSWER_BYTES_MAX + HEAD_BYTES_MAX)
+            return -1;
+        at = (size_t)(line_end - body) + 1;
+        if (len - at < size + 2)
+            return 0;
+        memmove(body + *joined, body + at, size);
+        *joined += size;
+        at += size + 2;
+        if (size == 0) {
+            *used = at;
+            return 1;
+        }
+    }
+}
+
 /* Serves what is whole of the connection's bytes. false: it is no request that can be served. */
 static bool serve_bytes(struct runtime_host *host, struct connection *connection)
 {
@@ -274,20 +301,27 @@ static bool serve_bytes(struct runtime_host *host, struct connection *connection
     const char *blank = strstr(text, "\r\n\r\n");
     if (!blank)
         return connection->in.len < HEAD_BYTES_MAX;
-    const char *length = find_header(text, "Content-Length");
-    size_t head = (size_t)(blank - text) + 4, body = length ? strtoul(length, NULL, 10) : 0;
-    if (sscanf(text, "%7s %511s", method, path) != 2 || find_header(text, "Transfer-Encoding"))
+    if (sscanf(text, "%7s %511s", method, path) != 2)
         return false;
-    if (connection->in.len - head < body) {
-        if (find_header(text, "Expect") && connection->in.len == head)
-            send_all(connection, "HTTP/1.1 100 Continue\r\n\r\n", 25);
-        return true;
+    const char *length = find_header(text, "Content-Length");
+    size_t head = (size_t)(blank - text) + 4, behind = connection->in.len - head;
+    size_t body = length ? strtoul(length, NULL, 10) : 0, used = body;
+    int whole = behind >= body;
+    if (find_header(text, "Transfer-Encoding")) { /* aws-lambda-go sends chunks */
+        char *copy = mem_dup0(text + head, behind);
+        whole = copy ? join_chunks(copy, behind, &body, &used) : -1;
+        if (whole == 1)
+            memcpy(connection->in.ptr + head, copy, body);
+        mem_free(copy);
     }
+    if (whole == 0 && behind == 0 && find_header(text, "Expect"))
+        send_all(connection, "HTTP/1.1 100 Continue\r\n\r\n", 25);
+    if (whole != 1)
+        return whole == 0;
     serve(host, connection, method, path, (weir_str){text + head, body});
     if (connection->fd >= 0) { /* what is behind it would be a pipelined request: none sends that */
-        memmove(connection->in.ptr, connection->in.ptr + head + body,
-                connection->in.len - head - body);
-        connection->in.len -= head + body;
+        memmove(connection->in.ptr, connection->in.ptr + head + used, behind - used);
+        connection->in.len = behind - used;
     }
     return true;
 }
@@ -409,7 +443,8 @@ int host_invoke(struct runtime_host *host, weir_str event, int64_t timeout_ms,
         .cold = cold,
         .init_us = cold ? (host->given ? host->given_us : host->answered_us) - host->started_us : 0,
         .duration_us = host->given ? host->answered_us - host->given_us : 0,
-        .peak_rss_kb = host->child ? peak_rss_kb(host->child) : 0,
+        .peak_rss_kb = host->child ? memory_kb(host->child, "VmHWM:") : 0,
+        .rss_kb = host->child ? memory_kb(host->child, "VmRSS:") : 0,
     };
     if (host->end == HOST_INIT_ERROR)
         end_child(host); /* the next invocation starts it again */

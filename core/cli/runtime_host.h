@@ -28,6 +28,7 @@ struct host_result {
     int64_t init_us;     /* cold: from its start until it asked for an event */
     int64_t duration_us; /* from the event until the answer */
     int64_t peak_rss_kb; /* so far; 0 = not known */
+    int64_t rss_kb;      /* now */
 };
 
 struct runtime_host;

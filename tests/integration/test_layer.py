@@ -10,10 +10,13 @@ import random
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
+import threading
 import time
 import zipfile
 from decimal import Decimal
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import events
@@ -200,6 +203,43 @@ def a_thousand_records_reach_a_table_and_a_queue():
 
 
 CONSOLE = {"sinks": {"console": {"plugin": "stdout", "config": {"format": "json"}}}}
+
+
+class Answering(BaseHTTPRequestHandler):
+    """DynamoDB, as far as BatchWriteItem needs it."""
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *args):
+        pass
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        body = b'{"UnprocessedItems":{}}'
+        self.wfile.write(b"HTTP/1.1 200 OK\r\nx-amzn-RequestId: 1\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
+
+
+@test
+def tls_works_and_verifies():
+    """The layer's OpenSSL is set up only now: deploy/layer/deps keeps libcurl from doing it at start."""
+    with folder() as path:
+        for name in ("ours", "another"):
+            subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost", "-days",
+                            "2", "-addext", "subjectAltName=DNS:localhost", "-keyout", path / "key-of-the-last",
+                            "-out", path / name], check=True, stderr=subprocess.DEVNULL)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(path / "another", path / "key-of-the-last")
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Answering)
+        server.handle_error = lambda *_: None  # a client that refuses the certificate
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        value = {"aws": {"endpoint_url": f"https://localhost:{server.server_address[1]}"},
+                 "sinks": {"price": {"plugin": "pricehistory", "config": {"table": "PriceHistory"},
+                                     "retry": {"max_attempts": 1}}}}
+        for bundle, good in (("another", True), ("ours", False)):
+            with Function(value, timeout_s=5, AWS_CA_BUNDLE=path / bundle) as function:
+                status, answer, _ = function.invoke(events.batch([events.price(1, "p1", 1, 2)]))
+                equal(answer.get("batchItemFailures") == [], good, f"{bundle}: {answer}")
+        server.shutdown()
 
 
 @test
