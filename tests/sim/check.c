@@ -178,6 +178,8 @@ void sim_given(struct sim_process *process, struct sim_sink *sink, struct sim_la
     const struct sim_progress *progress = progress_of(sink, truth->stream, truth->shard);
     sink->given_count++;
     sink->marks[index] |= MARK_GIVEN;
+    if (!sim->begun[truth->stream])
+        sim_complain(sim, "%s is given record %u before the start is stored", sink->name, index);
     if (!process->store->owns)
         sim_complain(sim, "%s is given record %u by a process that is not the owner", sink->name,
                      index);
@@ -266,6 +268,7 @@ void sim_row_written(void *ctx, const struct state_row *row)
         return;
     }
     if (row->kind == STATE_STREAM) {
+        sim->begun[stream] = true;
         if (sim->began_ms[stream] == INT64_MAX && str_is(row->start, "LATEST"))
             sim->began_ms[stream] = row->start_us / 1000;
         else if (sim->began_ms[stream] == INT64_MAX)

@@ -188,7 +188,8 @@ struct sim {
     /* Records written before (unix) need not be delivered; INT64_MAX: the start at LATEST is not
      * yet in the store. */
     int64_t began_ms[SIM_STREAMS];
-    unsigned detached; /* times that a sink was detached in this life */
+    bool begun[SIM_STREAMS]; /* its row is in the store */
+    unsigned detached;       /* times that a sink was detached in this life */
 };
 
 void sim_init(struct sim *sim, uint64_t seed, bool trace);
