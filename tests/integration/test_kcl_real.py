@@ -167,6 +167,7 @@ def F18_F70_kcl_3_a_worker_is_killed_and_the_other_takes_over():
     takeover("bridge", lambda arn, url: {
         "streamArn": arn, "applicationName": APPLICATION, "idleTimeBetweenReadsInMillis": 250,
         "clientVersionConfig": "COMPATIBLE_WITH_2X", "workerMetricsReporterFreqInMillis": 2000,
+        "shardSyncIntervalMillis": 1000,
         "failoverTimeMillis": 5000}, True)
 
 

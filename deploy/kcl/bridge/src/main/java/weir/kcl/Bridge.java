@@ -59,9 +59,10 @@ public final class Bridge {
         polling.idleTimeBetweenReadsInMillis(settings.idleMillis);
         polling.maxRecords(settings.maxRecords);
         CoordinatorConfig coordinator = configs.coordinatorConfig()
-                .skipShardSyncAtWorkerInitializationIfLeasesExist(true) // else every start waits for a minute
+                .skipShardSyncAtWorkerInitializationIfLeasesExist(true)
                 .clientVersionConfig(settings.clientVersion);
-        LeaseManagementConfig leases = configs.leaseManagementConfig().failoverTimeMillis(settings.failoverMillis);
+        LeaseManagementConfig leases = configs.leaseManagementConfig().failoverTimeMillis(settings.failoverMillis)
+                .shardSyncIntervalMillis(settings.shardSyncMillis);
         leases.workerUtilizationAwareAssignmentConfig().workerMetricsReporterFreqInMillis(settings.workerMetricsMillis);
         MetricsConfig metrics = configs.metricsConfig();
         if (settings.metricsLevel == MetricsLevel.NONE) {

@@ -17,7 +17,8 @@ import software.amazon.kinesis.metrics.MetricsLevel;
 final class Settings {
     private static final Set<String> KEYS = Set.of("executableName", "streamArn", "applicationName", "workerId",
             "initialPositionInStream", "failoverTimeMillis", "maxRecords", "idleTimeBetweenReadsInMillis",
-            "metricsLevel", "shutdownGraceMillis", "clientVersionConfig", "workerMetricsReporterFreqInMillis");
+            "metricsLevel", "shutdownGraceMillis", "clientVersionConfig", "workerMetricsReporterFreqInMillis",
+            "shardSyncIntervalMillis");
 
     final List<String> command;
     final String streamArn;
@@ -28,6 +29,7 @@ final class Settings {
     final CoordinatorConfig.ClientVersionConfig clientVersion;
     final long workerMetricsMillis;
     final long failoverMillis;
+    final long shardSyncMillis;
     final long idleMillis;
     final long graceMillis;
     final int maxRecords;
@@ -48,6 +50,7 @@ final class Settings {
                 "CLIENT_VERSION_CONFIG_" + given.getProperty("clientVersionConfig", "3X"));
         workerMetricsMillis = Long.parseLong(given.getProperty("workerMetricsReporterFreqInMillis", "30000"));
         failoverMillis = Long.parseLong(given.getProperty("failoverTimeMillis", "10000"));
+        shardSyncMillis = Long.parseLong(given.getProperty("shardSyncIntervalMillis", "60000"));
         idleMillis = Long.parseLong(given.getProperty("idleTimeBetweenReadsInMillis", "500"));
         graceMillis = Long.parseLong(given.getProperty("shutdownGraceMillis", "25000"));
         maxRecords = Integer.parseInt(given.getProperty("maxRecords", "1000")); // more the Streams API refuses
