@@ -163,7 +163,8 @@ static void on_records(struct kcl *kcl, const struct json_value *message)
         return;
     }
     int rc = decode(kcl, records->raw, &batch, &err);
-    rc = rc < 0 ? rc : submit(kcl, batch, &err);
+    if (batch)
+        rc = submit(kcl, batch, &err);
     batch_unref(batch);
     if (rc == 0)
         return;

@@ -45,7 +45,7 @@ void kcl_send_checkpoint(struct kcl *kcl, const struct mark *mark)
 struct mark kcl_mark_of(weir_str number)
 {
     struct mark mark = {.set = true, .end = !sequence_valid(number)};
-    if (!mark.end)
+    if (!mark.end && number.ptr)
         memcpy(mark.number, number.ptr, number.len);
     return mark;
 }
