@@ -69,7 +69,7 @@ static void put_sink(struct buf *out, const struct progress_sink *sink, weir_str
         put_position(out, row);
     else
         put_padded(out, STR("-"), 25);
-    put_age(out, row && reading ? row->record_us : 0, now_us);
+    put_age(out, row && reading && row->position.len ? row->record_us : 0, now_us);
     put_age(out, row ? row->updated_us : 0, now_us);
     buf_printf(out, "  %s\n", state);
     if (!sink->gap || sink->gap->done)
@@ -136,7 +136,7 @@ static void json_sink(struct buf *out, const struct progress_sink *sink, int64_t
     }
     if (row)
         visit_put_time(out, "saved", row->updated_us);
-    if (row && row->record_us && strcmp(state, "reading") == 0)
+    if (row && row->position.len && row->record_us && strcmp(state, "reading") == 0)
         buf_printf(out, "\"lag_seconds\":%" PRId64 "}",
                    now_us > row->record_us ? (now_us - row->record_us) / 1000000 : 0);
     else

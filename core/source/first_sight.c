@@ -63,6 +63,8 @@ static int restore_position(struct beginning *begin, const struct state_row *row
                                   .mark.saved = 1};
     progress->skipping = progress->start == START_AT_TIMESTAMP && !row->done;
     sequence_set(&progress->position, row->position);
+    if (!progress->position.len && !progress->record_us)
+        progress->record_us = row->updated_us;
     if (row->done)
         track->done |= UINT64_C(1) << sink;
     begin->known |= UINT64_C(1) << sink;
@@ -79,7 +81,7 @@ static int restore_gap(struct beginning *begin, const struct state_row *row)
     struct gap *gap = track_gap(track, sink);
     if (!gap)
         return -ENOMEM;
-    *gap = (struct gap){.state = row->done ? GAP_ACCEPTED : GAP_OPEN};
+    *gap = (struct gap){.state = row->done ? GAP_ACCEPTED : GAP_OPEN, .found_us = row->start_us};
     sequence_set(&gap->after, row->position);
     sequence_set(&gap->first, row->first_available);
     return 0;
@@ -139,8 +141,18 @@ static void behind_the_others(const struct track *track, struct progress *progre
         if (!lowest || sequence_cmp(sequence_str(other), sequence_str(lowest)) < 0)
             lowest = other;
     }
-    if (lowest)
-        progress->position = *lowest;
+    if (!lowest)
+        return;
+    progress->position = *lowest;
+    progress->record_us = 0;
+}
+
+/* All of a shard that came while somebody followed its stream is to be read. */
+static int64_t made_us(const struct track *track)
+{
+    const struct poll *poll = track->poll;
+    return track->shard->created_ms > 0 ? track->shard->created_ms * 1000
+                                        : poll->clock->wall_us(poll->clock->ctx);
 }
 
 static void begin_sink(const struct beginning *begin, struct track *track, size_t sink)
@@ -149,8 +161,10 @@ static void begin_sink(const struct beginning *begin, struct track *track, size_
     struct progress *progress = &track->sinks[sink];
     bool known = begin->stream->known && begin->known >> sink & 1;
     progress->mark.now++;
+    progress->record_us = begin->now_us; /* what is trimmed by now was not asked for */
     if (known || (begin->had_predecessor && !begin->stream->known)) {
         progress->start = START_TRIM_HORIZON;
+        progress->record_us = made_us(track);
     } else if (!track->shard->listed || (config->start == POLL_LATEST && track->shard->closed)) {
         progress->done = true;
         track->done |= UINT64_C(1) << sink;
@@ -180,8 +194,10 @@ void progress_begin_later(struct track *track)
 {
     const struct poll *poll = track->poll;
     for (size_t i = 0; i < poll->sink_count; i++)
-        if (poll->sinks >> i & 1)
+        if (poll->sinks >> i & 1) {
+            track->sinks[i].record_us = made_us(track);
             track->sinks[i].mark.now++;
+        }
 }
 
 /* What every sink that is waited for has finished is over; the others do not pull it back. */

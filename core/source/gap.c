@@ -37,22 +37,75 @@ static weir_str before_gap(const struct reader *reader, const struct progress *p
                : position;
 }
 
+static bool wants(const struct reader *reader, size_t sink)
+{
+    return reader->sinks >> sink & 1 && !reader->track->sinks[sink].done;
+}
+
+/* It has no position, and what it is to read first may have been trimmed by now. */
+static bool overdue(const struct reader *reader, size_t sink)
+{
+    const struct poll *poll = reader->track->poll;
+    const struct progress *progress = &reader->track->sinks[sink];
+    int64_t now_us = poll->clock->wall_us(poll->clock->ctx);
+    return wants(reader, sink) && !progress->position.len && progress->record_us &&
+           now_us - progress->record_us >= RETENTION_MS * INT64_C(1000);
+}
+
+bool gap_suspected(const struct reader *reader)
+{
+    for (size_t i = 0; i < reader->track->poll->sink_count; i++)
+        if (overdue(reader, i))
+            return true;
+    return false;
+}
+
+void gap_none_before_now(struct reader *reader)
+{
+    const struct poll *poll = reader->track->poll;
+    for (size_t i = 0; i < poll->sink_count; i++) {
+        struct progress *progress = &reader->track->sinks[i];
+        if (!wants(reader, i) || progress->position.len)
+            continue;
+        progress->record_us = poll->clock->wall_us(poll->clock->ctx);
+        progress->mark.now++;
+    }
+}
+
+/* Without a position nothing tells that records are missing but the time. */
+static bool may_miss(const struct reader *reader, size_t sink)
+{
+    const struct track *track = reader->track;
+    if (overdue(reader, sink))
+        return true;
+    return reader->gone && !(track->fresh && poll_now(track->poll) - track->opened_ms < FRESH_MS);
+}
+
+/* The same one, and not one that came after it had been passed over. */
+static bool was_accepted(const struct gap *gap, const struct progress *progress, weir_str after)
+{
+    return gap->state == GAP_ACCEPTED && str_eq(sequence_str(&gap->after), after) &&
+           (after.len || gap->found_us >= progress->record_us);
+}
+
 static bool gap_of(struct reader *reader, size_t sink, weir_str first)
 {
     struct track *track = reader->track;
     struct progress *progress = &track->sinks[sink];
     weir_str after = before_gap(reader, progress);
-    if (progress->done || !(reader->sinks >> sink & 1))
+    bool only_suspected = reader->anew && !reader->gone;
+    if (!wants(reader, sink) || (only_suspected && !overdue(reader, sink)))
         return false;
-    if (first.len && (!after.len || sequence_cmp(after, first) >= 0))
-        return false; /* it begins at the horizon, or is past the gap */
-    if (!after.len && track->fresh && poll_now(track->poll) - track->opened_ms < FRESH_MS)
+    if (after.len && first.len && sequence_cmp(after, first) >= 0)
+        return false; /* it is past the gap */
+    if (!after.len && !may_miss(reader, sink))
         return false;
     struct gap *gap = track_gap(track, sink);
     if (!gap)
         return true;
-    if (gap->state == GAP_ACCEPTED && str_eq(sequence_str(&gap->after), after))
+    if (was_accepted(gap, progress, after))
         return false;
+    gap->found_us = track->poll->clock->wall_us(track->poll->clock->ctx);
     sequence_set(&gap->after, after);
     sequence_set(&gap->first, first);
     gap->state = track->poll->config.on_gap_continue ? GAP_ACCEPTED : GAP_OPEN;
@@ -64,6 +117,19 @@ static void tell(const struct reader *reader, size_t sink, weir_str first)
 {
     const struct poll *poll = reader->track->poll;
     weir_str after = before_gap(reader, &reader->track->sinks[sink]);
+    const char *then = poll->config.on_gap_continue
+                           ? "reading goes on (on_gap)"
+                           : "the shard is held until `weir shards accept-gap`, or on_gap "
+                             "\"continue\"";
+    if (!after.len && !reader->gone) {
+        poll_log(poll, WEIR_LOG_ERROR, "W0803",
+                 "shard %.*s of %s was not read by sink %s for a day: what was there before "
+                 "%.*s%s may be lost; %s",
+                 STR_ARG(reader->track->shard->id), reader->track->stream->arn,
+                 router_sink_name(poll->config.router, sink), STR_ARG(first),
+                 first.len ? "" : "now", then);
+        return;
+    }
     poll_log(poll, WEIR_LOG_ERROR, "W0803",
              "shard %.*s of %s was trimmed after %.*s%s%.*s: what was there is lost for sink %s; "
              "%s",
@@ -72,10 +138,7 @@ static void tell(const struct reader *reader, size_t sink, weir_str first)
              first.len      ? " and before "
              : reader->gone ? " up to its end"
                             : "",
-             STR_ARG(first), router_sink_name(poll->config.router, sink),
-             poll->config.on_gap_continue
-                 ? "reading goes on (on_gap)"
-                 : "the shard is held until `weir shards accept-gap`, or on_gap \"continue\"");
+             STR_ARG(first), router_sink_name(poll->config.router, sink), then);
 }
 
 void gap_found(struct reader *reader, weir_str first)
@@ -119,8 +182,7 @@ static void accept_row(const struct poll *poll, const struct state_row *row)
     if (!track || !track->gaps)
         return;
     for (size_t i = 0; i < poll->sink_count; i++)
-        if (track->gaps[i].state == GAP_OPEN &&
-            str_eq(row->position, sequence_str(&track->gaps[i].after)) &&
+        if (track->gaps[i].state == GAP_OPEN && row->start_us == track->gaps[i].found_us &&
             str_is(row->sink, router_sink_name(poll->config.router, i)))
             track->gaps[i].state = GAP_ACCEPTED;
 }

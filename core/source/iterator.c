@@ -103,7 +103,7 @@ static void on_iterator(struct aws_call *call)
         no_at_timestamp(reader, message);
     } else if (fault == STREAMS_OK) {
         poll_heard(poll, STREAMS_OK, NULL, NULL);
-        if (reader->rewind)
+        if (reader->rewind && !reader->peeking)
             rewind_reader(reader);
         poll_due(reader);
     } else {

@@ -20,6 +20,7 @@ enum {
     PAGE_RECORDS_MAX = 1000,    /* of one GetRecords */
     GATHER_BYTES_MAX = 6 << 20, /* of a batch that waits for its window */
     GATHER_PAGES_MAX = 64,
+    RETENTION_MS = 24 * 3600000,
     PAGE_TRIES = 3, /* more, of a page that can't be decoded (D7) */
     CALL_MS = 15000,
     TICK_MS = 1000,
@@ -56,7 +57,8 @@ enum start_kind { START_TRIM_HORIZON, START_AT_TIMESTAMP };
 
 struct progress {             /* one sink on one shard */
     struct sequence position; /* this record and all before it are finished for the sink */
-    int64_t record_us;        /* about when the record there was made; 0 = not known */
+    int64_t record_us;        /* about when the record there was made; 0 = not known. Without a
+                                 position: nothing that was made earlier is still to be read */
     enum start_kind start;    /* while there is no position */
     int64_t start_us;
     bool done;
@@ -67,6 +69,7 @@ struct progress {             /* one sink on one shard */
 struct gap { /* one sink on one shard */
     enum { GAP_NONE, GAP_OPEN, GAP_ACCEPTED } state;
     struct sequence after, first; /* empty: from the beginning; not known */
+    int64_t found_us;
     struct mark mark;
 };
 
@@ -139,6 +142,7 @@ struct reader {
     bool full;    /* has as many batches under way as it may */
     bool rewind;  /* the cursor only asks for a gap; reading begins at the horizon */
     bool peeking; /* looks for the first record behind a gap */
+    bool anew;    /* then begins as the positions say, not at the horizon */
     bool gone;    /* the gap has no end: the shard is not listed any more */
     unsigned bad_pages, expired, empty_peeks;
     unsigned throttles; /* since the last word about them */
@@ -323,7 +327,10 @@ void reader_bad_page(struct reader *reader); /* reader->fetch is no page */
 void gap_begin(struct reader *reader);                     /* what it wants to read was trimmed */
 void gap_found(struct reader *reader, weir_str first);     /* the first record behind it */
 bool gap_holds(const struct track *track, uint64_t sinks); /* one is not accepted */
-void gaps_reload(struct poll *poll);                       /* has somebody accepted one? */
+/* The reader begins at the horizon, and it may have passed what one of its sinks has not read. */
+bool gap_suspected(const struct reader *reader);
+void gap_none_before_now(struct reader *reader); /* those without a position have missed nothing */
+void gaps_reload(struct poll *poll);             /* has somebody accepted one? */
 
 /* ---- stream.c ---- */
 int stream_open(struct poll *poll, weir_str arn, weir_str table, struct stream **out);

@@ -167,9 +167,15 @@ void reader_resume(struct reader *reader)
         return;
     }
     iterator_forget(reader);
-    reader->cursor.len = 0;
-    reader->rewind = false;
-    reader->start = START_TRIM_HORIZON;
+    gap_none_before_now(reader);
+    if (reader->anew) {
+        choose_start(reader);
+    } else {
+        reader->cursor.len = 0;
+        reader->rewind = false;
+        reader->start = START_TRIM_HORIZON;
+    }
+    reader->anew = false;
     reader_go_on(reader, 0);
 }
 
@@ -359,8 +365,10 @@ int reader_open(struct track *track)
                  "shard %.*s is held: a gap was found before and nobody has accepted it; see "
                  "`weir shards`",
                  STR_ARG(track->shard->id));
+        reader->anew = true;
         reader_hold(reader, HELD_GAP);
     } else {
+        reader->peeking = reader->anew = gap_suspected(reader);
         reader_go_on(reader, 0);
     }
     return 0;

@@ -100,6 +100,7 @@ static int add_gap(struct poll *poll, struct track *track, size_t sink)
     row->sink = str_of(router_sink_name(poll->config.router, sink));
     row->stream = str_of(track->stream->arn);
     row->shard = track->shard->id;
+    row->start_us = gap->found_us;
     row->done = gap->state == GAP_ACCEPTED;
     int rc = put_sequence(poll, &gap->after, &row->position);
     return rc < 0 ? rc : put_sequence(poll, &gap->first, &row->first_available);

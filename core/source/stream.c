@@ -4,7 +4,7 @@
 
 #include <errno.h>
 
-enum { PRUNE_MS = 600000, RETENTION_MS = 24 * 3600000, PARENT_MS = 10000, PARENT_LOOKS = 3 };
+enum { PRUNE_MS = 600000, PARENT_MS = 10000, PARENT_LOOKS = 3 };
 
 /* ---- the images that the sinks need (F17) ---- */
 

@@ -9,6 +9,7 @@ enum {
     WATCH_MS = 60000,
     STALLED_MS = 300000
 };
+static const int64_t QUIET_US = 3600 * INT64_C(1000000);
 
 static void watch_room(struct poll *poll)
 {
@@ -44,6 +45,22 @@ static void watch_reader(struct poll *poll, struct reader *reader)
     poll_due(reader);
 }
 
+/* A shard in which nothing ever happens leaves no position: how long it was watched is kept now and
+ * then, so that a start much later knows that it missed nothing before (gap.c). */
+static void watch_quiet(struct poll *poll, struct reader *reader)
+{
+    int64_t now_us = poll->clock->wall_us(poll->clock->ctx);
+    const struct track *track = reader->track;
+    if (!reader->caught_up || reader->first || reader->peeking)
+        return;
+    for (size_t i = 0; i < poll->sink_count; i++)
+        if (poll->sinks >> i & 1 && !track->sinks[i].position.len &&
+            now_us - track->sinks[i].record_us >= QUIET_US) {
+            gap_none_before_now(reader);
+            return;
+        }
+}
+
 /* A stream that is open has an open shard. */
 static void watch_stream(struct poll *poll, struct stream *stream)
 {
@@ -52,6 +69,8 @@ static void watch_stream(struct poll *poll, struct stream *stream)
         open = open || track->reader;
         if (track->reader && track->reader->held == HELD_NOT)
             watch_reader(poll, track->reader);
+        if (track->reader && track->reader->held == HELD_NOT)
+            watch_quiet(poll, track->reader);
     }
     if (open || stream->phase != STREAM_RUNNING ||
         discovery_state(stream->discovery) != STREAM_OPEN)

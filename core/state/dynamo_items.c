@@ -178,14 +178,10 @@ static void put_not_accepted(struct buf *out, const struct state_row *row)
 {
     if (row->kind != STATE_GAP || row->done)
         return;
-    buf_puts(out, ",\"ConditionExpression\":\"attribute_not_exists(#d) OR ");
-    buf_puts(out, row->position.len ? "attribute_not_exists(#p) OR #p <> :p\""
-                                    : "attribute_exists(#p)\"");
-    buf_puts(out, ",\"ExpressionAttributeNames\":{\"#d\":\"done\",\"#p\":\"position\"}");
-    if (!row->position.len)
-        return;
-    buf_puts(out, ",\"ExpressionAttributeValues\":{");
-    put_text(out, ":p", row->position);
+    buf_puts(out, ",\"ConditionExpression\":\"attribute_not_exists(#d) OR #s <> :s\","
+                  "\"ExpressionAttributeNames\":{\"#d\":\"done\",\"#s\":\"start_us\"},"
+                  "\"ExpressionAttributeValues\":{");
+    put_number(out, ":s", row->start_us);
     buf_putc(out, '}');
 }
 
@@ -237,12 +233,10 @@ int items_put_accept(struct buf *out, const struct items_place *place, const str
     put_table(out, place);
     buf_puts(out, ",\"Key\":{");
     put_row_key(out, place, gap);
-    buf_puts(out, "},\"UpdateExpression\":\"SET #d = :t\",\"ConditionExpression\":\"");
-    buf_puts(out,
-             gap->position.len ? "#p = :p" : "attribute_exists(pk) AND attribute_not_exists(#p)");
-    buf_puts(out, "\",\"ExpressionAttributeNames\":{\"#d\":\"done\",\"#p\":\"position\"},"
-                  "\"ExpressionAttributeValues\":{\":t\":{\"BOOL\":true}");
-    put_member(out, ":p", gap->position);
+    buf_puts(out, "},\"UpdateExpression\":\"SET #d = :t\",\"ConditionExpression\":\"#s = :s\","
+                  "\"ExpressionAttributeNames\":{\"#d\":\"done\",\"#s\":\"start_us\"},"
+                  "\"ExpressionAttributeValues\":{\":t\":{\"BOOL\":true},");
+    put_number(out, ":s", gap->start_us);
     buf_puts(out, "}}");
     return result_of(out);
 }

@@ -41,7 +41,7 @@ int items_put_save(struct buf *out, const struct items_place *place,
                    const bool *refused);
 /* One page of all items of the pipeline; `after`: the LastEvaluatedKey as it came, or empty. */
 int items_put_query(struct buf *out, const struct items_place *place, weir_str after);
-/* Marks a gap as accepted, whoever owns the pipeline, where it is still there at that position. */
+/* Marks a gap as accepted, whoever owns the pipeline, where it is still that one. */
 int items_put_accept(struct buf *out, const struct items_place *place, const struct state_row *gap);
 
 /* Answers; texts live in `arena`. 0, -EBADMSG (err), -ENOMEM. */

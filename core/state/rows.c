@@ -22,7 +22,7 @@ static const char write_sql[] =
     " read_to_end = excluded.read_to_end, done = excluded.done, record_us = excluded.record_us,"
     " updated_us = excluded.updated_us, checksum = excluded.checksum"
     /* an open gap does not undo that it was accepted */
-    " WHERE NOT (kind = 'gap' AND done AND NOT excluded.done AND position = excluded.position)";
+    " WHERE NOT (kind = 'gap' AND done AND NOT excluded.done AND start_us = excluded.start_us)";
 static const char erase_sql[] = "DELETE FROM progress WHERE pipeline = ? AND kind = ? AND sink = ?"
                                 " AND stream = ? AND shard = ?";
 static const char read_sql[] = "SELECT " COLUMNS " FROM progress WHERE pipeline = ?"

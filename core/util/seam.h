@@ -137,17 +137,19 @@ enum state_kind {
 struct state_row {
     enum state_kind kind;
     weir_str sink, stream, shard;
-    weir_str parent; /* POSITION: the shard's parent; empty = none known */
-    weir_str table;  /* STREAM: the table that it was found by; empty = named by ARN */
-    weir_str start;  /* STREAM, POSITION: "TRIM_HORIZON", "AT_TIMESTAMP" (with start_us), "LATEST"
-                        only in STREAM rows: there start_us is the resolved start */
-    int64_t start_us;
-    weir_str position;        /* POSITION: frontier, empty = none. GAP: last position before it */
+    weir_str parent;   /* POSITION: the shard's parent; empty = none known */
+    weir_str table;    /* STREAM: the table that it was found by; empty = named by ARN */
+    weir_str start;    /* STREAM, POSITION: "TRIM_HORIZON", "AT_TIMESTAMP" (with start_us), "LATEST"
+                          only in STREAM rows: there start_us is the resolved start */
+    int64_t start_us;  /* GAP: when it was found, which tells it from an earlier one */
+    weir_str position; /* POSITION: frontier, empty = none. GAP: last position before it */
     weir_str first_available; /* GAP: first sequence number read after it; empty = not known yet */
     bool
         read_to_end; /* POSITION: its last page was read. STREAM: drained, nothing comes any more */
     bool done;       /* POSITION: every record is finished for the sink. GAP: accepted */
-    int64_t record_us; /* POSITION: creation time of the record at it; 0 = not known */
+    /* POSITION: creation time of the record at it; 0 = not known. Without a position: nothing that
+     * was made earlier is still to be read. */
+    int64_t record_us;
     int64_t updated_us;
     bool erase; /* save: remove the row */
 };
@@ -162,7 +164,8 @@ struct store_load { /* owned by the caller until done() returns */
 
 struct store_save { /* owned by the caller until done() */
     /* Each key at most once; they and what they point at live until done(). An open GAP leaves a
-     * stored one at the same position that is accepted as it is: that was done beside the owner. */
+     * stored one with the same start_us that is accepted as it is: that was done beside the owner.
+     */
     const struct state_row *rows;
     size_t count;
     /* 0 = all durable; -errno = it is not known which are; -EOWNERDEAD = another process owns the

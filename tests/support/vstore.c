@@ -69,7 +69,7 @@ static void write_row(struct vdisk *disk, const struct state_row *row)
 {
     struct vrow *place = find_row(disk, row);
     if (place && !row->erase && row->kind == STATE_GAP && !row->done && place->row.done &&
-        str_eq(row->position, place->row.position))
+        row->start_us == place->row.start_us)
         return; /* accepted beside its owner */
     if (disk->changed)
         disk->changed(disk->ctx, row);

@@ -124,7 +124,7 @@ static bool compare(const struct scope *scope, weir_str left, weir_str op, weir_
     if (!a || !b)
         return false;
     if (str_is(op, "<>"))
-        return !str_eq(json_text(a, "S"), json_text(b, "S"));
+        return !compare(scope, left, STR("="), right);
     if (str_is(op, "="))
         return str_eq(json_text(a, "S"), json_text(b, "S")) &&
                str_eq(json_text(a, "N"), json_text(b, "N"));

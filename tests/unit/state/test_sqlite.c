@@ -517,7 +517,7 @@ static void D10_an_accepted_gap_stays_accepted(void)
     gap.done = false;
     CHECK_INT(srig_save(&rig, &gap, 1, NULL), 0);
     CHECK_INT(srig_ask(&rig, "SELECT done FROM progress WHERE kind = 'gap'"), 1);
-    gap.position = STR("6"); /* another gap */
+    gap.start_us++; /* another gap */
     CHECK_INT(srig_save(&rig, &gap, 1, NULL), 0);
     CHECK_INT(srig_ask(&rig, "SELECT done FROM progress WHERE kind = 'gap'"), 0);
     char text[200];
