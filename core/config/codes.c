@@ -79,6 +79,11 @@ const struct diag_code diag_codes[] = {
     {"W0811", "The source refuses the credentials, or the role lacks a permission."},
     {"W0812", "A record that can't be finished holds its shard."},
     {"W0813", "Positions are stored of a sink that the configuration does not use."},
+    {"W0814", "A sink held up reading until its records were max_hold old; the others go on "
+              "without it, and it reads alone from its positions."},
+    {"W0815",
+     "A record that a sink has not got has reached half of the time that a stream keeps it."},
+    {"W0816", "A record that a sink has not got will soon be trimmed from the stream."},
     {"W0820", "A dead letter could not be stored; its record counts as unfinished."},
     {"W0821",
      "The DynamoDB state table does not answer; the owner is none once its lease is over."},

@@ -138,6 +138,14 @@ void item_start(struct item *item)
                        "to NEW_AND_OLD_IMAGES");
 }
 
+static bool was_finished(const struct flow *flow, const struct sink *sink,
+                         const struct record *record)
+{
+    const struct flow_options *options = &flow->options;
+    return options->is_finished &&
+           options->is_finished(options->arg, sink->index, record_position(record));
+}
+
 static void begin_item(struct item *item)
 {
     struct sink *sink = item->sink;
@@ -146,7 +154,8 @@ static void begin_item(struct item *item)
     struct memory_fact fact =
         memory_find(&sink->memory, record->origin->stream_arn, record_position(record));
     item->state = ITEM_FINISHED;
-    if (fact.finished || record->index < flow->shares[sink->index].finished_below) {
+    if (fact.finished || record->index < flow->shares[sink->index].finished_below ||
+        was_finished(flow, sink, record)) {
         sink->counts.duplicate++;
         if (flow->by_sink && fact.finished) /* known since flow_release; now this batch knows it */
             memory_drop(&sink->memory, record->origin->stream_arn, record_position(record));

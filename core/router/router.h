@@ -108,6 +108,9 @@ struct flow_options {
     /* By sink, valid during the call: the sink finished all records up to this position before;
      * they count as duplicate. NULL, or an entry of len 0 = none. */
     const weir_str *finished_to;
+    /* Asked of other records of the batch, during the call: whether `sink` finished the one at this
+     * position before, behind one that it had not. It counts as duplicate. Optional. */
+    bool (*is_finished)(void *arg, size_t sink, weir_str position);
     /* Sink `sink` has finished every record of the batch (it may never say so: see done). Called
      * once per sink of `sinks`, before done(), never from inside a call of the source. A sink that
      * is not required is told of as well, but never waited for: done() comes without it, and what
@@ -136,6 +139,9 @@ void flow_release(struct flow *flow, uint64_t sinks);
 /* Whether every required sink has room for another batch: its queue, its half of the bytes in
  * flight, and the budget of all. When not, *sink (may be NULL) is the one that is full. */
 bool router_has_room(const struct router *router, const char **sink);
+/* The required sinks that have no room of their own; *all: the budget of all is used up, and
+ * *fullest (SIZE_MAX: none) is the required sink that has most of it. */
+uint64_t router_full(const struct router *router, bool *all, size_t *fullest);
 void router_resume(struct router *router); /* may_dispatch may say otherwise now */
 
 /* Revokes everything open and ends every batch as it stands. Callbacks come later. */

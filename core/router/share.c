@@ -263,30 +263,38 @@ static bool sink_full(const struct sink *sink, const struct router_config *confi
            sink->pinned_bytes >= config->in_flight_bytes / 2;
 }
 
-bool router_has_room(const struct router *router, const char **sink)
+uint64_t router_full(const struct router *router, bool *all, size_t *fullest)
 {
     const struct router_config *config = &router->config;
-    const struct sink *most = NULL;
     size_t letters = router->letter_bytes > LETTER_RESERVE_BYTES
                          ? router->letter_bytes - LETTER_RESERVE_BYTES
                          : 0;
-    bool full =
-        config->in_flight_bytes && router->pinned_bytes + letters >= config->in_flight_bytes;
+    uint64_t full = 0;
+    size_t most = SIZE_MAX;
     for (size_t i = 0; i < router->sink_count; i++) {
-        const struct sink *one = &router->sinks[i];
-        if (!one->route.required)
+        const struct sink *sink = &router->sinks[i];
+        if (!sink->route.required)
             continue;
-        if (sink_full(one, config)) {
-            if (sink)
-                *sink = one->route.name;
-            return false;
-        }
-        if (!most || one->pinned_bytes > most->pinned_bytes)
-            most = one;
+        if (sink_full(sink, config))
+            full |= bit(i);
+        if (most == SIZE_MAX || sink->pinned_bytes > router->sinks[most].pinned_bytes)
+            most = i;
     }
-    if (full && sink)
-        *sink = most ? most->route.name : NULL;
-    return !full;
+    *all = config->in_flight_bytes && router->pinned_bytes + letters >= config->in_flight_bytes;
+    *fullest = most;
+    return full;
+}
+
+bool router_has_room(const struct router *router, const char **sink)
+{
+    bool all;
+    size_t most;
+    uint64_t full = router_full(router, &all, &most);
+    if (full)
+        most = (size_t)__builtin_ctzll(full);
+    if ((full || all) && sink)
+        *sink = most == SIZE_MAX ? NULL : router->sinks[most].route.name;
+    return !full && !all;
 }
 
 void router_resume(struct router *router)

@@ -187,6 +187,16 @@ static void accept_row(const struct poll *poll, const struct state_row *row)
             track->gaps[i].state = GAP_ACCEPTED;
 }
 
+static void go_on_if_accepted(struct reader *reader)
+{
+    if (!reader || reader->held != HELD_GAP || reader->closing ||
+        gap_holds(reader->track, reader->sinks))
+        return;
+    poll_log(reader->track->poll, WEIR_LOG_INFO, NULL,
+             "the gap in shard %.*s was accepted; reading on", STR_ARG(reader->track->shard->id));
+    reader_resume(reader);
+}
+
 static void on_reloaded(struct store_load *load, int status)
 {
     struct poll *poll = load->arg;
@@ -200,12 +210,8 @@ static void on_reloaded(struct store_load *load, int status)
     }
     for (struct stream *stream = poll->streams; stream; stream = stream->next)
         for (struct track *track = stream->tracks; track; track = track->next) {
-            struct reader *reader = track->reader;
-            if (!reader || reader->held != HELD_GAP || gap_holds(track, reader->sinks))
-                continue;
-            poll_log(poll, WEIR_LOG_INFO, NULL, "the gap in shard %.*s was accepted; reading on",
-                     STR_ARG(track->shard->id));
-            reader_resume(reader);
+            go_on_if_accepted(track->reader);
+            go_on_if_accepted(track->catch_up);
         }
 }
 

@@ -91,7 +91,7 @@ static void on_iterator(struct aws_call *call)
     if (fault == STREAMS_OK)
         fault = take_iterator(reader, message, sizeof message);
     buf_done(&reader->body);
-    if (!poll_reading(poll)) {
+    if (!poll_reading(poll) || reader->closing) {
         poll_settle(poll);
         return;
     }

@@ -18,9 +18,18 @@ static void page_free(struct page *page)
     mem_free(page);
 }
 
+/* A sink is still at what it read alone, which comes before these. */
+static bool is_behind(const struct reader *reader)
+{
+    const struct reader *alone = reader->track->catch_up;
+    return !reader->alone && alone && alone->met && !alone->closing && alone->first;
+}
+
 /* Finished ones leave from the front only: the fold needs all that are behind an unfinished one. */
 static void leave(struct reader *reader)
 {
+    if (is_behind(reader))
+        return;
     while (reader->first && reader->first->done &&
            (reader->first->sinks & ~reader->first->whole) == 0) {
         struct page *page = reader->first;
@@ -58,6 +67,8 @@ static void hold(struct reader *reader, const struct batch_result *result)
                               : "it was given back");
     pages_drop(reader); /* what is behind it comes again, behind it */
     reader_hold(reader, poison ? HELD_POISON : HELD_RECORD);
+    if (reader->met) /* what the others read may not pass it */
+        detach_track(reader->track, (size_t)__builtin_ctzll(reader->sinks));
 }
 
 static void on_done(void *arg, const struct batch_result *result)
@@ -70,10 +81,16 @@ static void on_done(void *arg, const struct batch_result *result)
     page->flow = NULL;
     page->done = true;
     poll->pages_open--;
-    if (!result->complete && poll_reading(poll))
+    catch_up_count(reader, -1);
+    if (!result->complete && poll_reading(poll) && !reader->closing)
         hold(reader, result);
     leave(reader);
     reader_again(reader);
+    if (reader->alone) {
+        if (reader->track->reader)
+            leave(reader->track->reader);
+        stream_turn(reader->track->stream);
+    }
     poll_settle(poll);
 }
 
@@ -103,23 +120,72 @@ static void skip_old(struct page *page, size_t sink, weir_str *finished_to)
         *finished_to = last; /* what is stored may be further already */
 }
 
+static bool is_finished(void *arg, size_t sink, weir_str position)
+{
+    const struct page *page = arg;
+    return progress_knows(&page->reader->track->sinks[sink], position);
+}
+
+/* What the sink has read alone is under way, but not finished: of this page that is not noted. */
+static void begin_behind(struct page *page, weir_str read)
+{
+    const struct batch *batch = page->batch;
+    size_t i = 0;
+    while (i < batch->record_count) {
+        weir_str at = record_position(batch->records[i]);
+        if (at.len && sequence_cmp(at, read) > 0)
+            break;
+        i++;
+    }
+    page->first.len = 0;
+    if (i < batch->record_count)
+        sequence_set(&page->first, record_position(batch->records[i]));
+}
+
+/* What the sink finished, or has under way, before this page. */
+static weir_str finished_to(struct page *page, size_t sink)
+{
+    const struct track *track = page->reader->track;
+    const struct reader *alone = track->catch_up;
+    weir_str position = sequence_str(&track->sinks[sink].position);
+    if (page->reader->alone || !alone || !alone->met || !(alone->sinks >> sink & 1))
+        return position;
+    weir_str read = sequence_str(&alone->cursor);
+    if (position.len && sequence_cmp(position, read) > 0)
+        return position;
+    begin_behind(page, read);
+    return read;
+}
+
+static void note_waiting(const struct page *page)
+{
+    struct track *track = page->reader->track;
+    for (uint64_t left = page->reader->alone ? 0 : track->apart; left; left &= left - 1) {
+        struct progress *progress = &track->sinks[__builtin_ctzll(left)];
+        if (!progress->waits_us)
+            progress->waits_us = page->first_us;
+    }
+}
+
 static int submit(struct page *page)
 {
     struct reader *reader = page->reader;
     struct track *track = reader->track;
     struct poll *poll = track->poll;
-    weir_str finished_to[MATCH_SINKS_MAX];
+    weir_str finished[MATCH_SINKS_MAX];
     page->sinks = reader->sinks & ~track->done;
     for (size_t i = 0; i < poll->sink_count; i++) {
-        finished_to[i] = sequence_str(&track->sinks[i].position);
+        finished[i] = finished_to(page, i);
         if (page->sinks >> i & 1 && track->sinks[i].skipping)
-            skip_old(page, i, &finished_to[i]);
+            skip_old(page, i, &finished[i]);
     }
     page->whole = ~page->sinks;
+    note_waiting(page);
     if (page->sinks) {
         const struct flow_options options = {.sinks = page->sinks,
                                              .gated = reader->gated & page->sinks,
-                                             .finished_to = finished_to,
+                                             .finished_to = finished,
+                                             .is_finished = is_finished,
                                              .sink_done = on_sink_done,
                                              .done = on_done,
                                              .arg = page};
@@ -127,6 +193,7 @@ static int submit(struct page *page)
         if (rc < 0)
             return rc;
         poll->pages_open++;
+        catch_up_count(reader, 1);
     } else {
         page->done = true;
     }
@@ -166,7 +233,7 @@ void pages_flush(struct reader *reader)
 static bool gathered_enough(const struct reader *reader)
 {
     const struct poll_config *config = &reader->track->poll->config;
-    return config->batching_window_ms == 0 ||
+    return config->batching_window_ms == 0 || reader->alone ||
            reader->gathered_records >= (size_t)config->batch_size ||
            reader->gathered_bytes >= GATHER_BYTES_MAX || reader->gathered_count >= GATHER_PAGES_MAX;
 }
@@ -183,6 +250,7 @@ int page_take(struct reader *reader, struct batch *batch)
     *page = (struct page){.reader = reader, .batch = batch};
     sequence_set(&page->last, batch->last_sequence);
     if (batch->record_count) {
+        sequence_set(&page->first, record_position(batch->records[0]));
         page->first_us = batch->records[0]->created_us;
         page->last_us = batch->records[batch->record_count - 1]->created_us;
     }
@@ -250,6 +318,57 @@ void pages_drop(struct reader *reader)
         page_free(page);
     }
     reader->gathered_count = reader->gathered_records = reader->gathered_bytes = 0;
+}
+
+/* A page up to `last`; `runs`: the last range ends with the page before it. False: not noted, which
+ * costs a repeat. */
+static bool note_finished(struct progress *progress, const struct page *page, weir_str last,
+                          bool runs)
+{
+    weir_str position = sequence_str(&progress->position);
+    struct range *ranges = progress->finished;
+    if (!last.len || (position.len && sequence_cmp(last, position) <= 0))
+        return false;
+    if (!runs) {
+        if (!page->first.len)
+            return false;
+        ranges = mem_realloc(ranges, (progress->finished_count + 1) * sizeof *ranges);
+        if (!ranges)
+            return false;
+        progress->finished = ranges;
+        ranges[progress->finished_count++].first = page->first;
+    }
+    sequence_set(&ranges[progress->finished_count - 1].last, last);
+    return true;
+}
+
+void pages_let_go(struct reader *reader, size_t sink)
+{
+    struct progress *progress = &reader->track->sinks[sink];
+    uint64_t bit = UINT64_C(1) << sink;
+    bool runs = false;
+    for (struct page *page = reader->first; page; page = page->next) {
+        bool whole = page->whole & bit, noted = false;
+        if (page->sinks & bit && (whole || page->flow)) {
+            weir_str last =
+                whole ? sequence_str(&page->last) : flow_frontier(page->flow, sink, NULL);
+            noted = note_finished(progress, page, last, runs);
+        }
+        runs = noted && whole;
+        if (!whole && page->flow)
+            flow_release(page->flow, bit); /* behind its frontier the router remembers them */
+        page->sinks &= ~bit;
+        page->whole |= bit;
+    }
+    leave(reader);
+}
+
+int64_t pages_oldest_us(const struct reader *reader, size_t sink)
+{
+    for (const struct page *page = reader->first; page; page = page->next)
+        if ((page->sinks & ~page->whole) >> sink & 1)
+            return page->first_us;
+    return 0;
 }
 
 bool pages_open(const struct reader *reader)

@@ -58,56 +58,109 @@ void poll_due(struct reader *reader)
     poll_pump(poll);
 }
 
-static void still_full(struct poll *poll)
+void poll_undue(struct reader *reader)
 {
-    if (!poll->full_since_ms)
-        poll->full_since_ms = poll_now(poll);
-    poll->clock->arm(poll->clock->ctx, &poll->room_timer, ROOM_MS);
+    struct poll *poll = reader->track->poll;
+    struct reader *before = NULL, *at = reader->listed ? poll->due_first : NULL;
+    reader->listed = false;
+    while (at && at != reader) {
+        before = at;
+        at = at->next_due;
+    }
+    if (!at)
+        return;
+    *(before ? &before->next_due : &poll->due_first) = reader->next_due;
+    if (poll->due_last == reader)
+        poll->due_last = before;
+    if (reader->state == READER_DUE)
+        reader->state = READER_IDLE;
 }
 
-static bool has_room(struct poll *poll)
+static bool may_read(struct poll *poll)
 {
     const struct store *store = &poll->config.world->store;
-    const char *sink = NULL;
-    if (saver_blocks(poll) || (store->owned && !store->owned(store->ctx))) {
-        poll->clock->arm(poll->clock->ctx, &poll->room_timer, TICK_MS);
-        return false;
-    }
-    if (!router_has_room(poll->config.router, &sink)) {
-        still_full(poll);
-        return false;
+    return !saver_blocks(poll) && (!store->owned || store->owned(store->ctx));
+}
+
+/* The sinks without which it can't be read now; those of dead letters are everyone's. */
+static uint64_t missing_room(const struct reader *reader, uint64_t full)
+{
+    const struct track *track = reader->track;
+    return full &
+           (reader->alone ? reader->sinks : (reader->sinks & ~track->done) | ~track->poll->sinks);
+}
+
+static void say_full(struct poll *poll, uint64_t full)
+{
+    poll->full_sinks = full;
+    if (full) {
+        if (!poll->full_since_ms)
+            poll->full_since_ms = poll_now(poll);
+        return;
     }
     if (poll->full_said)
         poll_log(poll, WEIR_LOG_INFO, NULL, "reading goes on: there is room again");
     poll->full_said = false;
     poll->full_since_ms = 0;
-    return true;
 }
 
-/* Whether the next one that is due may make its call now. */
-static bool may_call(const struct poll *poll)
+static bool may_call(const struct poll *poll, const struct reader *reader)
 {
-    const struct reader *next = poll->due_first;
     if (poll->calls >= CALLS_MAX)
         return false;
-    if (!next->iterator)
+    if (!reader->iterator)
         return poll->asking < ASKS_MAX;
-    return poll->paging < PAGES_MAX || !reader_pages(next);
+    return poll->paging < PAGES_MAX || !reader_pages(reader);
+}
+
+/* The first that is due and whose sinks have room, where it may make its call now. *waits_for:
+ * sinks that stop others. */
+static struct reader *next_reader(struct poll *poll, uint64_t *waits_for, bool *waits)
+{
+    bool all;
+    size_t fullest;
+    uint64_t full = router_full(poll->config.router, &all, &fullest);
+    *waits_for = 0;
+    *waits = false;
+    for (struct reader *reader = poll->due_first; reader; reader = reader->next_due) {
+        uint64_t missing = missing_room(reader, full);
+        if (all && !missing)
+            missing = fullest == SIZE_MAX ? UINT64_MAX : UINT64_C(1) << fullest;
+        if (!missing && (!reader->alone || catch_up_may_read(reader)))
+            return may_call(poll, reader) ? reader : NULL;
+        *waits = true;
+        if (!reader->alone)
+            *waits_for |= missing;
+    }
+    return NULL;
 }
 
 static void on_pump(struct post *post)
 {
     struct poll *poll = (struct poll *)((char *)post - offsetof(struct poll, pump));
+    uint64_t waits_for = 0;
+    bool waits = false;
     poll->pump_posted = false;
-    while (poll_reading(poll) && poll->due_first && may_call(poll) && has_room(poll)) {
-        struct reader *reader = poll->due_first;
-        poll->due_first = reader->next_due;
-        if (!poll->due_first)
-            poll->due_last = NULL;
-        reader->listed = false;
-        if (reader->state == READER_DUE)
+    if (!poll_reading(poll) || !poll->due_first)
+        return;
+    if (!may_read(poll)) {
+        poll->clock->arm(poll->clock->ctx, &poll->room_timer, TICK_MS);
+        return;
+    }
+    while (poll_reading(poll) && poll->due_first) {
+        struct reader *reader = next_reader(poll, &waits_for, &waits);
+        if (!reader)
+            break;
+        bool due = reader->state == READER_DUE;
+        poll_undue(reader);
+        if (due)
             reader_turn(reader);
     }
+    if (!poll_reading(poll))
+        return;
+    if (waits)
+        poll->clock->arm(poll->clock->ctx, &poll->room_timer, waits_for ? ROOM_MS : TICK_MS);
+    say_full(poll, waits_for);
 }
 
 void poll_pump(struct poll *poll)
@@ -235,7 +288,8 @@ static void release_gated(struct poll *poll)
 {
     for (struct stream *stream = poll->streams; stream; stream = stream->next)
         for (const struct track *track = stream->tracks; track; track = track->next)
-            if (track->reader && !pages_only_gated(track->reader))
+            if ((track->reader && !pages_only_gated(track->reader)) ||
+                (track->catch_up && pages_open(track->catch_up)))
                 return;
     for (struct stream *stream = poll->streams; stream; stream = stream->next)
         for (const struct track *track = stream->tracks; track; track = track->next)
@@ -500,10 +554,16 @@ int poll_new(const struct poll_config *config, struct poll **out, struct err *er
         poll->required = poll->sinks;
     if (poll->config.parallelization_factor < 1)
         poll->config.parallelization_factor = 1;
+    poll->watches = mem_zalloc(poll->sink_count + 1, sizeof *poll->watches);
+    if (!poll->watches) {
+        mem_free(poll);
+        return err_set(err, -ENOMEM, "out of memory");
+    }
     poll->tick.fire = poll_tick;
     poll->room_timer.fire = on_room;
     arena_init(&poll->rows_arena, ROWS_BYTES);
     saver_done(poll);
+    poll->looked_ms = poll_now(poll);
     *out = poll;
     return 0;
 }
@@ -520,6 +580,7 @@ void poll_free(struct poll *poll)
     }
     saver_done(poll);
     arena_done(&poll->rows_arena);
+    mem_free(poll->watches);
     mem_free(poll);
 }
 
@@ -528,6 +589,7 @@ struct poll_counts poll_counts(const struct poll *poll)
     struct poll_counts counts = poll->counts;
     counts.shards_reading = poll->readers - counts.shards_held;
     counts.shards_waiting = 0;
+    counts.sinks_detached = (size_t)__builtin_popcountll(poll->detached);
     for (const struct stream *stream = poll->streams; stream; stream = stream->next) {
         counts.shards_waiting += lineage_count(stream->lineage, SHARD_WAITING);
         counts.describe_calls += discovery_calls(stream->discovery);

@@ -29,6 +29,10 @@ struct poll_config {     /* what it points at must outlive the poll */
     /* Reads what is there, then finishes: each shard to its end, or until ten pages in a row were
      * empty. Exit code 65 when a gap is held, 75 when another shard is. */
     bool once;
+    /* By sink: how old a record may become for which the sink holds up the reading of the others;
+     * then it is detached: the others go on, and it reads alone from its position until it has
+     * caught up. 0 or NULL = never; nor the only one, nor with `once`. */
+    const int64_t *max_hold_ms;
     bool (*admit)(void *ctx, const struct batch *batch, struct err *err);
     void *admit_ctx;
     /* Images (WEIR_OLD, WEIR_NEW) that some required sink reads: a stream whose view type lacks
@@ -57,7 +61,16 @@ void poll_free(struct poll *poll); /* after finished() */
 struct poll_counts {
     uint64_t fetches, records, bytes, throttled, errors, gaps, expired, describe_calls;
     size_t shards_reading, shards_waiting, shards_held;
-    int64_t stored_ms; /* the last successful save, on the clock */
+    size_t sinks_detached; /* read alone, or can't yet: see poll_sink() */
+    int64_t stored_ms;     /* the last successful save, on the clock */
 };
 struct poll_counts poll_counts(const struct poll *poll);
+/* Of one sink, looked at once a minute at least. */
+struct poll_sink {
+    bool detached;        /* the others have gone on without it; it reads alone, or can't yet */
+    size_t shards_behind; /* on so many shards */
+    int64_t oldest_ms;    /* age of the oldest record that waits for it; 0 = none is known */
+    bool may_lose;        /* at 80% of the retention: what it waits for will be trimmed */
+};
+struct poll_sink poll_sink(const struct poll *poll, size_t sink);
 #endif

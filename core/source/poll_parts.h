@@ -55,6 +55,10 @@ struct mark {
 
 enum start_kind { START_TRIM_HORIZON, START_AT_TIMESTAMP };
 
+struct range { /* records from `first` to `last` */
+    struct sequence first, last;
+};
+
 struct progress {             /* one sink on one shard */
     struct sequence position; /* this record and all before it are finished for the sink */
     int64_t record_us;        /* about when the record there was made; 0 = not known. Without a
@@ -62,7 +66,10 @@ struct progress {             /* one sink on one shard */
     enum start_kind start;    /* while there is no position */
     int64_t start_us;
     bool done;
-    bool skipping; /* records from before start_us may come, and are not for this sink */
+    bool skipping;          /* records from before start_us may come, and are not for this sink */
+    struct range *finished; /* behind the position: not to be given to it again */
+    size_t finished_count;
+    int64_t waits_us; /* while apart: when the first one that it waits for was made; 0 = none */
     struct mark mark;
 };
 
@@ -80,13 +87,15 @@ struct track {
     struct progress *sinks; /* by sink */
     struct gap *gaps;       /* by sink; NULL = none */
     uint64_t done;          /* the sinks whose progress is done */
+    uint64_t apart;         /* those that `reader` does not read for: see detach.c */
     bool read_to_end;       /* its last page was read */
     bool fresh;             /* nothing was stored of it before this process */
     int64_t opened_ms;
-    unsigned looks;        /* whole lists without its parent, while that is waited for */
-    bool asking;           /* for another one */
-    struct reader *reader; /* NULL: not being read */
-    struct track *next;    /* of its stream */
+    unsigned looks;          /* whole lists without its parent, while that is waited for */
+    bool asking;             /* for another one */
+    struct reader *reader;   /* NULL: not being read */
+    struct reader *catch_up; /* for one of those apart; NULL = none */
+    struct track *next;      /* of its stream */
 };
 
 struct page {
@@ -94,7 +103,7 @@ struct page {
     struct page *next;
     struct batch *batch; /* until it is submitted */
     struct flow *flow;   /* while the router has it */
-    struct sequence last;
+    struct sequence first, last;
     int64_t first_us, last_us; /* creation times of its records; 0 = not known */
     uint64_t sinks;            /* that take part */
     uint64_t whole;            /* of them, finished with it */
@@ -150,6 +159,10 @@ struct reader {
     bool small;         /* the last page was */
     bool paging;        /* the open call may bring a page of any size */
     int64_t fresh_ms;   /* the last answer that was a page */
+    bool alone;         /* track->catch_up: reads for `sinks`, which is one, alone */
+    bool met;           /* alone: it has reached the shared one, and only its pages are finished */
+    bool at_end;        /* alone: it has read to the end of the shard */
+    bool closing;       /* alone: given up, freed as soon as nothing of it is under way */
     struct page *first, *last;
     struct page *gathered; /* the first that is not submitted yet */
     size_t gathered_count, gathered_records, gathered_bytes;
@@ -221,6 +234,15 @@ struct saver {
     struct timer timer;
 };
 
+struct sink_watch {
+    unsigned full_s;   /* rises with each second in which reading waits for it, falls with others */
+    unsigned warned;   /* of what waits for it: 1 = 50% of the retention were said, 2 = 80% */
+    int64_t oldest_us; /* when the oldest record that waits for it was made; 0 = none is known */
+    size_t alone_readers;
+    size_t alone_pages; /* read for it alone, or being read, and not finished */
+    size_t behind;      /* shards on which it is apart */
+};
+
 enum poll_phase {
     POLL_NEW,
     POLL_WAITING, /* for the state to be ours */
@@ -256,8 +278,13 @@ struct poll {
     struct saver saver;
     struct post pump, finish, settle;
     bool pump_posted, finish_posted, settle_posted;
+    uint64_t detached;          /* sinks that are apart on some shard */
+    struct sink_watch *watches; /* by sink */
+    size_t alone_pages, alone_readers;
+    int64_t looked_ms;
     bool full_said;
     int64_t full_since_ms;
+    uint64_t full_sinks; /* those that reading waits for */
     int64_t trouble_since_ms, denied_since_ms, reload_ms, watched_ms, quiet_since_ms;
     bool answered; /* the source has ever answered */
     struct poll_counts counts;
@@ -269,6 +296,7 @@ void poll_log(const struct poll *poll, int level, const char *code, const char *
     __attribute__((format(printf, 4, 5)));
 bool poll_reading(const struct poll *poll);      /* may fetch: not stopping, the state is ours */
 void poll_due(struct reader *reader);            /* puts it into the list */
+void poll_undue(struct reader *reader);          /* takes it out again */
 void poll_pump(struct poll *poll);               /* later */
 void poll_settle(struct poll *poll);             /* later: is it over? */
 void poll_end(struct poll *poll, int exit_code); /* stops for this reason */
@@ -281,13 +309,30 @@ void poll_tick(struct timer *timer);
 /* ---- progress.c ---- */
 struct track *track_new(struct stream *stream, struct shard *shard); /* NULL: out of memory */
 void track_free(struct track *track);
-void track_fold(struct track *track);                    /* all sinks */
-void track_fold_sink(struct track *track, size_t sink);  /* opens the gates of children */
-void track_finish(struct track *track, uint64_t sinks);  /* nothing more will come for them */
-bool track_is_over(const struct track *track);           /* for every sink that counts */
+void track_fold(struct track *track);                   /* all sinks */
+void track_fold_sink(struct track *track, size_t sink); /* opens the gates of children */
+void track_finish(struct track *track, uint64_t sinks); /* nothing more will come for them */
+/* For every sink that counts, or that would read it with the others. */
+bool track_is_over(const struct track *track);
 struct gap *track_gap(struct track *track, size_t sink); /* NULL: out of memory */
 /* The sinks that have not finished what comes before this shard. */
 uint64_t track_gates(const struct track *track);
+
+/* ---- detach.c ---- */
+/* Once a second: who has held reading for too long, and is anything about to be trimmed? */
+void detach_watch(struct poll *poll);
+/* The sink does not read with the others any more on this shard. */
+void detach_track(struct track *track, size_t sink);
+/* Finished behind the position, before it was detached. */
+bool progress_knows(const struct progress *progress, weir_str at);
+
+/* ---- catch_up.c ---- */
+/* Readers that sinks need for themselves are opened, those that are through are freed. */
+void catch_up_look(struct poll *poll);
+void catch_up_met(struct reader *alone); /* has it reached the shared reader? */
+bool catch_up_may_read(const struct reader *alone);
+void catch_up_close(struct reader *alone);
+void catch_up_count(const struct reader *reader, int change); /* of its sink's alone_pages */
 
 /* ---- pages.c ---- */
 /* Takes the batch, also on failure. 0 or -ENOMEM. */
@@ -297,12 +342,17 @@ bool pages_full(const struct reader *reader); /* no more may be read now */
 void pages_drop(struct reader *reader);       /* what is gathered */
 void pages_clear(struct reader *reader);      /* all; none may be with the router */
 bool pages_open(const struct reader *reader); /* some are with the router */
+/* The sink has no part in them any more; what it finished of them behind its position is noted. */
+void pages_let_go(struct reader *reader, size_t sink);
+/* When the first record was made that the sink has not finished; 0 = none, or not known. */
+int64_t pages_oldest_us(const struct reader *reader, size_t sink);
 void pages_open_gates(struct reader *reader, uint64_t sinks);
 bool pages_only_gated(const struct reader *reader); /* those with the router wait for gates alone */
 void pages_release_gated(struct reader *reader);
 
 /* ---- reader.c ---- */
 int reader_open(struct track *track); /* 0 or -ENOMEM */
+int reader_open_alone(struct track *track, size_t sink);
 void reader_free(struct reader *reader);
 void reader_turn(struct reader *reader);        /* it was due and there is room */
 bool reader_pages(const struct reader *reader); /* its fetch may bring a page of any size */

@@ -17,6 +17,7 @@ struct track *track_new(struct stream *stream, struct shard *shard)
                             .shard = shard,
                             .sinks = sinks,
                             .fresh = true,
+                            .apart = poll->detached,
                             .opened_ms = poll_now(poll),
                             .next = stream->tracks};
     stream->tracks = track;
@@ -33,8 +34,12 @@ void track_free(struct track *track)
     track->shard->reader = NULL;
     if (track->reader)
         reader_free(track->reader);
+    if (track->catch_up)
+        reader_free(track->catch_up);
     if (track->asking)
         discovery_forget_asker(track->stream->discovery, track);
+    for (size_t i = 0; i < track->poll->sink_count; i++)
+        mem_free(track->sinks[i].finished);
     mem_free(track->sinks);
     mem_free(track->gaps);
     mem_free(track);
@@ -89,6 +94,20 @@ struct place {
     int64_t record_us;
 };
 
+static void forget_finished(struct progress *progress)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < progress->finished_count; i++)
+        if (sequence_cmp(sequence_str(&progress->finished[i].last),
+                         sequence_str(&progress->position)) > 0)
+            progress->finished[kept++] = progress->finished[i];
+    progress->finished_count = kept;
+    if (kept > 0)
+        return;
+    mem_free(progress->finished);
+    progress->finished = NULL;
+}
+
 static void set_position(struct progress *progress, const struct place *place)
 {
     weir_str at = place->at;
@@ -98,6 +117,7 @@ static void set_position(struct progress *progress, const struct place *place)
     sequence_set(&progress->position, at);
     progress->record_us = place->record_us;
     progress->mark.now++;
+    forget_finished(progress);
 }
 
 /* The last place up to which the sink has finished every page of the reader. */
@@ -120,17 +140,32 @@ static bool fold_pages(const struct reader *reader, size_t sink, struct place *p
     return true;
 }
 
-static bool fold_one(struct track *track, size_t sink)
+static bool fold_reader(const struct reader *reader, size_t sink)
 {
     struct place place = {STR_NONE, 0};
-    bool all = true;
+    bool all = fold_pages(reader, sink, &place);
+    set_position(&reader->track->sinks[sink], &place);
+    return all;
+}
+
+/* What it has read alone comes before what the shared reader has for it. */
+static bool fold_readers(const struct track *track, size_t sink)
+{
+    const struct reader *alone = track->catch_up;
+    bool own = alone && !alone->closing && alone->sinks >> sink & 1;
+    if (own && !fold_reader(alone, sink))
+        return false;
+    if (track->apart >> sink & 1)
+        return own && alone->at_end;
+    return (!track->reader || fold_reader(track->reader, sink)) && track->read_to_end;
+}
+
+static bool fold_one(struct track *track, size_t sink)
+{
     if (track->sinks[sink].done || !(track->poll->sinks >> sink & 1))
         return false;
-    if (track->reader)
-        all = fold_pages(track->reader, sink, &place);
-    set_position(&track->sinks[sink], &place);
     /* Also of an empty shard, whose children would otherwise pass what is before it. */
-    if (!all || !track->read_to_end || track_gates(track) >> sink & 1)
+    if (!fold_readers(track, sink) || track_gates(track) >> sink & 1)
         return false;
     finish_sink(track, sink);
     return true;
@@ -190,5 +225,5 @@ void track_finish(struct track *track, uint64_t sinks)
 
 bool track_is_over(const struct track *track)
 {
-    return (track->done & track->poll->required) == track->poll->required;
+    return (track->poll->required & ~track->done & ~track->apart) == 0;
 }

@@ -89,7 +89,7 @@ void reader_hold(struct reader *reader, enum held_why why)
     poll->clock->disarm(poll->clock->ctx, &reader->timer);
     if (why == HELD_RECORD)
         poll->clock->arm(poll->clock->ctx, &reader->timer, HELD_RECORD_MS);
-    if (reader->held == HELD_NOT)
+    if (reader->held == HELD_NOT && !reader->alone)
         poll->counts.shards_held++;
     if (why == HELD_GAP && reader->held != HELD_GAP)
         poll->held_by_gap++;
@@ -101,7 +101,7 @@ void reader_hold(struct reader *reader, enum held_why why)
 static void let_go(struct reader *reader)
 {
     struct poll *poll = reader->track->poll;
-    if (reader->held != HELD_NOT)
+    if (reader->held != HELD_NOT && !reader->alone)
         poll->counts.shards_held--;
     if (reader->held == HELD_GAP)
         poll->held_by_gap--;
@@ -120,14 +120,26 @@ static void reopen(struct reader *reader)
     let_go(reader);
     pages_clear(reader);
     iterator_forget(reader);
-    track->read_to_end = false;
-    reader->sinks = poll->sinks & ~track->done;
-    reader->gated = track_gates(track);
+    if (reader->alone) {
+        reader->at_end = false;
+    } else {
+        track->read_to_end = false;
+        reader->sinks = poll->sinks & ~track->done & ~track->apart;
+        reader->gated = track_gates(track) & ~track->apart;
+    }
     choose_start(reader);
     reader_go_on(reader, 0);
 }
 
 /* ---- the end of a shard ---- */
+
+/* It read for one sink: what the others, and the children, wait for is not its matter. */
+static void end_alone(struct reader *reader)
+{
+    reader->at_end = true;
+    track_fold(reader->track);
+    stream_turn(reader->track->stream);
+}
 
 static void end_shard(struct reader *reader)
 {
@@ -136,6 +148,10 @@ static void end_shard(struct reader *reader)
     iterator_forget(reader);
     reader->state = READER_ENDED;
     pages_flush(reader);
+    if (reader->alone) {
+        end_alone(reader);
+        return;
+    }
     track->read_to_end = true;
     for (size_t i = 0; i < track->poll->sink_count; i++)
         if (track->poll->sinks >> i & 1) /* others have no rows */
@@ -152,6 +168,10 @@ static void give_up_shard(struct reader *reader)
     struct track *track = reader->track;
     iterator_forget(reader);
     reader->state = READER_ENDED;
+    if (reader->alone) {
+        end_alone(reader);
+        return;
+    }
     track->read_to_end = true;
     lineage_gone(track->stream->lineage, track->shard);
     track_fold(track);
@@ -238,6 +258,10 @@ static void take_page(struct reader *reader, struct batch *batch)
     poll->counts.bytes += bytes;
     if (records > 0)
         poll->quiet_since_ms = poll_now(poll);
+    if (reader->alone && !ends)
+        catch_up_met(reader);
+    if (reader->met)
+        return;
     if (ends) /* the page is taken first (B1) */
         end_shard(reader);
     else
@@ -270,8 +294,9 @@ static void on_page(struct fetch *fetch)
     poll->calls--;
     poll->paging -= reader->paging;
     poll->counts.fetches++;
+    catch_up_count(reader, -1);
     reader->state = READER_IDLE;
-    if (!poll_reading(poll)) {
+    if (!poll_reading(poll) || reader->closing) {
         batch_unref(fetch->batch);
         fetch->batch = NULL;
         poll_settle(poll);
@@ -325,6 +350,7 @@ static void fetch_page(struct reader *reader)
     reader->paging = pages;
     poll->calls++;
     poll->paging += pages;
+    catch_up_count(reader, 1);
 }
 
 bool reader_pages(const struct reader *reader)
@@ -343,25 +369,27 @@ void reader_turn(struct reader *reader)
 
 /* ---- life ---- */
 
-int reader_open(struct track *track)
+static struct reader *reader_new(struct track *track)
 {
     struct poll *poll = track->poll;
     struct reader *reader = mem_zalloc(1, sizeof *reader);
     if (!reader)
-        return -ENOMEM;
+        return NULL;
     int64_t size = poll->config.batch_size;
     *reader = (struct reader){.track = track,
-                              .sinks = poll->sinks & ~track->done,
                               .limit = (int)(size < PAGE_RECORDS_MAX ? size : PAGE_RECORDS_MAX),
                               .fresh_ms = poll_now(poll),
                               .timer.fire = on_timer};
     buf_init(&reader->body, BODY_BYTES_MAX);
-    reader->gated = track_gates(track);
+    return reader;
+}
+
+static void begin(struct reader *reader)
+{
+    const struct track *track = reader->track;
     choose_start(reader);
-    track->reader = reader;
-    poll->readers++;
     if (gap_holds(track, reader->sinks)) {
-        poll_log(poll, WEIR_LOG_ERROR, "W0803",
+        poll_log(track->poll, WEIR_LOG_ERROR, "W0803",
                  "shard %.*s is held: a gap was found before and nobody has accepted it; see "
                  "`weir shards`",
                  STR_ARG(track->shard->id));
@@ -371,6 +399,32 @@ int reader_open(struct track *track)
         reader->peeking = reader->anew = gap_suspected(reader);
         reader_go_on(reader, 0);
     }
+}
+
+int reader_open(struct track *track)
+{
+    struct reader *reader = reader_new(track);
+    if (!reader)
+        return -ENOMEM;
+    reader->sinks = track->poll->sinks & ~track->done & ~track->apart;
+    reader->gated = track_gates(track) & ~track->apart;
+    track->reader = reader;
+    track->poll->readers++;
+    begin(reader);
+    return 0;
+}
+
+int reader_open_alone(struct track *track, size_t sink)
+{
+    struct reader *reader = reader_new(track);
+    if (!reader)
+        return -ENOMEM;
+    reader->alone = true;
+    reader->sinks = UINT64_C(1) << sink;
+    track->catch_up = reader;
+    track->poll->alone_readers++;
+    track->poll->watches[sink].alone_readers++;
+    begin(reader);
     return 0;
 }
 
@@ -398,11 +452,18 @@ void reader_free(struct reader *reader)
 {
     struct poll *poll = reader->track->poll;
     let_go(reader);
+    poll_undue(reader);
     poll->clock->disarm(poll->clock->ctx, &reader->timer);
     pages_clear(reader);
     buf_done(&reader->body);
     iterator_forget(reader);
-    reader->track->reader = NULL;
-    poll->readers--;
+    if (reader->alone) {
+        reader->track->catch_up = NULL;
+        poll->alone_readers--;
+        poll->watches[__builtin_ctzll(reader->sinks)].alone_readers--;
+    } else {
+        reader->track->reader = NULL;
+        poll->readers--;
+    }
     mem_free(reader);
 }

@@ -229,8 +229,8 @@ static void tidy(struct stream *stream)
         struct reader *reader = track->reader;
         if (reader && reader->state == READER_ENDED && !reader->first)
             reader_free(reader);
-        if (!track->reader && (track->done & poll->sinks) == poll->sinks && track_stored(track) &&
-            !poll->saver.busy)
+        if (!track->reader && !track->catch_up && (track->done & poll->sinks) == poll->sinks &&
+            track_stored(track) && !poll->saver.busy)
             track_free(track);
     }
 }
@@ -310,6 +310,7 @@ static void on_turn(struct post *post)
         return;
     open_left_over(stream);
     hand_out(stream);
+    catch_up_look(poll);
     tidy(stream);
     prune(stream);
     end_when_drained(stream);
@@ -386,9 +387,12 @@ static void on_stopped(void *arg)
 
 void stream_stop(struct stream *stream)
 {
-    for (struct track *track = stream->tracks; track; track = track->next)
+    for (struct track *track = stream->tracks; track; track = track->next) {
         if (track->reader)
             reader_stop(track->reader);
+        if (track->catch_up)
+            reader_stop(track->catch_up);
+    }
     discovery_stop(stream->discovery, on_stopped, stream);
 }
 

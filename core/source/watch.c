@@ -13,16 +13,18 @@ static const int64_t QUIET_US = 3600 * INT64_C(1000000);
 
 static void watch_room(struct poll *poll)
 {
-    const char *sink = NULL;
     if (saver_blocks(poll) && !poll->saver.paused_said) {
         poll->saver.paused_said = true;
         poll_log(poll, WEIR_LOG_ERROR, "W0806",
                  "reading waits: positions could not be stored for a minute");
     }
-    if (poll->full_said || !poll->full_since_ms ||
-        poll_now(poll) - poll->full_since_ms < FULL_SAID_MS ||
-        router_has_room(poll->config.router, &sink))
+    if (poll->full_said || !poll->full_since_ms || !poll->due_first ||
+        poll_now(poll) - poll->full_since_ms < FULL_SAID_MS || !poll->full_sinks)
         return;
+    const char *sink =
+        poll->full_sinks == UINT64_MAX
+            ? NULL
+            : router_sink_name(poll->config.router, (size_t)__builtin_ctzll(poll->full_sinks));
     poll->full_said = true;
     poll_log(poll, WEIR_LOG_WARN, "W0807",
              "reading waits: the window of sink %s has been full for 10 s", sink ? sink : "?");
@@ -71,6 +73,8 @@ static void watch_stream(struct poll *poll, struct stream *stream)
             watch_reader(poll, track->reader);
         if (track->reader && track->reader->held == HELD_NOT)
             watch_quiet(poll, track->reader);
+        if (track->catch_up && track->catch_up->held == HELD_NOT && !track->catch_up->closing)
+            watch_reader(poll, track->catch_up);
     }
     if (open || stream->phase != STREAM_RUNNING ||
         discovery_state(stream->discovery) != STREAM_OPEN)
@@ -132,6 +136,7 @@ void poll_tick(struct timer *timer)
     int64_t now_ms = poll_now(poll);
     poll->clock->arm(poll->clock->ctx, &poll->tick, TICK_MS);
     watch_room(poll);
+    detach_watch(poll);
     watch_owner(poll);
     tables_look(poll);
     if (poll->held_by_gap && now_ms - poll->reload_ms >= RELOAD_MS) {

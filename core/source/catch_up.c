@@ -1,0 +1,169 @@
+/* A sink that reads a shard alone, from its own position, until it meets the reader of the others.
+ *
+ * The order holds: it gets a shard only once it has finished the parent, what it reads alone is
+ * with the router before anything of the shared reader is, and its progress is counted over its own
+ * pages first. Records that both readers take are left out of the shared one's pages for it. */
+#include "source/poll_parts.h"
+
+enum { ALONE_PAGES_MAX = 8 /* under way for all such sinks: the others keep their room */ };
+
+static size_t sink_of(const struct reader *alone)
+{
+    return (size_t)__builtin_ctzll(alone->sinks);
+}
+
+static bool reads_for(const struct reader *alone, size_t sink)
+{
+    return alone && !alone->closing && alone->sinks >> sink & 1;
+}
+
+static bool is_up(const struct poll *poll, size_t sink)
+{
+    struct sink_counts counts = router_counts(poll->config.router, sink);
+    return counts.up && !counts.hung_since_ms;
+}
+
+/* A sink that is down gets one page, with which the router sees whether it is up again. */
+bool catch_up_may_read(const struct reader *alone)
+{
+    const struct poll *poll = alone->track->poll;
+    size_t sink = sink_of(alone);
+    return is_up(poll, sink) ? poll->alone_pages < ALONE_PAGES_MAX
+                             : poll->watches[sink].alone_pages == 0;
+}
+
+void catch_up_count(const struct reader *reader, int change)
+{
+    struct poll *poll = reader->track->poll;
+    if (!reader->alone)
+        return;
+    poll->alone_pages += (size_t)change;
+    poll->watches[sink_of(reader)].alone_pages += (size_t)change;
+}
+
+/* ---- together again ---- */
+
+static void join(struct track *track, size_t sink)
+{
+    uint64_t bit = UINT64_C(1) << sink;
+    track->reader->sinks |= bit;
+    track->apart &= ~bit;
+    track->sinks[sink].waits_us = 0;
+    track_fold_sink(track, sink);
+}
+
+/* Its pages are all with the router: what the shared reader takes from now on comes behind them. */
+void catch_up_met(struct reader *alone)
+{
+    struct track *track = alone->track;
+    const struct clock *clock = track->poll->clock;
+    const struct reader *shared = track->reader;
+    if (!shared || alone->gathered || !shared->cursor.len || !alone->cursor.len ||
+        sequence_cmp(sequence_str(&alone->cursor), sequence_str(&shared->cursor)) < 0)
+        return;
+    alone->met = true;
+    clock->disarm(clock->ctx, &alone->timer);
+    iterator_forget(alone);
+    alone->state = READER_ENDED;
+    join(track, sink_of(alone));
+    stream_turn(track->stream);
+}
+
+/* It lacks nothing of what the shared reader has taken. */
+static bool has_all(const struct track *track, size_t sink)
+{
+    const struct reader *shared = track->reader;
+    const struct sequence *position = &track->sinks[sink].position;
+    if (!shared)
+        return false;
+    if (shared->cursor.len)
+        return position->len &&
+               sequence_cmp(sequence_str(position), sequence_str(&shared->cursor)) >= 0;
+    return !position->len && shared->start == START_TRIM_HORIZON && shared->batch_number == 0 &&
+           !shared->peeking;
+}
+
+/* ---- opening and closing ---- */
+
+static bool is_open(const struct track *track)
+{
+    return track->reader || track->catch_up || track->read_to_end;
+}
+
+static void help_sink(struct track *track, size_t sink)
+{
+    const struct poll *poll = track->poll;
+    if (!is_open(track) || reads_for(track->catch_up, sink) || track_gates(track) >> sink & 1)
+        return;
+    if (has_all(track, sink))
+        join(track, sink);
+    else if (!track->catch_up && (is_up(poll, sink) || poll->watches[sink].alone_readers == 0))
+        reader_open_alone(track, sink); /* or at the next look */
+}
+
+void catch_up_close(struct reader *alone)
+{
+    size_t sink = sink_of(alone);
+    track_fold_sink(alone->track, sink);
+    alone->closing = true;
+    poll_undue(alone);
+    reader_stop(alone);
+    pages_let_go(alone, sink);
+}
+
+static bool is_through(const struct reader *alone)
+{
+    if (reader_busy(alone) || pages_open(alone))
+        return false;
+    return alone->closing || (alone->state == READER_ENDED && !alone->first);
+}
+
+static void help_track(struct track *track)
+{
+    if (track->catch_up && is_through(track->catch_up))
+        reader_free(track->catch_up);
+    track->apart &= ~track->done;
+    for (uint64_t left = track->apart; left; left &= left - 1)
+        help_sink(track, (size_t)__builtin_ctzll(left));
+}
+
+/* ---- all of it ---- */
+
+/* By sink: shards on which it is apart. Those that nobody reads yet do not count. */
+static void count_behind(const struct poll *poll)
+{
+    for (size_t i = 0; i < poll->sink_count; i++)
+        poll->watches[i].behind = 0;
+    for (const struct stream *stream = poll->streams; stream; stream = stream->next)
+        for (const struct track *track = stream->tracks; track; track = track->next)
+            for (uint64_t left = is_open(track) ? track->apart & ~track->done : 0; left;
+                 left &= left - 1)
+                poll->watches[__builtin_ctzll(left)].behind++;
+}
+
+static void attach(struct poll *poll, size_t sink)
+{
+    uint64_t bit = UINT64_C(1) << sink;
+    poll->detached &= ~bit;
+    for (struct stream *stream = poll->streams; stream; stream = stream->next)
+        for (struct track *track = stream->tracks; track; track = track->next)
+            track->apart &= ~bit;
+    poll_log(poll, WEIR_LOG_INFO, NULL, "sink %s has caught up and reads with the others again",
+             router_sink_name(poll->config.router, sink));
+}
+
+void catch_up_look(struct poll *poll)
+{
+    if (!poll->detached && !poll->alone_readers)
+        return;
+    for (struct stream *stream = poll->streams; stream; stream = stream->next)
+        for (struct track *track = stream->tracks; track; track = track->next)
+            help_track(track);
+    count_behind(poll);
+    for (uint64_t left = poll->detached; left; left &= left - 1) {
+        size_t sink = (size_t)__builtin_ctzll(left);
+        if (poll->watches[sink].behind == 0)
+            attach(poll, sink);
+    }
+    poll_pump(poll);
+}

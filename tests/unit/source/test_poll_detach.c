@@ -1,0 +1,309 @@
+/* A sink that holds up reading for too long (D4): the others go on, and it misses and repeats
+ * nothing. */
+#include "prig.h"
+
+enum { SECOND_MS = 1000, MINUTE_MS = 60000, HOUR_MS = 60 * MINUTE_MS, QUEUE = 60 };
+
+struct act { /* of one sink */
+    struct prig prig;
+    int64_t max_hold_ms[3];
+    bool down;      /* sink 1 is */
+    uint64_t stuck; /* the lane of which it answers `retry`; 0 = none */
+};
+
+static int32_t acted(struct vsink *sink, const struct vseen *seen)
+{
+    const struct act *act = sink->arg;
+    if (act->down)
+        return WEIR_DOWN;
+    return act->stuck && seen->lane == act->stuck ? WEIR_RETRY : WEIR_OK;
+}
+
+static struct prig *act_init(struct act *act, size_t sinks, unsigned partitions)
+{
+    struct prig *prig = &act->prig;
+    *act = (struct act){.max_hold_ms = {6 * HOUR_MS, 6 * HOUR_MS, 6 * HOUR_MS}};
+    prig_init(prig, sinks);
+    prig->rig.config.queued_records = QUEUE;
+    prig->config.max_hold_ms = act->max_hold_ms;
+    prig->config.parallelization_factor = 10;
+    prig->config.batch_size = 10;
+    prig->rig.sinks[1].script = acted;
+    prig->rig.sinks[1].arg = act;
+    prig->rig.routes[1].max_attempts = 1000000;
+    streams_model_create(&prig->model, "Products", partitions, prig_unix_ms(prig));
+    return prig;
+}
+
+static size_t written(const struct prig *prig)
+{
+    const struct model_stream *stream = &prig->model.streams[0];
+    size_t total = 0;
+    for (size_t i = 0; i < stream->count; i++)
+        total += stream->shards[i].count;
+    return total;
+}
+
+static void write_for(struct prig *prig, int64_t ms)
+{
+    for (; ms > 0; ms -= 10 * MINUTE_MS) {
+        prig_write(prig, 0, 20, 7);
+        prig_run(prig, 10 * MINUTE_MS);
+    }
+}
+
+static void check_whole(struct prig *prig, size_t sink)
+{
+    size_t repeats;
+    CHECK_INT(prig_got(prig, sink, &repeats), written(prig));
+    CHECK_INT(repeats, 0);
+    CHECK(prig_in_order(prig, sink));
+}
+
+/* Each record that a sink answered with `ok` was given to it once, and in order. */
+static void check_stored_once(struct prig *prig, size_t sink)
+{
+    const struct vsink *from = &prig->rig.sinks[sink];
+    size_t ok = 0;
+    for (size_t i = 0; i < from->count; i++) {
+        if (from->log[i].outcome != WEIR_OK)
+            continue;
+        ok++;
+        for (size_t k = i + 1; k < from->count; k++)
+            if (from->log[k].lane == from->log[i].lane)
+                CHECK_FATAL(
+                    sequence_cmp(str_of(from->log[k].sequence), str_of(from->log[i].sequence)) > 0);
+    }
+    CHECK_INT(ok, written(prig));
+}
+
+static void check_positions(struct prig *prig, size_t sink)
+{
+    const struct model_stream *stream = &prig->model.streams[0];
+    for (size_t i = 0; i < stream->count; i++) {
+        const struct state_row *row = prig_row(prig, sink, 0, i);
+        const struct model_shard *shard = &stream->shards[i];
+        CHECK_FATAL(row != NULL);
+        CHECK_INT(row->done, shard->closed_ms != 0);
+        if (shard->count)
+            CHECK_INT(streams_model_number(row->position.ptr, row->position.len),
+                      shard->records[shard->count - 1].number);
+    }
+}
+
+static void finish(struct act *act)
+{
+    struct prig *prig = &act->prig;
+    prig_stop(prig, 0);
+    check_whole(prig, 0);
+    check_stored_once(prig, 1);
+    check_positions(prig, 0);
+    check_positions(prig, 1);
+    prig_done(prig);
+}
+
+static void D4_a_sink_that_holds_reading_for_6_h_is_detached_and_catches_up(void)
+{
+    struct act act;
+    struct prig *prig = act_init(&act, 2, 2);
+    prig_start(prig);
+    write_for(prig, HOUR_MS);
+    act.down = true;
+    write_for(prig, 5 * HOUR_MS);
+    CHECK_INT(prig_lines(prig, "W0807"), 1);
+    CHECK_INT(prig_lines(prig, "W0814"), 0);
+    CHECK(prig_got(prig, 0, NULL) < written(prig)); /* reading is held */
+    write_for(prig, 3 * HOUR_MS);
+    CHECK_INT(prig_lines(prig, "W0814"), 1);
+    CHECK_INT(poll_counts(prig->poll).sinks_detached, 1);
+    CHECK(poll_sink(prig->poll, 1).detached);
+    CHECK(poll_sink(prig->poll, 1).oldest_ms > 6 * HOUR_MS);
+    CHECK_INT(poll_sink(prig->poll, 1).shards_behind, 2);
+    CHECK(!poll_sink(prig->poll, 0).detached);
+    check_whole(prig, 0);
+    act.down = false;
+    write_for(prig, HOUR_MS);
+    CHECK_INT(poll_counts(prig->poll).sinks_detached, 0);
+    CHECK_INT(prig_lines(prig, "- sink b has caught up"), 1);
+    check_stored_once(prig, 1);
+    write_for(prig, HOUR_MS);
+    CHECK_INT(poll_counts(prig->poll).shards_reading, 2);
+    finish(&act);
+}
+
+static void D4_what_it_finished_behind_a_stuck_record_is_not_given_to_it_again(void)
+{
+    struct act act;
+    struct prig *prig = act_init(&act, 2, 1);
+    prig_start(prig);
+    prig_write(prig, 0, 10, 7);
+    prig_run(prig, MINUTE_MS);
+    CHECK_FATAL(prig->rig.sinks[1].count > 0);
+    act.stuck = prig->rig.sinks[1].log[0].lane;
+    write_for(prig, 13 * HOUR_MS);
+    CHECK_INT(prig_lines(prig, "W0814"), 1);
+    check_whole(prig, 0);
+    act.stuck = 0;
+    write_for(prig, HOUR_MS);
+    CHECK_INT(poll_counts(prig->poll).sinks_detached, 0);
+    finish(&act);
+}
+
+static void D4_children_wait_for_their_parents_while_a_sink_catches_up(void)
+{
+    struct act act;
+    struct prig *prig = act_init(&act, 3, 2);
+    prig_start(prig);
+    write_for(prig, HOUR_MS);
+    act.down = true;
+    for (int i = 0; i < 9; i++) {
+        write_for(prig, HOUR_MS);
+        size_t leaf = streams_model_leaf(&prig->model, 0, (uint32_t)i);
+        streams_model_close(&prig->model, 0, leaf, 1 + (unsigned)i % 2, prig_unix_ms(prig));
+    }
+    prig_run(prig, 10 * MINUTE_MS);
+    CHECK_INT(prig_lines(prig, "W0814"), 1);
+    check_whole(prig, 0);
+    check_whole(prig, 2);
+    act.down = false;
+    write_for(prig, HOUR_MS);
+    CHECK_INT(poll_counts(prig->poll).sinks_detached, 0);
+    finish(&act);
+}
+
+static void D4_a_crash_while_detached_starts_from_the_stored_positions(void)
+{
+    struct act act;
+    struct prig *prig = act_init(&act, 2, 2);
+    prig_start(prig);
+    act.down = true;
+    write_for(prig, 8 * HOUR_MS);
+    CHECK_INT(poll_counts(prig->poll).sinks_detached, 1);
+    prig_crash(prig);
+    prig_start(prig);
+    write_for(prig, HOUR_MS);
+    CHECK_INT(poll_counts(prig->poll).sinks_detached, 1); /* still down: at once */
+    CHECK_INT(prig_got(prig, 0, NULL), written(prig));
+    act.down = false;
+    write_for(prig, HOUR_MS);
+    CHECK_INT(poll_counts(prig->poll).sinks_detached, 0);
+    prig_stop(prig, 0);
+    CHECK_INT(prig_got(prig, 0, NULL), written(prig));
+    check_stored_once(prig, 1);
+    check_positions(prig, 1);
+    prig_done(prig);
+}
+
+static void D4_one_that_goes_down_again_while_it_catches_up_goes_on_later(void)
+{
+    struct act act;
+    struct prig *prig = act_init(&act, 2, 3);
+    prig->rig.sinks[1].delay_ms = 300;
+    prig_start(prig);
+    act.down = true;
+    write_for(prig, 12 * HOUR_MS);
+    for (int i = 0; i < 20; i++) {
+        act.down = !act.down;
+        prig_run(prig, i % 3 * 40 * SECOND_MS + 1500);
+    }
+    CHECK_INT(prig_lines(prig, "W0814"), 1);
+    act.down = false;
+    write_for(prig, HOUR_MS);
+    CHECK_INT(poll_counts(prig->poll).sinks_detached, 0);
+    finish(&act);
+}
+
+static void D4_the_only_sink_is_not_detached_and_is_warned_of(void)
+{
+    struct act act;
+    struct prig *prig = act_init(&act, 2, 1);
+    prig->config.optional = 1;
+    prig->rig.routes[0].required = false;
+    prig->rig.routes[0].queue_records = 10000;
+    prig_start(prig);
+    act.down = true;
+    write_for(prig, 11 * HOUR_MS);
+    CHECK_INT(prig_lines(prig, "W0815"), 0);
+    write_for(prig, 2 * HOUR_MS);
+    CHECK_INT(prig_lines(prig, "W0815"), 1);
+    CHECK(!poll_sink(prig->poll, 1).may_lose);
+    write_for(prig, 7 * HOUR_MS);
+    CHECK_INT(prig_lines(prig, "W0815"), 1);
+    CHECK_INT(prig_lines(prig, "W0816"), 1);
+    CHECK(poll_sink(prig->poll, 1).may_lose);
+    CHECK_INT(prig_lines(prig, "W0814"), 0);
+    act.down = false;
+    write_for(prig, HOUR_MS);
+    CHECK(!poll_sink(prig->poll, 1).may_lose);
+    prig_stop(prig, 0);
+    check_stored_once(prig, 1);
+    check_positions(prig, 1);
+    prig_done(prig);
+}
+
+static void D4_a_detached_sink_is_warned_of_as_well(void)
+{
+    struct act act;
+    struct prig *prig = act_init(&act, 2, 2);
+    prig_start(prig);
+    act.down = true;
+    write_for(prig, 20 * HOUR_MS);
+    CHECK_INT(prig_lines(prig, "W0814"), 1);
+    CHECK_INT(prig_lines(prig, "W0815"), 1);
+    CHECK_INT(prig_lines(prig, "W0816"), 1);
+    act.down = false;
+    write_for(prig, HOUR_MS);
+    finish(&act);
+}
+
+static void D4_positions_of_one_that_stays_detached_stay_when_stopped(void)
+{
+    struct act act;
+    struct prig *prig = act_init(&act, 2, 1);
+    prig_start(prig);
+    write_for(prig, HOUR_MS);
+    uint64_t last = written(prig);
+    act.down = true;
+    write_for(prig, 9 * HOUR_MS);
+    poll_stop(prig->poll);
+    prig_run(prig, MINUTE_MS);
+    router_stop(prig->rig.router);
+    poll_hurry(prig->poll);
+    CHECK(vworld_until(&prig->rig.world, &prig->finished, HOUR_MS));
+    const struct model_shard *shard = &prig->model.streams[0].shards[0];
+    const struct state_row *row = prig_row(prig, 1, 0, 0);
+    CHECK_INT(streams_model_number(row->position.ptr, row->position.len),
+              shard->records[last - 1].number);
+    row = prig_row(prig, 0, 0, 0);
+    CHECK_INT(streams_model_number(row->position.ptr, row->position.len),
+              shard->records[shard->count - 1].number);
+    prig_end(prig);
+    act.down = false;
+    prig_start(prig);
+    write_for(prig, HOUR_MS);
+    finish(&act);
+}
+
+static const struct unit_test tests[] = {
+    {"D4_a_sink_that_holds_reading_for_6_h_is_detached_and_catches_up",
+     D4_a_sink_that_holds_reading_for_6_h_is_detached_and_catches_up},
+    {"D4_what_it_finished_behind_a_stuck_record_is_not_given_to_it_again",
+     D4_what_it_finished_behind_a_stuck_record_is_not_given_to_it_again},
+    {"D4_children_wait_for_their_parents_while_a_sink_catches_up",
+     D4_children_wait_for_their_parents_while_a_sink_catches_up},
+    {"D4_a_crash_while_detached_starts_from_the_stored_positions",
+     D4_a_crash_while_detached_starts_from_the_stored_positions},
+    {"D4_one_that_goes_down_again_while_it_catches_up_goes_on_later",
+     D4_one_that_goes_down_again_while_it_catches_up_goes_on_later},
+    {"D4_the_only_sink_is_not_detached_and_is_warned_of",
+     D4_the_only_sink_is_not_detached_and_is_warned_of},
+    {"D4_a_detached_sink_is_warned_of_as_well", D4_a_detached_sink_is_warned_of_as_well},
+    {"D4_positions_of_one_that_stays_detached_stay_when_stopped",
+     D4_positions_of_one_that_stays_detached_stay_when_stopped},
+    {0},
+};
+
+int main(int argc, char **argv)
+{
+    return unit_main(argc, argv, "poll_detach", tests);
+}
