@@ -5,6 +5,7 @@
 #include "cli/pipeline.h"
 #include "cli/verbs.h"
 #include "config/diag.h"
+#include "record/match.h"
 
 struct fetch_inline;
 struct fetch_threads;
@@ -25,6 +26,7 @@ struct run {
     struct lambda_run *lambda;
     struct replay *replay;
     struct poll *poll;
+    int64_t max_hold_ms[MATCH_SINKS_MAX]; /* by sink: what `poll` reads */
     struct fetch_inline *fetch;          /* with one loop */
     struct fetch_threads *fetch_threads; /* with more */
     struct watchdog *watchdog;

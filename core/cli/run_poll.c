@@ -104,6 +104,37 @@ static void print_summary(struct run *run)
     buf_done(&out);
 }
 
+static void put_count(struct buf *out, const char *what, uint64_t count)
+{
+    if (count)
+        buf_printf(out, ", %s %" PRIu64, what, count);
+}
+
+/* What a daemon's log ends with. */
+static void log_end(struct run *run)
+{
+    struct buf out;
+    struct poll_counts counts = poll_counts(run->poll);
+    buf_init(&out, 1 << 16);
+    buf_printf(&out, "stopped: %" PRIu64 " record%s read", counts.records,
+               counts.records == 1 ? "" : "s");
+    for (size_t i = 0; i < router_sink_count(run->pipeline.router); i++) {
+        struct sink_counts sink = router_counts(run->pipeline.router, i);
+        buf_printf(&out, "; %s delivered %" PRIu64, router_sink_name(run->pipeline.router, i),
+                   sink.delivered);
+        put_count(&out, "dead", sink.dead);
+        put_count(&out, "dropped", sink.dropped);
+        put_count(&out, "given back", sink.returned);
+    }
+    buf_puts(&out, counts.stored ? "; positions are stored"
+                                 : "; positions are not stored: the next start repeats what was "
+                                   "delivered since the last stored ones");
+    buf_putc(&out, '\0');
+    if (!out.failed)
+        log_line(run->log, WEIR_LOG_INFO, "run", NULL, "%s", buf_str(&out).ptr);
+    buf_done(&out);
+}
+
 /* ---- start ---- */
 
 static enum poll_position position_of(const struct config *config)
@@ -123,10 +154,13 @@ static uint32_t images_of(const struct built_sink *sink)
     return images & (WEIR_OLD | WEIR_NEW);
 }
 
-static void describe_sinks(const struct sink_set *sinks, struct poll_config *config)
+static void describe_sinks(struct run *run, struct poll_config *config)
 {
+    const struct sink_set *sinks = run->pipeline.sinks;
+    config->max_hold_ms = run->max_hold_ms;
     for (size_t i = 0; i < sinks->count; i++) {
         const struct built_sink *sink = &sinks->sinks[i];
+        run->max_hold_ms[i] = sink->config->max_hold_ms;
         if (sink->rule_count == 0)
             config->letters_only |= UINT64_C(1) << i;
         else if (!sink->config->required)
@@ -190,7 +224,7 @@ static int open_poll(struct run *run)
         .finished = on_finished,
         .arg = run,
     };
-    describe_sinks(pipeline->sinks, &poll);
+    describe_sinks(run, &poll);
     int rc = open_fetcher(run, &poll.fetcher);
     return rc < 0 ? rc : poll_new(&poll, &run->poll, &run->err);
 }
@@ -207,7 +241,9 @@ int run_poll(struct run *run)
     clock->arm(clock->ctx, &run->watch, WATCH_MS);
     poll_start(run->poll);
     loop_run(run->pipeline.loop);
-    if (run->cli->once && !run->cli->quiet)
+    if (!run->cli->once)
+        log_end(run);
+    else if (!run->cli->quiet)
         print_summary(run);
     if (run->exit_code == 0 && run->cli->once && !run_all_delivered(run))
         return EXIT_NO;

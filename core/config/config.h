@@ -33,6 +33,7 @@ struct sink_config {
     int64_t base_ms, cap_ms;   /* 100 ms, 20 s */
     int64_t max_record_age_ms; /* 0 = no limit */
     int64_t timeout_ms;        /* 60 s */
+    int64_t max_hold_ms;       /* 6 h */
     int64_t concurrency;       /* deliveries in flight; 0 = default (4) */
     int64_t batch_records;     /* records in one delivery; 0 = the plugin's wish, else 100 */
     enum order_kind order;

@@ -268,6 +268,7 @@ static bool nothing_open(const struct poll *poll)
 static void store_last(struct poll *poll)
 {
     if (poll->lost || saver_clean(poll)) {
+        poll->counts.stored = !poll->lost;
         if (!poll->saver.busy)
             release(poll);
     } else if (poll->saver.failures >= (poll->hurried ? 1 : SAVE_TRIES)) {

@@ -63,6 +63,7 @@ struct poll_counts {
     size_t shards_reading, shards_waiting, shards_held;
     size_t sinks_detached; /* read alone, or can't yet: see poll_sink() */
     int64_t stored_ms;     /* the last successful save, on the clock */
+    bool stored;           /* it has ended, and the positions of all that is finished are stored */
 };
 struct poll_counts poll_counts(const struct poll *poll);
 /* Of one sink, looked at once a minute at least. */

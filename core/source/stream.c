@@ -85,13 +85,15 @@ static void begin(struct stream *stream)
         poll_end(poll, POLL_GAVE_UP);
         return;
     }
-    poll_log(poll, WEIR_LOG_INFO, NULL, "%s%s%s: %zu open shards, %s",
-             *stream->table ? stream->table : "", *stream->table ? " " : "", stream->arn,
-             open_shards(stream),
+    size_t shards = open_shards(stream);
+    poll_log(poll, WEIR_LOG_INFO, NULL, "%s: %zu open shard%s, %s",
+             *stream->table ? stream->table : stream->arn, shards, shards == 1 ? "" : "s",
              stream->known                         ? "going on from the stored positions"
              : stream->latest                      ? "starting at LATEST"
              : stream->start == START_AT_TIMESTAMP ? "starting at AT_TIMESTAMP"
                                                    : "starting at TRIM_HORIZON");
+    if (*stream->table)
+        poll_log(poll, WEIR_LOG_DEBUG, NULL, "%s: its stream is %s", stream->table, stream->arn);
     stream->phase = STREAM_STORING;
     stream->read_ms = poll_now(poll);
     saver_want(poll);

@@ -364,8 +364,6 @@ static void what_nothing_uses_yet_is_said(void)
         "\"state\":{\"table\":\"weir\"}",
         "\"state\":{\"kind\":\"memory\",\"lease\":\"20s\"}",
         "\"tests\":[]",
-        "\"sinks\":{\"a\":{\"plugin\":\"stdout\",\"on_full\":\"hold\"}}",
-        "\"sinks\":{\"a\":{\"plugin\":\"stdout\",\"max_hold\":\"6h\"}}",
         "\"source\":{\"kind\":\"lambda\"},\"aws\":{\"profile\":\"p\"}",
         "\"on_poison\":{\"to\":\"a\",\"on_oversize\":\"pointer\"}",
     };
