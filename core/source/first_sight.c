@@ -200,6 +200,31 @@ void progress_begin_later(struct track *track)
         }
 }
 
+/* A save may have been cut off between a child's row and its parent's: nothing is finished behind
+ * what is not, or its children would be read at once and the parent's records come after theirs. */
+static bool doubt_finished(struct track *track)
+{
+    const struct poll *poll = track->poll;
+    const struct shard *parent = lineage_parent(track->stream->lineage, track->shard);
+    const struct track *above = parent ? parent->reader : NULL;
+    uint64_t early = above ? track->done & ~above->done & poll->required : 0;
+    for (size_t i = 0; i < poll->sink_count; i++)
+        if (early >> i & 1)
+            track->sinks[i].done = false;
+    track->done &= ~early;
+    return early != 0;
+}
+
+static void doubt_all(struct stream *stream)
+{
+    bool news;
+    do {
+        news = false;
+        for (struct track *track = stream->tracks; track; track = track->next)
+            news = doubt_finished(track) || news;
+    } while (news);
+}
+
 /* What every sink that is waited for has finished is over; the others do not pull it back. */
 static int restore_finished(struct stream *stream, struct track *track)
 {
@@ -249,6 +274,7 @@ int stream_begin(struct stream *stream)
             return -ENOMEM;
     for (struct track *track = stream->tracks; track; track = track->next)
         begin_sinks(&begin, track);
+    doubt_all(stream);
     for (struct track *track = stream->tracks; rc == 0 && track; track = track->next)
         rc = restore_finished(stream, track);
     warn_of_strangers(&begin);
