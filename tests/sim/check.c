@@ -236,8 +236,6 @@ static void check_position(struct sim *sim, struct sim_sink *sink, const struct 
     if (row->position.len && number < progress->number)
         sim_complain(sim, "the position of %s in %s steps back to %.*s", sink->name, one->id,
                      STR_ARG(row->position));
-    if (progress->done && !row->done)
-        sim_complain(sim, "%s is done with %s no more", sink->name, one->id);
     if ((row->done || row->read_to_end) && !one->closed_ms)
         sim_complain(sim, "%s is read to its end, but open", one->id);
     if (row->read_to_end && !row->done && one->served < one->count && one->first <= one->served)

@@ -437,6 +437,43 @@ static void F73_the_store_fails_for_minutes(void)
     scene_end(sim);
 }
 
+/* A chain of three shards; then only the middle one's "done" got into the store. */
+static void F73_F74_a_save_that_was_cut_off_keeps_parents_first(void)
+{
+    struct sim *sim = scene_begin(1);
+    if (!sim)
+        return;
+    sim_start(sim, 0);
+    scene_write(sim, 0, 10, 1);
+    sim_run(sim, 5 * SECOND_MS);
+    struct vrow *row = NULL, before = {0};
+    for (size_t i = 0; i < sim->disk.row_count; i++)
+        if (sim->disk.rows[i].row.kind == STATE_POSITION)
+            row = &sim->disk.rows[i];
+    CHECK_FATAL(row != NULL);
+    before = *row;
+    row->text = NULL; /* kept, as what the store fell back to */
+    size_t child = scene_close(sim, 0, 0, 1);
+    scene_write(sim, 0, 10, 1);
+    scene_close(sim, 0, child, 1);
+    scene_write(sim, 0, 10, 1);
+    scene_all(sim, MINUTE_MS);
+    sim_run(sim, 10 * SECOND_MS);
+    sim_crash(sim, 0);
+    free(row->text);
+    *row = before;
+    row->row.position = STR_NONE;
+    sim->sinks[0].progress[0][0] = (struct sim_progress){0};
+    scene_write(sim, 0, 10, 1);
+    sim->model.fault = first_shard_throttled;
+    sim->model.ctx = sim;
+    sim_start(sim, 0);
+    sim_run(sim, 20 * MINUTE_MS); /* the checks want one item's changes in order within a life */
+    CHECK_INT(sim->sinks[0].given_count, 50);
+    scene_close_down(sim);
+    scene_end(sim);
+}
+
 static void F77_a_sink_that_is_down_for_hours_pins_little(void)
 {
     struct sim *sim = scene_begin(4);
@@ -487,6 +524,7 @@ int main(int argc, char **argv)
         TEST(F70_a_crash_at_each_await),
         TEST(F71_a_stop_in_the_middle_of_work_is_clean),
         TEST(F73_the_store_fails_for_minutes),
+        TEST(F73_F74_a_save_that_was_cut_off_keeps_parents_first),
         TEST(F77_a_sink_that_is_down_for_hours_pins_little),
         {NULL, NULL},
     };
