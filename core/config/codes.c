@@ -71,7 +71,6 @@ const struct diag_code diag_codes[] = {
     {"W0802", "The source throttles a shard: it serves two readers at most."},
     {"W0803", "Records were trimmed from the stream before a sink got them."},
     {"W0804", "The answer to GetRecords is no page, again and again; the shard is held."},
-    {"W0805", "The stream, or the table, is not there; its shards are held."},
     {"W0806", "Positions can't be stored or read; nothing counts as done that is not stored."},
     {"W0807", "Reading waits, since a sink has as much under way as it may."},
     {"W0808", "The pipeline's state is another process's; this one delivers and stores nothing."},

@@ -94,7 +94,7 @@ static void set_state(struct discovery *discovery, enum stream_state state)
         describe_log(
             &discovery->describe, WEIR_LOG_ERROR, "W0901",
             "not found; its shards are held, nothing of it counts as done, and it is looked "
-            "for every 30 s",
+            "for every 30 s; is the region right, was the table deleted?",
             STR_NONE);
     if (state == STREAM_CLOSING)
         describe_log(&discovery->describe, WEIR_LOG_WARN, "W0905",
@@ -456,6 +456,13 @@ int discovery_ask(struct discovery *discovery, weir_str shard,
     sweep_soon(discovery, 0);
     advance(discovery);
     return 0;
+}
+
+void discovery_look(struct discovery *discovery)
+{
+    if (!discovery->stopping)
+        settle_by_sweep(discovery, 0);
+    advance(discovery);
 }
 
 void discovery_forget_asker(struct discovery *discovery, void *arg)

@@ -37,6 +37,8 @@ void discovery_free(struct discovery *discovery);
 /* This shard was read to its end: its children are wanted at once (CHILD_SHARDS, answers checked,
  * then sweeps with back-off until a child is known or the stream is closing). */
 void discovery_want_children(struct discovery *discovery, weir_str parent);
+/* Lists its shards soon, whatever was told of them lately. */
+void discovery_look(struct discovery *discovery);
 /* A shard answered ResourceNotFound or trimmed: a full sweep decides. `told` is called once with
  * what the next complete sweep says: listed, not listed, or that the stream itself is missing. */
 enum shard_verdict { VERDICT_LISTED, VERDICT_NOT_LISTED, VERDICT_STREAM_MISSING };

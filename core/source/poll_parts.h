@@ -202,7 +202,7 @@ struct stream {
     int64_t start_us;
     bool known;           /* it had a row */
     bool no_at_timestamp; /* the server refuses AT_TIMESTAMP */
-    bool said_missing, stopped;
+    bool stopped;
     bool left_over; /* shards were handed out that are not being read yet */
     struct mark mark;
     struct track *tracks;

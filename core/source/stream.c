@@ -334,8 +334,6 @@ void stream_turn(struct stream *stream)
 static void on_changed(void *arg)
 {
     struct stream *stream = arg;
-    if (discovery_state(stream->discovery) != STREAM_MISSING)
-        stream->said_missing = false;
     stream_turn(stream);
     turn_successor(stream); /* which may have waited for it */
 }

@@ -53,12 +53,7 @@ static void told(void *arg, enum shard_verdict verdict)
             gap_found(reader, STR_NONE);
             break;
         }
-        if (!stream->said_missing)
-            poll_log(poll, WEIR_LOG_ERROR, "W0805",
-                     "stream %s is not there: its shards are held, nothing counts as done; is "
-                     "the region right, was the table deleted?",
-                     stream->arn);
-        stream->said_missing = true;
+        reader->fresh_ms = poll_now(poll); /* known, and said: no bug of ours (watch.c) */
         reader_go_on(reader, MISSING_MS);
         break;
     }

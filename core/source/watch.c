@@ -84,8 +84,9 @@ static void watch_stream(struct poll *poll, struct stream *stream)
     stream->read_ms = poll_now(poll);
     poll_log(poll, WEIR_LOG_ERROR, "W0809",
              "%s is enabled, but no shard of it could be read for %d minutes: every known one is "
-             "finished, and none that follows is listed",
+             "finished, and none that follows is listed; the list is asked for once more",
              stream->arn, STALLED_MS / 60000);
+    discovery_look(stream->discovery);
 }
 
 static void watch_streams(struct poll *poll)

@@ -520,7 +520,7 @@ static void B20_F11_a_stream_that_is_not_there_ends_nothing(void)
     sim_run(sim, 20 * SECOND_MS);
     scene_stream(sim, 0)->state = MODEL_DELETED;
     sim_run(sim, 10 * MINUTE_MS);
-    CHECK(scene_logged(sim, "W0805") || scene_logged(sim, "W0902"));
+    CHECK(scene_logged(sim, "W0901") || scene_logged(sim, "W0902"));
     CHECK(!vdisk_row(&sim->disk, STATE_POSITION, "s", scene_stream(sim, 0)->arn,
                      scene_shard(sim, 0, 0)->id)
                ->done);
