@@ -172,6 +172,15 @@ static void describe_sinks(struct run *run, struct poll_config *config)
     }
 }
 
+static bool is_configured(void *ctx, weir_str sink)
+{
+    const struct config *config = ctx;
+    for (size_t i = 0; i < config->sink_count; i++)
+        if (str_is(sink, config->sinks[i].name))
+            return true;
+    return false;
+}
+
 static int open_fetcher(struct run *run, struct fetcher *out)
 {
     struct pipeline *pipeline = &run->pipeline;
@@ -217,6 +226,8 @@ static int open_poll(struct run *run)
         .store_every_ms = config->state.every_ms,
         .down_limit_ms = DOWN_LIMIT_MS,
         .once = run->cli->once,
+        .configured = is_configured,
+        .configured_ctx = run->config,
         .admit = pipeline_admit,
         .admit_ctx = pipeline,
         .log = run_log,

@@ -241,23 +241,6 @@ static int restore_finished(struct stream *stream, struct track *track)
     return lineage_restore(stream->lineage, track->shard->id, track->shard->parent, true);
 }
 
-static void warn_of_strangers(const struct beginning *begin)
-{
-    const struct poll *poll = begin->poll;
-    const struct state_row *last = NULL;
-    for (size_t i = 0; i < poll->row_count; i++) {
-        const struct state_row *row = &poll->rows[i];
-        bool strange =
-            row_is(row, STATE_POSITION, begin->stream) && sink_named(poll, row->sink) == SIZE_MAX;
-        if (!strange || (last && str_eq(last->sink, row->sink)))
-            continue;
-        last = row;
-        poll_log(poll, WEIR_LOG_INFO, "W0813",
-                 "positions of sink %.*s are kept, but it is not in use: it holds nothing",
-                 STR_ARG(row->sink));
-    }
-}
-
 int stream_begin(struct stream *stream)
 {
     struct poll *poll = stream->poll;
@@ -277,6 +260,5 @@ int stream_begin(struct stream *stream)
     doubt_all(stream);
     for (struct track *track = stream->tracks; rc == 0 && track; track = track->next)
         rc = restore_finished(stream, track);
-    warn_of_strangers(&begin);
     return rc;
 }

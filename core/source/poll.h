@@ -39,8 +39,11 @@ struct poll_config {     /* what it points at must outlive the poll */
      * them is refused by name (F17). */
     uint32_t images_needed;
     const char *images_sink; /* one of those sinks, for people; NULL = not known */
-    uint64_t optional;       /* bit i: sink i never holds a position */
-    uint64_t letters_only;   /* bit i: sink i takes dead letters only and has no positions */
+    /* Whether a sink of that name is configured, be it enabled or not; NULL = nobody knows. */
+    bool (*configured)(void *ctx, weir_str sink);
+    void *configured_ctx;
+    uint64_t optional;     /* bit i: sink i never holds a position */
+    uint64_t letters_only; /* bit i: sink i takes dead letters only and has no positions */
     void (*log)(void *ctx, int level, const char *component, const char *code, const char *msg);
     void *log_ctx;
     /* Nothing is under way any more; positions are stored. `exit_code` as UX.md 3.3; the reason was

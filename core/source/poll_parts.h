@@ -243,6 +243,13 @@ struct sink_watch {
     size_t behind;      /* shards on which it is apart */
 };
 
+enum { STRANGERS_MAX = 16 };
+struct stranger { /* a sink with stored progress that is not configured any more */
+    weir_str sink;
+    int64_t used_us;
+    bool goes; /* its rows are to be erased */
+};
+
 enum poll_phase {
     POLL_NEW,
     POLL_WAITING, /* for the state to be ours */
@@ -270,6 +277,9 @@ struct poll {
     struct arena rows_arena;
     struct state_row *rows; /* as they were loaded */
     size_t row_count;
+    struct stranger strangers[STRANGERS_MAX];
+    size_t stranger_count;
+    bool erase_strangers, erasing_strangers;
     struct table *tables;
     struct stream *streams;
     struct reader *due_first, *due_last;
@@ -395,6 +405,10 @@ uint64_t stream_done(const struct stream *stream); /* the sinks that finished al
 /* ---- first_sight.c ---- */
 int stream_begin(struct stream *stream); /* after its first sweep: rows, tracks. 0 or -ENOMEM */
 void progress_begin_later(struct track *track); /* a shard that appeared later */
+
+/* ---- strangers.c ---- */
+void strangers_find(struct poll *poll); /* in the rows that were loaded */
+bool stranger_goes(struct poll *poll, const struct state_row *row);
 
 /* ---- tables.c ---- */
 int tables_start(struct poll *poll); /* 0 or -ENOMEM */

@@ -144,6 +144,22 @@ static bool has_begun(const struct stream *stream)
            stream->phase == STREAM_ENDED;
 }
 
+static int add_strangers(struct poll *poll)
+{
+    poll->erasing_strangers = poll->erase_strangers;
+    for (size_t i = 0; poll->erase_strangers && i < poll->row_count; i++) {
+        const struct state_row *old = &poll->rows[i];
+        struct state_row *row = stranger_goes(poll, old) ? add_row(poll, NULL) : NULL;
+        if (!row && stranger_goes(poll, old))
+            return -ENOMEM;
+        if (row) {
+            *row = *old;
+            row->erase = true;
+        }
+    }
+    return 0;
+}
+
 /* The stream's row comes last: without it the next start begins anew. */
 static int collect(struct poll *poll)
 {
@@ -160,7 +176,7 @@ static int collect(struct poll *poll)
         if (rc == 0 && dirty(&stream->mark))
             rc = add_stream(poll, stream);
     }
-    return rc;
+    return rc == 0 ? add_strangers(poll) : rc;
 }
 
 /* ---- how it went ---- */
@@ -224,6 +240,7 @@ static void succeeded(struct poll *poll)
             saver->marks[i]->saved = saver->marks[i]->saving;
     for (struct stream *stream = poll->streams; stream; stream = stream->next)
         forget_erased(stream);
+    poll->erase_strangers = poll->erase_strangers && !poll->erasing_strangers;
     if (saver->failing)
         poll_log(poll, WEIR_LOG_INFO, NULL, "positions are stored again");
     saver->failing = saver->paused_said = false;

@@ -383,6 +383,47 @@ static void once_reads_what_is_there_and_ends(void)
     prig_done(&prig);
 }
 
+static bool b_is_only_disabled(void *ctx, weir_str sink)
+{
+    (void)ctx;
+    return !str_is(sink, "c");
+}
+
+/* Of three sinks one is disabled and one taken out of the configuration. */
+static void D9_positions_of_a_sink_outlive_its_removal_by_a_week(void)
+{
+    struct prig prig;
+    prig_init(&prig, 3);
+    prig.config.configured = b_is_only_disabled;
+    size_t stream = streams_model_create(&prig.model, "Products", 2, prig_unix_ms(&prig));
+    prig_write(&prig, stream, 30, 30);
+    prig_start(&prig);
+    prig_run(&prig, 10000);
+    prig_stop(&prig, 0);
+    prig_end(&prig);
+    CHECK_INT(prig_lines(&prig, "W0813"), 0);
+    CHECK(prig_row(&prig, 2, stream, 0) && prig_row(&prig, 2, stream, 1));
+    prig.rig.count = 1;
+    prig.rig.config.route_count = 1;
+    for (int day = 0; day < 6; day++) {
+        prig_start(&prig);
+        prig_run(&prig, 24 * 3600000);
+        prig_stop(&prig, 0);
+        prig_end(&prig);
+        CHECK(prig_row(&prig, 1, stream, 0) && prig_row(&prig, 2, stream, 0));
+    }
+    CHECK_INT(prig_lines(&prig, "W0813"), 6);
+    prig_run(&prig, 25 * 3600000);
+    prig_start(&prig);
+    prig_run(&prig, 10000);
+    CHECK(prig_row(&prig, 0, stream, 0) && prig_row(&prig, 1, stream, 0));
+    CHECK(!prig_row(&prig, 2, stream, 0) && !prig_row(&prig, 2, stream, 1));
+    prig_stop(&prig, 0);
+    prig_end(&prig);
+    prig.rig.count = 3;
+    prig_done(&prig);
+}
+
 static const struct unit_test tests[] = {
 #define TEST(name)                                                                                 \
     {                                                                                              \
@@ -403,6 +444,7 @@ static const struct unit_test tests[] = {
     TEST(a_window_fills_batches_and_ends_them),
     TEST(batches_of_a_shard_are_bounded_by_the_factor),
     TEST(once_reads_what_is_there_and_ends),
+    TEST(D9_positions_of_a_sink_outlive_its_removal_by_a_week),
     {0},
 };
 
