@@ -63,7 +63,7 @@ bool gap_suspected(const struct reader *reader)
 void gap_none_before_now(struct reader *reader)
 {
     const struct poll *poll = reader->track->poll;
-    for (size_t i = 0; i < poll->sink_count; i++) {
+    for (size_t i = 0; !reader->first && i < poll->sink_count; i++) { /* first: it has some yet */
         struct progress *progress = &reader->track->sinks[i];
         if (!wants(reader, i) || progress->position.len)
             continue;
