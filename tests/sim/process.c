@@ -338,6 +338,7 @@ static void free_parts(struct sim_process *process)
         else
             instance_close(process->instances[i]);
     router_free(process->router);
+    process->router = NULL;
     board_drain(process->board);
     fetch_inline_free(process->fetch);
     aws_client_free(process->aws);

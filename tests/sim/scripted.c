@@ -135,8 +135,9 @@ static void take(struct sim_scripted *scripted, const struct weir_record *entry,
     decide(sink, one);
     sim_trace(sim, "%s is given %u%s: will say %d%s", sink->name, truth,
               one->dead ? " (letter)" : "", one->outcome, one->hangs ? ", hangs" : "");
+    int64_t slow_ms = sim_healed(sim) ? sink->slow_ms / 10 : sink->slow_ms;
     if (!one->hangs)
-        clock->arm(clock->ctx, &one->timer, (int64_t)sim_below(sim, (uint64_t)sink->slow_ms + 1));
+        clock->arm(clock->ctx, &one->timer, (int64_t)sim_below(sim, (uint64_t)slow_ms + 1));
 }
 
 static void deliver(void *self, weir_delivery *delivery)
