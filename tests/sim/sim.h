@@ -268,7 +268,7 @@ void sim_bury(struct sim_process *process);
 void sim_perhaps_tidy(struct sim_process *process); /* after finished(): ends it and frees all */
 
 /* ---- check.c ---- */
-enum { SIM_NO_TRUTH = UINT32_MAX };
+#define SIM_NO_TRUTH UINT32_MAX
 uint32_t sim_find(const struct sim *sim, uint64_t number); /* or SIM_NO_TRUTH */
 uint32_t sim_find_sequence(const struct sim *sim, weir_str sequence);
 struct sim_sink *sim_sink_named(struct sim *sim, weir_str name); /* or NULL */
