@@ -27,8 +27,8 @@ struct run {
     struct replay *replay;
     struct poll *poll;
     int64_t max_hold_ms[MATCH_SINKS_MAX]; /* by sink: what `poll` reads */
-    struct fetch_inline *fetch;          /* with one loop */
-    struct fetch_threads *fetch_threads; /* with more */
+    struct fetch_inline *fetch;           /* with one loop */
+    struct fetch_threads *fetch_threads;  /* with more */
     struct watchdog *watchdog;
     struct timer grace, watch;
     int64_t down_since_ms; /* since then some sink or other was down; 0 = all are up */
