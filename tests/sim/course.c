@@ -180,6 +180,18 @@ static void pick_actors(struct sim *sim, struct sim_actors *actors)
 
 /* ---- the course ---- */
 
+static void trace_sinks(struct sim *sim)
+{
+    for (size_t i = 0; i < sim->sink_count; i++) {
+        const struct sim_sink *sink = &sim->sinks[i];
+        sim_trace(sim,
+                  "%s: kind %d, %srequired, order %d, exhausted %d, %d attempts, timeout %d ms",
+                  sink->name, (int)sink->kind, sink->route.required ? "" : "not ",
+                  (int)sink->route.order, (int)sink->route.on_exhausted,
+                  (int)sink->route.max_attempts, (int)sink->route.timeout_ms);
+    }
+}
+
 void course_pick(struct course *course)
 {
     struct sim *sim = &course->sim;
@@ -191,6 +203,7 @@ void course_pick(struct course *course)
     pick_actors(sim, &course->actors);
     course->two = course->actors.lose_every_ms > 0;
     sim->disk.lease_ms = course->two ? 10000 : 0;
+    trace_sinks(sim);
 }
 
 static void some_history(struct sim *sim, struct sim_actors *actors)

@@ -319,6 +319,7 @@ void sim_stop(struct sim *sim, size_t index)
         return;
     sim_trace(sim, "process %zu is asked to stop", index);
     process->stopping = true;
+    process->stopped_in_health = sim_healed(sim);
     sim_in_process(process, stop_poll, process);
 }
 
@@ -355,7 +356,7 @@ static void check_exit(struct sim_process *process)
     if (process->lost)
         return;
     bool store_fails = sim->save_fails_percent || sim->store_fails_count || sim->store_slow_ms;
-    if (process->exit_code == GAVE_UP && store_fails && !sim_healed(sim))
+    if (process->exit_code == GAVE_UP && store_fails && !process->stopped_in_health)
         return; /* it says that the last positions are not stored */
     if (process->stopping && process->exit_code != 0)
         sim_complain(sim, "a clean end has the exit code %d (%s)", process->exit_code,

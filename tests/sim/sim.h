@@ -129,9 +129,10 @@ struct sim_process {
     bool alone; /* no other process lived when it began: leaks can be told */
     uint64_t lives_before;
     int64_t live_before;
-    bool lost;             /* the state was taken from it: it may end by itself */
-    int64_t back_after_ms; /* of a clean end; 0 = stays down */
-    int64_t restart_at_ms; /* of a process that ended; 0 = stays down */
+    bool stopped_in_health; /* no faults were left when it was asked to stop */
+    bool lost;              /* the state was taken from it: it may end by itself */
+    int64_t back_after_ms;  /* of a clean end; 0 = stays down */
+    int64_t restart_at_ms;  /* of a process that ended; 0 = stays down */
 };
 
 /* ---- the run ---- */
