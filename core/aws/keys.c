@@ -68,6 +68,11 @@ bool aws_keys_refused(struct aws_keys *keys)
     return refused;
 }
 
+uint64_t aws_keys_generation(const struct aws_keys *keys)
+{
+    return keys->held.generation; /* only this thread writes `held` */
+}
+
 enum aws_keys_state aws_keys_fill(struct aws_keys *keys, struct aws_client *client,
                                   const char **reason)
 {

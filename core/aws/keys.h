@@ -20,6 +20,8 @@ enum aws_keys_state aws_keys_fill(struct aws_keys *keys, struct aws_client *clie
                                   const char **reason);
 /* Whether a service has refused as expired what `keys` holds now. [any thread] */
 bool aws_keys_refused(struct aws_keys *keys);
+/* Which keys it holds: another number, other keys. [thread of `client`] */
+uint64_t aws_keys_generation(const struct aws_keys *keys);
 /* From now on changed(arg) is called when `client` has got keys, or failed to. NULL: no more.
  * [thread of `client`] */
 void aws_keys_watch(struct aws_client *client, void (*changed)(void *arg), void *arg);

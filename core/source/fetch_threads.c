@@ -18,7 +18,8 @@ struct job {
     struct post go, back, cut, cut_back;
     bool open; /* the thread's: `inner` is started */
     /* the router's */
-    bool waiting; /* for keys: in the list */
+    bool waiting;  /* for keys: in the list */
+    uint64_t keys; /* the generation of those it went with */
     bool ended, aborted, cutting, again;
 };
 
@@ -165,7 +166,9 @@ static void submit(struct job *job)
 {
     struct fetch_threads *all = job->thread->all;
     const char *reason = "";
-    switch (aws_keys_fill(all->keys, all->config.aws, &reason)) {
+    enum aws_keys_state state = aws_keys_fill(all->keys, all->config.aws, &reason);
+    job->keys = aws_keys_generation(all->keys);
+    switch (state) {
     case AWS_KEYS_READY:
         post_to_thread(job, &job->go);
         break;
@@ -231,8 +234,9 @@ static void on_back(struct post *post)
 {
     struct job *job = (struct job *)((char *)post - offsetof(struct job, back));
     struct fetch_threads *all = job->thread->all;
-    bool stale = job->inner.outcome == AWS_DENIED && aws_keys_refused(all->keys);
-    if (stale && !job->again && !job->aborted) {
+    /* refused keys, also when there are new ones since: another job was back earlier */
+    bool stale = aws_keys_refused(all->keys) || job->keys != aws_keys_generation(all->keys);
+    if (job->inner.outcome == AWS_DENIED && stale && !job->again && !job->aborted) {
         job->again = true;
         submit(job);
         return;

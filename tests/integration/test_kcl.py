@@ -264,6 +264,8 @@ def F18_a_stopped_process_wakes_after_its_lease_was_taken():
     with folder() as path, shard(path, changes(40)) as s:
         old = s.start()
         old.give(20)
+        # not while it holds the lock of the database that both write to
+        until(lambda: len(s.stored()) == 20, 10, "what it was given is stored")
         s.process.send_signal(signal.SIGSTOP)
         frozen, checkpoint = s.process, old.checkpoint
         s.process = None
