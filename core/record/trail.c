@@ -183,7 +183,7 @@ void trail_leave(const struct decoder *d, struct trail *trail, const struct alon
         judge(trail, alike);
     if (alike || (trail->nodes && trail->credit <= 0) || read->next > TRAIL_NODES)
         return;
-    if (read->next > trail->cap) {
+    if (!trail->nodes || read->next > trail->cap) {
         uint32_t cap = read->next < TRAIL_NODES_FIRST ? TRAIL_NODES_FIRST : TRAIL_NODES;
         struct node *grown = mem_realloc(trail->nodes, cap * sizeof *grown);
         if (!grown)
