@@ -267,10 +267,9 @@ int page_take(struct reader *reader, struct batch *batch)
     reader->gathered_records += batch->record_count; /* filtered ones fill no batch */
     reader->gathered_bytes += batch->bytes_len;
     reader->window.fire = on_window;
-    if (gathered_enough(reader) || reader->gathered_records == 0)
-        pages_flush(reader);
-    else if (reader->window.heap_slot == 0 &&
-             clock->arm(clock->ctx, &reader->window, poll->config.batching_window_ms) < 0)
+    if (gathered_enough(reader) || reader->gathered_records == 0 ||
+        (reader->window.heap_slot == 0 &&
+         clock->arm(clock->ctx, &reader->window, poll->config.batching_window_ms) < 0))
         pages_flush(reader);
     return 0;
 }

@@ -306,9 +306,8 @@ static void on_settle(struct post *post)
     poll->settle_posted = false;
     if (poll->phase == POLL_STOPPING && poll->pages_open > 0)
         release_gated(poll);
-    if (poll->phase == POLL_STOPPING && nothing_open(poll))
-        store_last(poll);
-    else if (poll->phase == POLL_SAVING && !poll->saver.busy)
+    if ((poll->phase == POLL_STOPPING && nothing_open(poll)) ||
+        (poll->phase == POLL_SAVING && !poll->saver.busy))
         store_last(poll);
     else if (poll->phase == POLL_READING && once_over(poll))
         poll_end(poll, poll->held_by_gap          ? POLL_GAP

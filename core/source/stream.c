@@ -186,9 +186,7 @@ static void open_shard(struct stream *stream, struct shard *shard)
     if (track_is_over(track)) {
         track->read_to_end = true;
         lineage_read_to_end(stream->lineage, shard);
-    } else if (parent_may_come(stream, track)) {
-        stream->left_over = true;
-    } else if (!track->reader && reader_open(track) < 0) {
+    } else if (parent_may_come(stream, track) || (!track->reader && reader_open(track) < 0)) {
         stream->left_over = true;
     }
 }
