@@ -68,12 +68,12 @@ class Weir:
     def watch(self):
         """A thread's CPU time is gone with it: the last one seen counts."""
         while not self.ended.wait(0.02):
-            for task in Path(f"/proc/{self.process.pid}/task").glob("*"):
-                try:
+            try:
+                for task in Path(f"/proc/{self.process.pid}/task").iterdir():
                     fields = (task / "stat").read_text().rpartition(")")[2].split()
-                except OSError:
-                    continue
-                self.threads[task.name] = (int(fields[11]) + int(fields[12])) / TICKS
+                    self.threads[task.name] = (int(fields[11]) + int(fields[12])) / TICKS
+            except OSError:
+                continue
 
     def cpu_s(self):
         fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()

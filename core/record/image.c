@@ -28,8 +28,8 @@ static const char *too_many(struct decoder *d, const char *p)
 
 bool base64_valid(const char *p, size_t len)
 {
-    /* A-Z a-z 0-9 + / as bits of ASCII 0..63 and 64..127 */
-    static const uint64_t allowed[2] = {UINT64_C(0x03ff880000000000), UINT64_C(0x07fffffe07fffffe)};
+    /* A-Z a-z 0-9 + / as bits of ASCII 0..63 and 64..127; no byte above */
+    static const uint64_t allowed[4] = {UINT64_C(0x03ff880000000000), UINT64_C(0x07fffffe07fffffe)};
     uint64_t good = 1;
     size_t pads = 0;
     if (len % 4 != 0)
@@ -37,7 +37,7 @@ bool base64_valid(const char *p, size_t len)
     while (pads < 2 && pads < len && p[len - 1 - pads] == '=')
         pads++;
     for (size_t i = 0; i < len - pads; i++)
-        good &= allowed[(unsigned char)p[i] >> 6 & 1] >> (p[i] & 63) & 1;
+        good &= allowed[(unsigned char)p[i] >> 6] >> (p[i] & 63) & 1;
     if (!good || pads == 0)
         return good;
     /* What padding leaves over must be zero bits: one content, one spelling. */

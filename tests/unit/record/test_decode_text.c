@@ -137,6 +137,7 @@ static void F82_wrong_structure_is_poison(void)
         {"\"NewImage\":{\"v\":{\"B\":\"AB==\"}}", "B is not base64"},
         {"\"NewImage\":{\"v\":{\"B\":\"A===\"}}", "B is not base64"},
         {"\"NewImage\":{\"v\":{\"B\":\"AA-_\"}}", "B is not base64"},
+        {"\"NewImage\":{\"v\":{\"B\":\"AA\xc8\xb6\"}}", "B is not base64"},
         {"\"NewImage\":{\"v\":{\"BOOL\":\"true\"}}", "BOOL and NULL take true or false"},
         {"\"NewImage\":{\"v\":{\"BOOL\":null}}", "BOOL and NULL take true or false"},
         {"\"NewImage\":{\"v\":{\"M\":[]}}", "a map is not an object"},
