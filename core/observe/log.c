@@ -21,7 +21,9 @@ struct context_entry {
 struct log {
     pthread_mutex_t lock;
     struct clock *clock;
-    int level, fd;
+    _Atomic int level, raised;       /* raised: until raised_until_ms */
+    _Atomic int64_t raised_until_ms; /* monotonic */
+    int fd;
     bool json, color, journal;
     struct context_entry context[CONTEXT_MAX];
     struct buf line; /* under the lock; kept between lines */
@@ -66,6 +68,7 @@ struct log *log_new(const struct log_config *config, struct clock *clock)
     }
     log->clock = clock;
     log->level = config->level;
+    log->raised = -1;
     log->fd = config->fd;
     log->journal = config->format != LOG_JSON && is_journal(config->fd);
     log->json = config->format == LOG_JSON ||
@@ -89,9 +92,33 @@ void log_free(struct log *log)
     mem_free(log);
 }
 
+static int64_t steady_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static bool is_raised(const struct log *log, int level)
+{
+    return level <= log->raised && steady_ms() < log->raised_until_ms;
+}
+
 bool log_enabled(const struct log *log, int level)
 {
-    return level >= WEIR_LOG_ERROR && level <= WEIR_LOG_DEBUG && level <= log->level;
+    return level >= WEIR_LOG_ERROR && level <= WEIR_LOG_DEBUG &&
+           (level <= log->level || is_raised(log, level));
+}
+
+void log_set_level(struct log *log, int level)
+{
+    log->level = level;
+}
+
+void log_raise(struct log *log, int level, int64_t for_ms)
+{
+    log->raised_until_ms = steady_ms() + for_ms;
+    log->raised = level;
 }
 
 /* The slot of a key, or the first free one, or NULL. Entries are packed from the front. */

@@ -30,4 +30,11 @@ void log_text(struct log *log, int level, const char *component, const char *cod
  */
 void log_raw(struct log *log, weir_str lines);
 bool log_enabled(const struct log *log, int level);
+
+/* ---- levels, while it runs. [any] ---- */
+
+/* WEIR_LOG_*; what log_config said until now. */
+void log_set_level(struct log *log, int level);
+/* Everything down to `level` is written for so long, whatever the levels say (USR2). */
+void log_raise(struct log *log, int level, int64_t for_ms);
 #endif

@@ -153,6 +153,21 @@ static void lines_of_threads_do_not_mix(void)
     CHECK_INT(lines, 80);
 }
 
+static void the_level_changes_while_it_runs(void)
+{
+    struct piped piped;
+    piped_open(&piped, (struct log_config){.level = WEIR_LOG_INFO, .format = LOG_TEXT});
+
+    log_set_level(piped.log, WEIR_LOG_ERROR);
+    log_line(piped.log, WEIR_LOG_WARN, "a", NULL, "not shown");
+    log_raise(piped.log, WEIR_LOG_DEBUG, 60000);
+    log_line(piped.log, WEIR_LOG_DEBUG, "a", NULL, "shown");
+    log_raise(piped.log, WEIR_LOG_DEBUG, 0);
+    log_line(piped.log, WEIR_LOG_DEBUG, "a", NULL, "not shown");
+
+    CHECK_STR(piped_text(&piped), "2026-11-22T22:21:14.031Z DEBUG a         shown\n");
+}
+
 static void a_log_without_memory_is_none(void)
 {
     struct log_config config = {.level = WEIR_LOG_INFO, .fd = 2};
@@ -170,6 +185,7 @@ int main(int argc, char **argv)
         {"color_is_only_where_it_was_asked_for", color_is_only_where_it_was_asked_for},
         {"journald_gets_a_priority_and_no_time", journald_gets_a_priority_and_no_time},
         {"lines_of_threads_do_not_mix", lines_of_threads_do_not_mix},
+        {"the_level_changes_while_it_runs", the_level_changes_while_it_runs},
         {"a_log_without_memory_is_none", a_log_without_memory_is_none},
         {0},
     };
