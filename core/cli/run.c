@@ -8,12 +8,8 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <poll.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
-
-enum { WATCH_MS = 200, DOWN_LIMIT_MS = 120000 };
 
 int64_t run_now_ms(const struct run *run)
 {
@@ -58,10 +54,17 @@ static int refuse(struct run *run, const char *lambda_type)
 
 /* ---- file ---- */
 
-static void stop_reading(struct run *run)
+static void stop_file(struct run *run)
 {
     input_call_off(&run->input);
     replay_stop(run->replay);
+}
+
+/* What is stored stays stored; the next run starts from the beginning. */
+static void hurry_file(struct run *run)
+{
+    stop_file(run);
+    router_stop(run->pipeline.router);
 }
 
 static void on_replayed(void *arg)
@@ -69,63 +72,6 @@ static void on_replayed(void *arg)
     struct run *run = arg;
     router_stop(run->pipeline.router);
     loop_stop(run->pipeline.loop);
-}
-
-static void on_grace(struct timer *timer)
-{
-    struct run *run = (struct run *)((char *)timer - offsetof(struct run, grace));
-    log_line(run->log, WEIR_LOG_WARN, "run", "W0701",
-             "shutdown.grace is over; what is under way is cancelled");
-    run->exit_code = EXIT_TEMPFAIL;
-    router_stop(run->pipeline.router);
-}
-
-void run_begin_grace(struct run *run, int signum, void (*over)(struct timer *timer))
-{
-    const struct clock *clock = &run->pipeline.world.clock;
-    if (run->signals++)
-        _exit(128 + signum);
-    log_line(run->log, WEIR_LOG_INFO, "run", NULL,
-             "stopping: reading no more, finishing what is under way; again to exit at once");
-    run->grace.fire = over;
-    clock->arm(clock->ctx, &run->grace, run->config->shutdown_grace_ms);
-}
-
-static void on_signal(void *arg, int signum)
-{
-    struct run *run = arg;
-    run_begin_grace(run, signum, on_grace);
-    stop_reading(run);
-}
-
-bool run_reader_gone(void)
-{
-    struct pollfd out = {.fd = STDOUT_FILENO};
-    return poll(&out, 1, 0) > 0 && (out.revents & (POLLERR | POLLNVAL));
-}
-
-/* A required sink that stays down would hold a file for ever. Nobody waits for that: what is stored
- * stays stored, and the next run starts from the beginning. */
-static void on_watch(struct timer *timer)
-{
-    struct run *run = (struct run *)((char *)timer - offsetof(struct run, watch));
-    const struct clock *clock = &run->pipeline.world.clock;
-    struct router_trouble trouble = router_trouble(run->pipeline.router);
-    bool reader_gone = trouble.down && run_reader_gone();
-    bool too_long = trouble.down && trouble.down_ms >= DOWN_LIMIT_MS;
-    if (!reader_gone && !too_long) {
-        clock->arm(clock->ctx, timer, WATCH_MS);
-        return;
-    }
-    if (reader_gone)
-        log_line(run->log, WEIR_LOG_ERROR, "run", "W0703",
-                 "nobody reads standard output any more; stopping");
-    else
-        log_line(run->log, WEIR_LOG_ERROR, "run", "W0703",
-                 "sink %s has been down for 2 minutes; giving up for now", trouble.down);
-    run->exit_code = reader_gone ? EXIT_NO : EXIT_TEMPFAIL;
-    stop_reading(run);
-    router_stop(run->pipeline.router);
 }
 
 static void print_sink(struct run *run, struct buf *out, size_t index)
@@ -198,6 +144,7 @@ bool run_all_delivered(const struct run *run)
 
 static int run_file(struct run *run)
 {
+    static const struct run_source source = {stop_file, hurry_file, .gives_up = true};
     struct replay_config config = {
         .world = &run->pipeline.world,
         .router = run->pipeline.router,
@@ -219,11 +166,7 @@ static int run_file(struct run *run)
     run->started_ms = run_now_ms(run);
     if (replay_new(&config, &run->replay) < 0)
         return cli_fail(run->cli, EXIT_SOFTWARE, NULL, "out of memory");
-    loop_on_signal(run->pipeline.loop, SIGINT, on_signal, run);
-    loop_on_signal(run->pipeline.loop, SIGTERM, on_signal, run);
-    const struct clock *clock = &run->pipeline.world.clock;
-    run->watch.fire = on_watch;
-    clock->arm(clock->ctx, &run->watch, WATCH_MS);
+    run_watch(run, &source);
     loop_run(run->pipeline.loop);
     const struct replay_result *result = replay_result(run->replay);
     if (!run->cli->quiet)
@@ -237,7 +180,7 @@ static int run_file(struct run *run)
 
 /* ---- all ---- */
 
-static int run_source(struct run *run)
+static int run_kind(struct run *run)
 {
     int log_fd = run->cli->lambda ? STDOUT_FILENO : STDERR_FILENO;
     crash_watch(run->pipeline.router, log_fd);
@@ -272,16 +215,16 @@ static int start(struct run *run)
     if (pipeline_open(&run->pipeline, run->config, run->log, cli->dry_run, cli->environ_block,
                       &run->diags, &run->err) < 0)
         return refuse(run, "Weir.SinkInvalid");
-    return run_source(run);
+    return run_kind(run);
 }
 
 /* The loop finishes what closing set off; then everything is freed in the order of use. */
 static int end(struct run *run, int exit_code)
 {
-    const struct clock *clock = &run->pipeline.world.clock;
     if (run->pipeline.loop) {
+        const struct clock *clock = &run->pipeline.world.clock;
         clock->disarm(clock->ctx, &run->grace);
-        clock->disarm(clock->ctx, &run->watch);
+        run_unwatch(run);
     }
     run_poll_end(run);
     watchdog_stop(run->watchdog);

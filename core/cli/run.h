@@ -13,10 +13,24 @@ struct kcl_run;
 struct lambda_run;
 struct poll;
 struct replay;
+struct run;
 struct watchdog;
+
+enum { RUN_DOWN_LIMIT_MS = 120000 }; /* of a run that is to end: a source or sink out of reach */
+
+/* What the program asks of its source, whichever it is. */
+struct run_source {
+    /* Reads no more; what is under way is finished, then the loop ends. */
+    void (*stop)(struct run *run);
+    /* Ends now: what is under way is given back, positions are stored as they are. Also after
+     * stop(), and again. */
+    void (*hurry)(struct run *run);
+    bool gives_up; /* a required sink that stays down ends the run */
+};
 
 struct run {
     struct cli *cli;
+    const struct run_source *source; /* since run_watch(); NULL under Lambda */
     struct pipeline pipeline;
     struct config *config;
     struct diags diags;
@@ -31,21 +45,21 @@ struct run {
     struct fetch_threads *fetch_threads;  /* with more */
     struct watchdog *watchdog;
     struct timer grace, watch;
-    int64_t down_since_ms; /* since then some sink or other was down; 0 = all are up */
-    int64_t hung_since_ms; /* since then a plugin keeps records after cancel; 0 = none */
-    struct input input;    /* of the file source, and KCL's lines */
-    int protocol_fd;       /* KCL: what was descriptor 1 */
-    int signals;
+    struct input input; /* of the file source, and KCL's lines */
+    int protocol_fd;    /* KCL: what was descriptor 1; 0 = another source */
+    int signals;        /* that asked it to stop */
     int64_t started_ms;
     int exit_code;
 };
 
 int64_t run_now_ms(const struct run *run);
 void run_log(void *run, int level, const char *component, const char *code, const char *msg);
-/* Arms `grace`: when it is over, `over` is called. */
-void run_begin_grace(struct run *run, int signum, void (*over)(struct timer *timer));
-/* Standard output was closed by its reader. */
-bool run_reader_gone(void);
+/* From now on TERM and INT stop the source, and it ends where only an end helps. Before the loop
+ * runs. `source` must outlive the run. */
+void run_watch(struct run *run, const struct run_source *source);
+void run_unwatch(struct run *run); /* the source has finished; signals are heard still */
+/* source->hurry(), with the exit code that nobody has set yet. */
+void run_hurry(struct run *run, int exit_code);
 void run_print_sinks(struct run *run, struct buf *out);
 /* A record in the dead letters, or dropped, is finished, but not delivered. */
 bool run_all_delivered(const struct run *run);

@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
 #include <unistd.h>
 
 enum {
@@ -15,16 +14,16 @@ enum {
     PROTOCOL_FD_MIN = 10,
     WRITE_LIMIT_MS =
         60000, /* the daemon waits for our lines: a pipe that stays full is no daemon */
-    WATCH_MS = 200,
-    HUNG_LIMIT_MS = 300000 /* only a new process frees a hung plugin (D6) */
+    LEAVE_LOOK_MS = 200
 };
 
 struct kcl_run {
     struct run *run;
     struct kcl *kcl;
     struct work work;
-    long got;         /* of the last read */
-    int64_t leave_ms; /* the source has finished; sinks that are not required have until then */
+    long got;           /* of the last read */
+    struct timer leave; /* the source has finished; sinks that are not required go on, */
+    int64_t leave_ms;   /* but not beyond this */
     char bytes[READ_BYTES];
 };
 
@@ -88,6 +87,19 @@ static void read_more(struct kcl_run *state)
 
 /* ---- the end ---- */
 
+static void on_leave(struct timer *timer)
+{
+    struct kcl_run *state = (struct kcl_run *)((char *)timer - offsetof(struct kcl_run, leave));
+    struct run *run = state->run;
+    const struct clock *clock = &run->pipeline.world.clock;
+    if (!router_idle(run->pipeline.router) && run_now_ms(run) < state->leave_ms) {
+        clock->arm(clock->ctx, timer, LEAVE_LOOK_MS);
+        return;
+    }
+    router_stop(run->pipeline.router);
+    loop_stop(run->pipeline.loop);
+}
+
 static void on_finished(void *arg, enum kcl_end end)
 {
     static const int codes[] = {[KCL_ENDED] = EXIT_DONE,
@@ -101,52 +113,21 @@ static void on_finished(void *arg, enum kcl_end end)
     if (run->exit_code == 0)
         run->exit_code = codes[end];
     input_call_off(&run->input);
+    run_unwatch(run);
     state->leave_ms = run_now_ms(run) + grace_ms;
-    clock->arm(clock->ctx, &run->watch, 0);
+    state->leave.fire = on_leave;
+    clock->arm(clock->ctx, &state->leave, 0);
 }
 
-/* Ends now; the frontier is the daemon's to keep. */
-static void hurry(struct run *run, int exit_code)
+static void stop_kcl(struct run *run)
 {
-    if (run->exit_code == 0)
-        run->exit_code = exit_code;
-    kcl_hurry(run->kcl->kcl);
-}
-
-static void on_grace(struct timer *timer)
-{
-    struct run *run = (struct run *)((char *)timer - offsetof(struct run, grace));
-    log_line(run->log, WEIR_LOG_WARN, "run", "W0701",
-             "shutdown.grace is over; what is under way is cancelled");
-    hurry(run, EXIT_TEMPFAIL);
-}
-
-static void on_signal(void *arg, int signum)
-{
-    struct run *run = arg;
-    run_begin_grace(run, signum, on_grace);
     kcl_stop(run->kcl->kcl);
 }
 
-static void on_watch(struct timer *timer)
+/* The frontier is the daemon's to keep. */
+static void hurry_kcl(struct run *run)
 {
-    struct run *run = (struct run *)((char *)timer - offsetof(struct run, watch));
-    const struct clock *clock = &run->pipeline.world.clock;
-    const struct kcl_run *state = run->kcl;
-    bool hung = router_hung(run->pipeline.router);
-    run->hung_since_ms = !hung ? 0 : run->hung_since_ms ? run->hung_since_ms : run_now_ms(run);
-    if (state->leave_ms &&
-        (router_idle(run->pipeline.router) || run_now_ms(run) >= state->leave_ms)) {
-        router_stop(run->pipeline.router);
-        loop_stop(run->pipeline.loop);
-        return;
-    }
-    if (!state->leave_ms && hung && run_now_ms(run) - run->hung_since_ms >= HUNG_LIMIT_MS) {
-        log_line(run->log, WEIR_LOG_ERROR, "run", "W0505",
-                 "a plugin has kept records for 5 minutes after cancel; only a restart frees it");
-        hurry(run, EXIT_SOFTWARE);
-    }
-    clock->arm(clock->ctx, timer, WATCH_MS);
+    kcl_hurry(run->kcl->kcl);
 }
 
 /* ---- start ---- */
@@ -185,16 +166,13 @@ static int open_kcl(struct run *run)
 
 int run_kcl(struct run *run)
 {
-    const struct clock *clock = &run->pipeline.world.clock;
+    static const struct run_source source = {stop_kcl, hurry_kcl, .gives_up = false};
     if (run->cli->dry_run)
         return cli_fail(run->cli, EXIT_USAGE, "play records from a file: --from FILE",
                         "--dry-run would checkpoint records that no sink got");
     if (open_kcl(run) < 0 || input_open(&run->input, NULL) < 0)
         return cli_fail(run->cli, EXIT_SOFTWARE, NULL, "out of memory or descriptors");
-    loop_on_signal(run->pipeline.loop, SIGINT, on_signal, run);
-    loop_on_signal(run->pipeline.loop, SIGTERM, on_signal, run);
-    run->watch.fire = on_watch;
-    clock->arm(clock->ctx, &run->watch, WATCH_MS);
+    run_watch(run, &source);
     read_more(run->kcl);
     loop_run(run->pipeline.loop);
     return run->exit_code;

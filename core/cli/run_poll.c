@@ -6,14 +6,8 @@
 #include "util/text.h"
 
 #include <inttypes.h>
-#include <signal.h>
 
-enum {
-    WATCH_MS = 1000,
-    DOWN_LIMIT_MS = 120000,   /* with --once: a source or sink that can't be reached */
-    SOURCE_CONNECTIONS = 104, /* of the threads; with the router's they are 128 at most (D3) */
-    HUNG_LIMIT_MS = 300000    /* only a new process frees a hung plugin (D6) */
-};
+enum { SOURCE_CONNECTIONS = 104 }; /* of the threads; with the router's they are 128 at most (D3) */
 
 /* ---- the end ---- */
 
@@ -26,68 +20,15 @@ static void on_finished(void *arg, int exit_code)
     loop_stop(run->pipeline.loop);
 }
 
-/* Ends now: what is under way is given back, positions are stored as they are. */
-static void hurry(struct run *run, int exit_code)
+static void stop_polling(struct run *run)
 {
-    if (run->exit_code == 0)
-        run->exit_code = exit_code;
-    router_stop(run->pipeline.router);
-    poll_hurry(run->poll);
-}
-
-static void on_grace(struct timer *timer)
-{
-    struct run *run = (struct run *)((char *)timer - offsetof(struct run, grace));
-    log_line(run->log, WEIR_LOG_WARN, "run", "W0701",
-             "shutdown.grace is over; what is under way is cancelled");
-    hurry(run, EXIT_TEMPFAIL);
-}
-
-static void on_signal(void *arg, int signum)
-{
-    struct run *run = arg;
-    run_begin_grace(run, signum, on_grace);
     poll_stop(run->poll);
 }
 
-/* ---- what only ends by ending ---- */
-
-static bool all_up(const struct run *run)
+static void hurry_poll(struct run *run)
 {
-    const struct router *router = run->pipeline.router;
-    for (size_t i = 0; i < router_sink_count(router); i++)
-        if (!router_counts(router, i).up)
-            return false;
-    return true;
-}
-
-static bool lasts(const struct run *run, bool now, int64_t *since_ms, int64_t limit_ms)
-{
-    int64_t now_ms = run_now_ms(run);
-    *since_ms = !now ? 0 : *since_ms ? *since_ms : now_ms;
-    return now && now_ms - *since_ms >= limit_ms;
-}
-
-static void on_watch(struct timer *timer)
-{
-    struct run *run = (struct run *)((char *)timer - offsetof(struct run, watch));
-    const struct clock *clock = &run->pipeline.world.clock;
-    bool down = !all_up(run);
-    if (lasts(run, router_hung(run->pipeline.router), &run->hung_since_ms, HUNG_LIMIT_MS)) {
-        log_line(run->log, WEIR_LOG_ERROR, "run", "W0505",
-                 "a plugin has kept records for 5 minutes after cancel; only a restart frees it");
-        hurry(run, EXIT_SOFTWARE);
-    } else if (down && run_reader_gone()) {
-        log_line(run->log, WEIR_LOG_ERROR, "run", "W0703",
-                 "nobody reads standard output any more; stopping");
-        hurry(run, EXIT_NO);
-    } else if (lasts(run, down && run->cli->once, &run->down_since_ms, DOWN_LIMIT_MS)) {
-        log_line(run->log, WEIR_LOG_ERROR, "run", "W0703",
-                 "a sink has been down for 2 minutes; giving up for now");
-        hurry(run, EXIT_TEMPFAIL);
-    } else {
-        clock->arm(clock->ctx, timer, WATCH_MS);
-    }
+    router_stop(run->pipeline.router);
+    poll_hurry(run->poll);
 }
 
 static void print_summary(struct run *run)
@@ -224,7 +165,7 @@ static int open_poll(struct run *run)
         .idle_poll_ms = config->poll.idle_poll_ms,
         .on_gap_continue = config->poll.on_gap_continue,
         .store_every_ms = config->state.every_ms,
-        .down_limit_ms = DOWN_LIMIT_MS,
+        .down_limit_ms = RUN_DOWN_LIMIT_MS,
         .once = run->cli->once,
         .configured = is_configured,
         .configured_ctx = run->config,
@@ -242,14 +183,12 @@ static int open_poll(struct run *run)
 
 int run_poll(struct run *run)
 {
-    const struct clock *clock = &run->pipeline.world.clock;
+    static const struct run_source daemon = {stop_polling, hurry_poll, .gives_up = false};
+    static const struct run_source once = {stop_polling, hurry_poll, .gives_up = true};
     if (open_poll(run) < 0)
         return cli_fail(run->cli, EXIT_SOFTWARE, NULL, "%s", run->err.msg);
     run->started_ms = run_now_ms(run);
-    loop_on_signal(run->pipeline.loop, SIGINT, on_signal, run);
-    loop_on_signal(run->pipeline.loop, SIGTERM, on_signal, run);
-    run->watch.fire = on_watch;
-    clock->arm(clock->ctx, &run->watch, WATCH_MS);
+    run_watch(run, run->cli->once ? &once : &daemon);
     poll_start(run->poll);
     loop_run(run->pipeline.loop);
     if (!run->cli->once)
