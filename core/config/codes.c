@@ -103,5 +103,9 @@ const struct diag_code diag_codes[] = {
     {"W1003", "KCL could not store a checkpoint; the batch is not answered before it is stored."},
     {"W1004", "The lease of the shard is another worker's; what was under way is cancelled."},
     {"W1005", "KCL's daemon closed its pipe, or is gone; nothing more is acknowledged."},
+    {"W1201", "Warnings and errors came faster than 200 a second; the rest was dropped, counted in "
+              "weir_log_dropped_total."},
+    {"W1202", "What a plugin says of itself, as a warning or an error."},
+    {"W1203", "What the AWS client has to say: a retry, a throttled call, credentials."},
     {0},
 };
