@@ -76,6 +76,19 @@ void batch_unref(struct batch *batch)
     mem_free(batch);
 }
 
+const char *read_event_name(size_t index)
+{
+    static const char *const names[READ_EVENTS] = {"INSERT", "MODIFY", "REMOVE", "other", "poison"};
+    return names[index];
+}
+
+void read_counts_add(struct read_counts *counts, const struct batch *batch)
+{
+    for (size_t i = 0; i < READ_EVENTS; i++)
+        counts->events[i] += batch->event_counts[i];
+    counts->bytes += batch->bytes_len;
+}
+
 size_t batch_pinned_bytes(const struct batch *batch)
 {
     return sizeof *batch + batch->bytes_len + SCAN_PADDING + batch->arena.total_bytes +

@@ -151,6 +151,16 @@ int head_store(struct decoder *d)
     return 0;
 }
 
+static size_t read_event_of(const struct record *record)
+{
+    if (record->poison)
+        return 4;
+    return record->event == WEIR_INSERT   ? 0
+           : record->event == WEIR_MODIFY ? 1
+           : record->event == WEIR_REMOVE ? 2
+                                          : 3;
+}
+
 int head_keep(struct decoder *d)
 {
     struct batch *batch = d->batch;
@@ -162,6 +172,7 @@ int head_keep(struct decoder *d)
     if (d->status < 0)
         return d->status;
     record->index = (uint32_t)batch->read_count++;
+    batch->event_counts[read_event_of(record)]++;
     weir_str position = record_position(record);
     if (position.len > 0)
         batch->last_sequence = position;

@@ -31,6 +31,16 @@ enum batch_shape {
     SHAPE_KINESIS     /* {"Records":[{"kinesis":{"data":...}}]} or the same as an array */
 };
 
+enum { READ_EVENTS = 5 };
+const char *read_event_name(size_t index); /* INSERT, MODIFY, REMOVE, other, poison */
+
+/* Records and bytes that a source has read. */
+struct read_counts {
+    uint64_t events[READ_EVENTS];
+    uint64_t bytes;
+};
+void read_counts_add(struct read_counts *counts, const struct batch *batch);
+
 /* Where a record comes from: one for all records of a batch for which it is the same. */
 struct origin {
     weir_str stream_arn, table, region;
@@ -79,6 +89,7 @@ struct batch {
         *records; /* owned. Kept: those that matched a sink, would have (unmet), or are poison */
     size_t record_count;
     size_t read_count;      /* all records seen, kept or not */
+    uint32_t event_counts[READ_EVENTS]; /* of them, by event: read_event_name() */
     size_t stencil_count;   /* of them, read by the stencil of an earlier one */
     weir_str last_sequence; /* of the last record with a readable position */
     weir_str

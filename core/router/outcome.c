@@ -6,8 +6,15 @@
 void item_finish(struct item *item, uint64_t *counter)
 {
     struct sink *sink = item->sink;
+    const struct sink_counts *counts = &sink->counts;
     (*counter)++;
     sink->counts.pending--;
+    item_observe(item,
+                 counter == &counts->delivered ? RECORD_DELIVERED
+                 : counter == &counts->skipped ? RECORD_SKIPPED
+                 : counter == &counts->dead    ? RECORD_DEAD
+                                               : RECORD_DROPPED,
+                 item->why);
     if (item->state != ITEM_LEAVING)
         share_unhold(item);
     share_finished(item);
@@ -58,6 +65,7 @@ void item_exhaust(struct item *item, const char *reason)
 {
     struct sink *sink = item->sink;
     weir_str position = record_position(item->record);
+    sink_note_error(sink, reason);
     bool blocks = sink->router->config.blocks_for_ever && sink->route.on_exhausted == ROUTE_BLOCK;
     if (!item->blocked)
         router_log(sink->router, WEIR_LOG_ERROR, sink, "W0503",
@@ -90,7 +98,12 @@ static int64_t retry_delay_ms(const struct sink *sink, uint32_t attempts)
     return most <= 0 ? 0 : (int64_t)(random->next(random->ctx) % (uint64_t)(most + 1));
 }
 
-static void retry(struct item *item, const char *reason)
+static enum retry_reason reason_of(const struct item *item, bool revoked)
+{
+    return item->split ? RETRY_SPLIT : revoked ? RETRY_TIMEOUT : RETRY_ASKED;
+}
+
+static void retry(struct item *item, const char *reason, enum retry_reason cause)
 {
     struct sink *sink = item->sink;
     struct clock *clock = sink->router->clock;
@@ -100,7 +113,10 @@ static void retry(struct item *item, const char *reason)
     if (!held_back) {
         item->attempts += !split;
         sink->counts.retries++;
+        sink->retry_reasons[cause]++;
         item_note(item, reason);
+        sink_note_error(sink, reason);
+        item_observe(item, RECORD_RETRIED, reason);
         if (!split && item->attempts >= (uint64_t)sink->route.max_attempts) {
             item_exhaust(item, reason ? reason : "no attempts left");
             return;
@@ -120,11 +136,13 @@ static void down(struct item *item, const char *reason)
 {
     struct sink *sink = item->sink;
     if (item->down_epoch && item->down_epoch != sink->up_epoch + 1) {
-        retry(item, reason);
+        retry(item, reason, RETRY_DOWN);
         return;
     }
     item->down_epoch = sink->up_epoch + 1;
     item_note(item, reason);
+    sink_note_error(sink, reason);
+    item_observe(item, RECORD_SINK_DOWN, reason);
     sink_down(sink, reason);
     sink_requeue(item, -1);
 }
@@ -156,7 +174,7 @@ static void check_order_kept(struct item *item, int32_t outcome)
     }
 }
 
-void outcome_apply(struct item *item, int32_t outcome, const char *reason)
+void outcome_apply(struct item *item, int32_t outcome, const char *reason, bool revoked)
 {
     struct sink *sink = item->sink;
     if (item->lane)
@@ -177,7 +195,7 @@ void outcome_apply(struct item *item, int32_t outcome, const char *reason)
     else if (outcome == WEIR_DOWN)
         down(item, reason);
     else
-        retry(item, reason);
+        retry(item, reason, reason_of(item, revoked));
 }
 
 /* The batch that the record came with has been answered: what the plugin says now is true, but only
@@ -208,7 +226,7 @@ static void late_outcome(struct item *item, int32_t outcome, const char *reason)
         if (waiter->lane)
             waiter->lane->open++;
         waiter->state = ITEM_OPEN;
-        outcome_apply(waiter, outcome, reason);
+        outcome_apply(waiter, outcome, reason, false);
     }
     item->state = ITEM_RETURNED;
     flow_orphan_gone(item->flow);
@@ -229,6 +247,7 @@ void outcome_on_completion(void *ctx, struct weir_record *entry, int32_t outcome
     struct router *router = ctx;
     struct item *item = entry->item;
     weir_delivery *delivery = entry->delivery;
+    item->sink->in_flight--;
     if (last)
         item->flow->open_deliveries--;
     if (delivery->revoked)
@@ -243,7 +262,7 @@ void outcome_on_completion(void *ctx, struct weir_record *entry, int32_t outcome
     if (item->orphan)
         late_outcome(item, outcome, reason);
     else
-        outcome_apply(item, outcome, reason);
+        outcome_apply(item, outcome, reason, delivery->revoked);
     bool hung = last && delivery->hung;
     struct sink *sink = delivery->sink;
     if (last)

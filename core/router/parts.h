@@ -112,6 +112,7 @@ struct sink {
     size_t letter_bytes;       /* ... which have a reserve of their own */
     size_t pinned_bytes;       /* of the batches of which it has not finished all */
     weir_delivery *open_first; /* open deliveries */
+    size_t in_flight;          /* records that a plugin has and did not complete */
     size_t open_count, hung;   /* hung: revoked and past the grace */
     bool down;
     int64_t down_since_ms, hung_since_ms;
@@ -121,6 +122,11 @@ struct sink {
     struct item *revoked; /* orphaned items that a plugin still holds */
     struct memory memory;
     struct sink_counts counts;
+    uint64_t retry_reasons[RETRY_REASONS];
+    struct histogram seconds;
+    int64_t entered_ms; /* record() of a plugin was called last, in this turn; 0 = not */
+    char last_error[sizeof((struct sink_view *)0)->last_error];
+    int64_t last_error_us;
 };
 
 /* A sink's part in a batch. A poison record belongs to the part of each sink that did not finish it
@@ -203,6 +209,7 @@ struct router {
     bool held;         /* may_dispatch said no */
     struct post kick;
     struct router_call call;
+    const struct router_observer *observer; /* NULL = none */
 };
 
 /* lane.c */
@@ -235,12 +242,17 @@ void sink_rest(struct sink *sink); /* Lambda: no timer stays armed between batch
 void sink_wake(struct sink *sink); /* and at the next batch what was revoked has its grace again */
 
 /* outcome.c */
-void outcome_apply(struct item *item, int32_t outcome, const char *reason);
+/* `revoked`: its delivery was taken back before the plugin answered. */
+void outcome_apply(struct item *item, int32_t outcome, const char *reason, bool revoked);
 void outcome_on_completion(void *ctx, struct weir_record *entry, int32_t outcome,
                            const char *reason, bool last);
 void item_finish(struct item *item, uint64_t *counter); /* one of its sink's counts */
 void item_stick(struct item *item, const char *reason);
 void item_exhaust(struct item *item, const char *reason);
+
+/* view.c */
+void sink_note_error(struct sink *sink, const char *reason); /* NULL: nothing was said */
+void item_observe(const struct item *item, enum record_outcome what, const char *reason);
 
 /* dead.c */
 void dead_begin(struct item *item, const char *reason); /* to where its sink's config says */

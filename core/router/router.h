@@ -5,6 +5,7 @@
 #define WEIR_ROUTER_ROUTER_H
 #include "plugin/instance.h"
 #include "record/record.h"
+#include "util/histogram.h"
 #include "util/seam.h"
 
 struct router;
@@ -69,6 +70,38 @@ struct sink_counts {
     int64_t down_since_ms; /* on the clock; 0 = up */
     int64_t
         hung_since_ms; /* its plugin holds records after cancel and its grace; 0 = it does not */
+};
+
+/* What made an attempt one that is to be repeated. */
+enum retry_reason { RETRY_ASKED, RETRY_TIMEOUT, RETRY_DOWN, RETRY_SPLIT, RETRY_REASONS };
+const char *retry_reason_name(enum retry_reason reason);
+
+/* Of one sink, beside its counts; for metrics and status, valid until the next turn. */
+struct sink_view {
+    uint64_t retries[RETRY_REASONS]; /* they add up to sink_counts.retries */
+    size_t queued, in_flight;        /* records that wait, and that are with the plugin */
+    size_t deliveries;               /* open ones */
+    struct histogram seconds;        /* from handing a delivery over to its last completion */
+    char last_error[160];            /* what a plugin said last; may quote a record */
+    int64_t last_error_us;           /* unix time; 0 = it never said anything */
+};
+
+/* What becomes of a record at a sink. The last two are not the end of it. */
+enum record_outcome {
+    RECORD_DELIVERED,
+    RECORD_SKIPPED,
+    RECORD_DEAD,
+    RECORD_DROPPED,
+    RECORD_RETRIED,
+    RECORD_SINK_DOWN
+};
+
+/* Told of each outcome, on the router thread; it may not call the router. */
+struct router_observer {
+    void *ctx;
+    /* `first_us`: unix time of the first attempt, 0 = there was none. `reason` may be NULL. */
+    void (*outcome)(void *ctx, const struct record *record, size_t sink, enum record_outcome what,
+                    uint32_t attempts, int64_t first_us, const char *reason);
 };
 
 struct batch_result {            /* valid inside the callback */
@@ -165,6 +198,10 @@ bool router_hung(const struct router *router);
 size_t router_sink_count(const struct router *router);
 const char *router_sink_name(const struct router *router, size_t sink);
 struct sink_counts router_counts(const struct router *router, size_t sink);
+struct sink_view router_view(const struct router *router, size_t sink);
+int64_t router_max_attempts(const struct router *router, size_t sink);
+/* NULL: nobody looks. The observer must live until it is taken away. */
+void router_observe(struct router *router, const struct router_observer *observer);
 uint64_t router_poison_count(const struct router *router);
 /* What a plugin is being called for right now; for crash and watchdog messages. NULL sink = none.
  * The fields are plain and may be read from a signal handler or another thread. */

@@ -273,16 +273,18 @@ static struct item *next_deliverable(struct sink *sink, struct filling *filling)
     return item;
 }
 
-static void enter_plugin(struct sink *sink, const struct item *item)
+static int64_t enter_plugin(struct sink *sink, const struct item *item)
 {
     struct router_call *call = &sink->router->call;
     struct clock *clock = sink->router->clock;
     weir_str position = record_position(item->record);
     /* before `sink`: a watchdog that sees the call must not see the time of an earlier one */
-    atomic_store_explicit(&call->since_ms, clock->now_ms(clock->ctx), memory_order_relaxed);
+    int64_t now_ms = clock->now_ms(clock->ctx);
+    atomic_store_explicit(&call->since_ms, now_ms, memory_order_relaxed);
     atomic_store_explicit(&call->sequence, position.ptr, memory_order_relaxed);
     atomic_store_explicit(&call->sequence_len, position.len, memory_order_relaxed);
     atomic_store_explicit(&call->sink, sink->route.name, memory_order_release);
+    return now_ms;
 }
 
 static void leave_plugin(struct sink *sink)
@@ -299,6 +301,15 @@ static void fill_entry(struct weir_record *entry, struct item *item)
                                   .item = item};
 }
 
+/* One call of record() has ended at now_ms, which is when the next begins: one look at the clock for
+ * both. */
+static void record_ended(struct sink *sink, int64_t now_ms)
+{
+    if (sink->entered_ms)
+        histogram_add(&sink->seconds, now_ms - sink->entered_ms);
+    sink->entered_ms = 0;
+}
+
 /* A plugin with record(): one after the other, each outcome at once. */
 static bool deliver_sync(struct sink *sink)
 {
@@ -308,10 +319,13 @@ static bool deliver_sync(struct sink *sink)
         return false;
     struct weir_record entry;
     fill_entry(&entry, item);
-    enter_plugin(sink, item);
+    int64_t now_ms = enter_plugin(sink, item);
+    record_ended(sink, now_ms);
+    sink->entered_ms = now_ms;
     int32_t outcome = sink->route.instance->plugin->desc.record(sink->route.instance->self, &entry);
     leave_plugin(sink);
-    outcome_apply(item, outcome < WEIR_OK || outcome > WEIR_DOWN ? WEIR_RETRY : outcome, NULL);
+    outcome_apply(item, outcome < WEIR_OK || outcome > WEIR_DOWN ? WEIR_RETRY : outcome, NULL,
+                  false);
     return true;
 }
 
@@ -371,6 +385,7 @@ void sink_delivery_ended(weir_delivery *delivery)
     struct sink *sink = delivery->sink;
     struct clock *clock = sink->router->clock;
     clock->disarm(clock->ctx, &delivery->timer);
+    histogram_add(&sink->seconds, clock->now_ms(clock->ctx) - delivery->begun_ms);
     if (delivery->prev)
         delivery->prev->next = delivery->next;
     else
@@ -385,10 +400,12 @@ void sink_delivery_ended(weir_delivery *delivery)
     delivery_free(delivery);
 }
 
-static void open_delivery(struct sink *sink, weir_delivery *delivery, int64_t deadline_ms)
+static void open_delivery(struct sink *sink, weir_delivery *delivery, int64_t now_ms,
+                          int64_t deadline_ms)
 {
     struct clock *clock = sink->router->clock;
     delivery->sink = sink;
+    delivery->begun_ms = now_ms;
     delivery->deadline_ms = deadline_ms;
     delivery->timer.fire = on_timeout;
     clock->arm(clock->ctx, &delivery->timer, sink->route.timeout_ms);
@@ -397,6 +414,7 @@ static void open_delivery(struct sink *sink, weir_delivery *delivery, int64_t de
         sink->open_first->prev = delivery;
     sink->open_first = delivery;
     sink->open_count++;
+    sink->in_flight += delivery->count;
     delivery_open(delivery);
 }
 
@@ -411,7 +429,7 @@ static bool deliver_async(struct sink *sink)
             clock->arm(clock->ctx, &sink->probe_timer, PROBE_FIRST_MS);
         return false;
     }
-    int64_t deadline_ms = clock->now_ms(clock->ctx) + sink->route.timeout_ms;
+    int64_t now_ms = clock->now_ms(clock->ctx), deadline_ms = now_ms + sink->route.timeout_ms;
     struct filling filling = {.most = most};
     struct item *item;
     while ((item = next_deliverable(sink, &filling))) {
@@ -424,7 +442,7 @@ static bool deliver_async(struct sink *sink)
         return false;
     }
     filling.flow->open_deliveries++;
-    open_delivery(sink, delivery, deadline_ms);
+    open_delivery(sink, delivery, now_ms, deadline_ms);
     enter_plugin(sink, delivery->entries[0].item);
     sink->route.instance->plugin->desc.deliver(sink->route.instance->self, delivery);
     leave_plugin(sink);
@@ -457,6 +475,8 @@ void sink_pump(struct sink *sink)
         started = true;
     if (!started)
         return;
+    if (sink->entered_ms)
+        record_ended(sink, sink->router->clock->now_ms(sink->router->clock->ctx));
     /* nothing more may be given now: a plugin that gathers must not wait for it */
     instance_flush(sink->route.instance, sink->route.timeout_ms);
     router_kick(sink->router);

@@ -93,6 +93,7 @@ void describe_failed(struct describe *describe, enum streams_fault fault, weir_s
         : fault == STREAMS_INVALID ? "DescribeStream is refused; it is tried on"
                                    : "can't be described now";
     describe_in_trouble(describe, fault);
+    describe->faults[fault]++;
     describe->failures++;
     describe->hold_until_ms =
         describe_now(describe) + describe_backoff(describe, describe->failures);

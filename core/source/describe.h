@@ -26,7 +26,8 @@ struct describe {
     struct arena arena; /* of the answer being read */
     uint64_t calls;     /* so far */
     int64_t budget_ms;  /* when the budget is whole again */
-    unsigned failures;  /* in a row */
+    uint64_t faults[STREAMS_FAULTS]; /* calls that failed, so far */
+    unsigned failures;               /* in a row */
     int64_t hold_until_ms;
     enum streams_fault trouble; /* STREAMS_OK = none */
     int64_t trouble_since_ms;

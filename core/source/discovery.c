@@ -495,6 +495,11 @@ enum streams_fault discovery_trouble(const struct discovery *discovery, int64_t 
     return discovery->broken ? STREAMS_UNAVAILABLE : discovery->describe.trouble;
 }
 
+uint64_t discovery_faults(const struct discovery *discovery, enum streams_fault fault)
+{
+    return discovery->describe.faults[fault];
+}
+
 uint64_t discovery_calls(const struct discovery *discovery)
 {
     return discovery->describe.calls;

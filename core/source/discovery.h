@@ -53,6 +53,7 @@ bool discovery_swept(const struct discovery *discovery); /* a complete sweep has
 bool discovery_settled(const struct discovery *discovery);
 /* What keeps the stream from being described now (STREAMS_OK = nothing), and since when. */
 enum streams_fault discovery_trouble(const struct discovery *discovery, int64_t *since_ms);
+uint64_t discovery_faults(const struct discovery *discovery, enum streams_fault fault);
 uint64_t discovery_calls(const struct discovery *discovery);     /* of DescribeStream so far */
 weir_str discovery_view_type(const struct discovery *discovery); /* empty until known */
 weir_str discovery_table(const struct discovery *discovery);

@@ -154,6 +154,7 @@ void gap_found(struct reader *reader, weir_str first)
         }
     if (any) {
         poll->counts.gaps++;
+        track->stream->gaps++;
         saver_want(poll);
     }
     if (any && !poll->config.on_gap_continue)

@@ -4,6 +4,7 @@
 #define WEIR_SOURCE_POLL_H
 #include "router/router.h"
 #include "source/fetch.h"
+#include "source/streams_api.h"
 
 struct poll;
 
@@ -77,4 +78,51 @@ struct poll_sink {
     bool may_lose;        /* at 80% of the retention: what it waits for will be trimmed */
 };
 struct poll_sink poll_sink(const struct poll *poll, size_t sink);
+
+/* ---- what it shows of itself: metrics, status, readiness ---- */
+
+enum poll_op { POLL_GET_RECORDS, POLL_GET_ITERATOR, POLL_DESCRIBE, POLL_OPS };
+const char *poll_op_name(enum poll_op op);
+
+struct poll_stream { /* valid during the call */
+    weir_str arn, table;
+    const char *state; /* "finding shards", "running", "missing", "refused", "ended" */
+    const struct read_counts *read;
+    uint64_t gaps;
+    uint64_t faults[POLL_OPS][STREAMS_FAULTS];
+    size_t waiting, reading, held, ended; /* shards */
+    enum streams_fault trouble;           /* why it can't be described; STREAMS_OK = it can */
+    int64_t trouble_ms;                   /* for so long */
+};
+void poll_each_stream(const struct poll *poll,
+                      void (*each)(void *ctx, const struct poll_stream *stream), void *ctx);
+
+struct poll_shard { /* one that is read, or waits to be; valid during the call */
+    weir_str stream, table, id, parent;
+    const char *state; /* "waiting", "reading", "held", "ended" (read, not finished) */
+    const char *why;   /* held: by what; else NULL */
+    /* How far the required sinks are behind what was written: about 0 for what has caught up. -1 =
+     * not known yet. */
+    int64_t lag_ms;
+    int64_t quiet_ms;   /* since a page of it came last; -1 = not being read */
+    weir_str position;  /* of the sink that is furthest behind; empty = none */
+    const char *behind; /* that sink; NULL = there is none */
+};
+void poll_each_shard(const struct poll *poll,
+                     void (*each)(void *ctx, const struct poll_shard *shard), void *ctx);
+
+struct poll_health {   /* times: for how long; 0 = it is not so */
+    const char *phase; /* "waiting for the state", "loading the state", "reading", "stopping" */
+    bool reading;
+    bool swept;          /* the shards of every stream are known */
+    int64_t unstored_ms; /* the oldest progress that may not be stored */
+    int64_t failing_ms;  /* positions can't be stored */
+    int64_t trouble_ms;  /* the source does not answer, or refuses */
+    int64_t dead_ms;     /* the poller itself has done nothing */
+    int64_t full_ms;     /* reading waits for a sink */
+    const char *full_of; /* that sink; NULL = the budget of all is used up */
+    int64_t stalled_ms;  /* no page came of a shard that should be read: the longest */
+    weir_str stalled;    /* that shard; valid until the next callback */
+};
+struct poll_health poll_health(const struct poll *poll);
 #endif

@@ -211,6 +211,9 @@ struct stream {
     bool turning;
     int64_t throttle_said_ms, pruned_ms;
     int64_t read_ms; /* when a shard of it was being read last */
+    struct read_counts read;
+    uint64_t gaps;
+    uint64_t faults[POLL_OPS][STREAMS_FAULTS]; /* calls that failed */
 };
 
 struct table { /* named in the configuration */
@@ -231,6 +234,7 @@ struct saver {
     bool busy, wanted, failing, paused_said;
     unsigned failures;
     int64_t failing_since_ms;
+    int64_t clean_ms; /* all progress that there was then is stored */
     struct timer timer;
 };
 
@@ -296,7 +300,8 @@ struct poll {
     int64_t full_since_ms;
     uint64_t full_sinks; /* those that reading waits for */
     int64_t trouble_since_ms, denied_since_ms, reload_ms, watched_ms, quiet_since_ms;
-    bool answered; /* the source has ever answered */
+    int64_t ticked_ms; /* poll_tick was last called */
+    bool answered;     /* the source has ever answered */
     struct poll_counts counts;
 };
 

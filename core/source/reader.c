@@ -226,6 +226,13 @@ static int64_t pause_after(struct reader *reader, const struct batch *batch)
     return pause_ms;
 }
 
+static void count_read(struct stream *stream, const struct read_counts *read)
+{
+    for (size_t i = 0; i < READ_EVENTS; i++)
+        stream->read.events[i] += read->events[i];
+    stream->read.bytes += read->bytes;
+}
+
 static void take_page(struct reader *reader, struct batch *batch)
 {
     struct poll *poll = reader->track->poll;
@@ -241,6 +248,8 @@ static void take_page(struct reader *reader, struct batch *batch)
     struct sequence last;
     sequence_set(&last, batch->last_sequence);
     uint64_t records = batch->read_count, bytes = batch->bytes_len;
+    struct read_counts read = {0};
+    read_counts_add(&read, batch);
     reader->small = records < SMALL_PAGE_RECORDS && bytes < SMALL_PAGE_BYTES;
     int rc = ends ? 0 : iterator_keep(reader, batch->next_iterator);
     if (rc == 0 && records > 0)
@@ -256,6 +265,7 @@ static void take_page(struct reader *reader, struct batch *batch)
         reader->cursor = last;
     poll->counts.records += records;
     poll->counts.bytes += bytes;
+    count_read(reader->track->stream, &read);
     if (records > 0)
         poll->quiet_since_ms = poll_now(poll);
     if (reader->alone && !ends)

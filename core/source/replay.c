@@ -112,6 +112,7 @@ static void submit(struct replay *replay, size_t len)
     if (rc == 0) {
         replay->result.records += batch->read_count;
         replay->result.batches++;
+        read_counts_add(&replay->result.read, batch);
         rc = router_submit(replay->config.router, batch, 0, on_batch, replay);
         if (rc == 0)
             replay->under_way++;

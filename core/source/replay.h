@@ -28,6 +28,7 @@ struct replay_config {
 
 struct replay_result {
     uint64_t bytes, records, batches;
+    struct read_counts read;
     bool ended;       /* the whole input was read */
     bool complete;    /* and every record is finished for every required sink */
     char reason[400]; /* why not; empty = stopped on request */

@@ -245,7 +245,7 @@ static void succeeded(struct poll *poll)
         poll_log(poll, WEIR_LOG_INFO, NULL, "positions are stored again");
     saver->failing = saver->paused_said = false;
     saver->failures = 0;
-    poll->counts.stored_ms = poll_now(poll);
+    poll->counts.stored_ms = saver->clean_ms = poll_now(poll);
     for (struct stream *stream = poll->streams; stream; stream = stream->next)
         stream_stored(stream);
     if (saver->wanted)
@@ -281,6 +281,7 @@ static void save(struct poll *poll)
     saver->wanted = false;
     int rc = collect(poll);
     if (rc == 0 && saver->count == 0) {
+        saver->clean_ms = poll_now(poll);
         for (struct stream *stream = poll->streams; stream; stream = stream->next)
             stream_stored(stream);
         saver_start(poll);

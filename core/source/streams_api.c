@@ -39,6 +39,22 @@ static weir_str error_name(weir_str type)
     return type;
 }
 
+const char *streams_fault_name(enum streams_fault fault)
+{
+    static const char *const names[STREAMS_FAULTS] = {
+        [STREAMS_OK] = "ok",
+        [STREAMS_THROTTLED] = "throttled",
+        [STREAMS_EXPIRED] = "expired",
+        [STREAMS_TRIMMED] = "trimmed",
+        [STREAMS_NOT_FOUND] = "not_found",
+        [STREAMS_DENIED] = "denied",
+        [STREAMS_INVALID] = "invalid",
+        [STREAMS_UNAVAILABLE] = "unavailable",
+        [STREAMS_ABORTED] = "aborted",
+    };
+    return names[fault];
+}
+
 enum streams_fault streams_fault_of(enum aws_outcome outcome, weir_str error_type)
 {
     static const char *const throttled[] = {

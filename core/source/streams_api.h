@@ -16,6 +16,8 @@ enum streams_fault {
     STREAMS_UNAVAILABLE, /* 5xx, no connection, half an answer: try again */
     STREAMS_ABORTED
 };
+enum { STREAMS_FAULTS = STREAMS_ABORTED + 1 }; /* how many there are */
+const char *streams_fault_name(enum streams_fault fault);
 enum streams_fault streams_fault_of(enum aws_outcome outcome, weir_str error_type);
 
 struct shard_info { /* one shard as DescribeStream tells of it; views live in the answer's arena */

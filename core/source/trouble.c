@@ -83,7 +83,9 @@ void reader_failed(struct reader *reader, enum streams_fault fault, const char *
                    const char *message)
 {
     struct poll *poll = reader->track->poll;
+    enum poll_op op = strcmp(what, "GetRecords") == 0 ? POLL_GET_RECORDS : POLL_GET_ITERATOR;
     poll->counts.errors++;
+    reader->track->stream->faults[op][fault]++;
     poll_heard(poll, fault, what, message);
     switch (fault) {
     case STREAMS_THROTTLED:
@@ -118,6 +120,7 @@ void reader_bad_page(struct reader *reader)
     struct poll *poll = reader->track->poll;
     const struct fetch *fetch = &reader->fetch;
     poll->counts.errors++;
+    reader->track->stream->faults[POLL_GET_RECORDS][STREAMS_UNAVAILABLE]++;
     if (fetch->decode_status == -ENOMEM) {
         reader_go_on(reader, pace_broken(&reader->pace, poll->random));
         return;

@@ -136,6 +136,7 @@ void poll_tick(struct timer *timer)
     struct poll *poll = (struct poll *)((char *)timer - offsetof(struct poll, tick));
     int64_t now_ms = poll_now(poll);
     poll->clock->arm(poll->clock->ctx, &poll->tick, TICK_MS);
+    poll->ticked_ms = now_ms;
     watch_room(poll);
     detach_watch(poll);
     watch_owner(poll);
