@@ -373,9 +373,9 @@ static void put_rest(struct walk *walk)
 {
     const struct observed *observed = walk->observed;
     begin(walk, M_RELOADS);
-    put_with(walk, "result", STR("done"), (double)observed->reloads.done);
-    put_with(walk, "result", STR("refused"), (double)observed->reloads.refused);
-    put_one(walk, M_RELOADED, seconds_of_us(observed->reloads.last_done_us));
+    put_with(walk, "result", STR("success"), (double)observed->reload.succeeded);
+    put_with(walk, "result", STR("refused"), (double)observed->reload.refused);
+    put_one(walk, M_RELOADED, seconds_of_us(observed->reload.last_success_us));
     put_one(walk, M_LOOP_LAG, seconds_of_ms(observed->loop_lag_ms));
     put_one(walk, M_TAP_DROPPED, (double)observed->tap_dropped);
     put_one(walk, M_LOG_DROPPED, (double)observed->log_dropped);

@@ -5,11 +5,12 @@
 #include "router/router.h"
 #include "source/poll.h"
 
-struct reload_counts {
-    uint64_t done, refused;
-    int64_t last_done_us;   /* unix time of the last that was done; at first that of the start */
-    int64_t last_us;        /* of the last one at all; 0 = there was none */
-    char last_refusal[512]; /* why the last one was refused; empty = it was not */
+struct observed_reload {
+    uint64_t succeeded, refused;
+    int64_t last_success_us; /* unix time; at first that of the start */
+    int64_t last_us;         /* of the last one at all; 0 = there was none */
+    const char *last_result; /* "done", "refused" ...; NULL = there was none */
+    const char *last_text;   /* for people; NULL = none */
 };
 
 struct observed { /* what it points at outlives it */
@@ -22,7 +23,7 @@ struct observed { /* what it points at outlives it */
     int64_t started_us;             /* unix time */
     bool stopping;
     int64_t loop_lag_ms; /* worst of the last seconds: what was due, and was late by so much */
-    struct reload_counts reloads;
+    struct observed_reload reload;
     uint64_t tap_dropped; /* lines that slow readers of the tap did not get */
     uint64_t log_dropped; /* log lines that could not be written */
     /* Calls of a sink of which nobody knows whether they were carried out. */

@@ -244,15 +244,17 @@ static void put_sink(const struct observed *observed, size_t sink, struct buf *o
 
 static void put_reload(const struct observed *observed, struct buf *out)
 {
-    const struct reload_counts *reloads = &observed->reloads;
+    const struct observed_reload *reload = &observed->reload;
     put_name(out, "reload");
     buf_putc(out, '{');
-    put_count(out, "done", reloads->done);
-    put_count(out, "refused", reloads->refused);
-    put_time(out, "last_at", reloads->last_us);
-    put_time(out, "in_force_since", reloads->last_done_us);
-    if (reloads->last_refusal[0])
-        put_text(out, "last_refusal", str_of(reloads->last_refusal));
+    put_count(out, "succeeded", reload->succeeded);
+    put_count(out, "refused", reload->refused);
+    put_time(out, "in_force_since", reload->last_success_us);
+    put_time(out, "last_at", reload->last_us);
+    if (reload->last_result)
+        put_text(out, "last_result", str_of(reload->last_result));
+    if (reload->last_text)
+        put_text(out, "last_text", str_of(reload->last_text));
     buf_putc(out, '}');
 }
 
