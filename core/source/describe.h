@@ -23,9 +23,9 @@ struct describe {
     struct aws_call call;
     bool open;
     struct buf body;
-    struct arena arena; /* of the answer being read */
-    uint64_t calls;     /* so far */
-    int64_t budget_ms;  /* when the budget is whole again */
+    struct arena arena;              /* of the answer being read */
+    uint64_t calls;                  /* so far */
+    int64_t budget_ms;               /* when the budget is whole again */
     uint64_t faults[STREAMS_FAULTS]; /* calls that failed, so far */
     unsigned failures;               /* in a row */
     int64_t hold_until_ms;
