@@ -198,6 +198,8 @@ static const void *host_extension(weir_instance *instance, const char *id)
 {
     if (!instance || !id)
         return NULL;
+    if (instance->services.without && strstr(instance->services.without, id))
+        return NULL;
     if (strcmp(id, WEIR_EXT_TIMER) == 0)
         return &ext_timer_table;
     if (strcmp(id, WEIR_EXT_WORK) == 0)

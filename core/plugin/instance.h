@@ -16,6 +16,7 @@ struct instance_services { /* what the host offers; all optional but log; lives 
                             start anything */
     struct delivery_board *board; /* NULL in check: completions are ignored */
     const void *aws_table;        /* weir.aws/1's table, or NULL: the extension is absent */
+    const char *without;          /* ids of extensions that this host has not got, or NULL; tests */
     /* called once per instance that asks for weir.aws/1; the result is instance->aws */
     void *(*aws_attach)(void *ctx, weir_instance *instance);
     void (*aws_detach)(void *ctx, void *attached); /* before the instance is freed */

@@ -33,6 +33,12 @@ int plugin_load(const char *name, const struct plugin_search *search, struct plu
                 struct err *err);
 void plugin_free(struct plugin *plugin);
 
+/* Asks the code at `entry`, which is in this process already, what plugin it is: does its ABI fit,
+ * is its descriptor sound? 0 and *out; -ENOEXEC with a reason ("PATH: WHAT; help: REMEDY"). */
+typedef const weir_plugin *(*plugin_entry_fn)(uint32_t host_abi);
+int plugin_read_descriptor(plugin_entry_fn entry, const char *path, weir_plugin *out,
+                           struct err *err);
+
 /* Appends what a list of loaded plugins shows of one: file, name, version, ABI, owner, SHA-256. */
 void plugin_describe(const struct plugin *plugin, struct buf *out);
 

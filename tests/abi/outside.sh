@@ -7,7 +7,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-cmake --install "$build" --prefix "$work/first" --component devel >/dev/null
+cmake --install "$build" --prefix "$work/first" --component weir-plugin-dev >/dev/null
 mv "$work/first" "$work/kit"
 cmake -S "$here/outside" -B "$work/build" -DCMAKE_PREFIX_PATH="$work/kit" >/dev/null
 cmake --build "$work/build" >/dev/null
