@@ -357,6 +357,10 @@ static void set_value(struct apply *apply, const struct key *key, const struct j
     void *out = key->offset == KEY_NOWHERE ? NULL : base + key->offset;
     if (key->kind == KEY_INT || key->kind == KEY_BOOL)
         value = interpolated_scalar(&apply->config->arena, value);
+    if (key->special) {
+        key->special(apply, key, value, where, base);
+        return;
+    }
     switch (key->kind) {
     case KEY_STRING:
     case KEY_PATH:
@@ -392,11 +396,7 @@ static void set_value(struct apply *apply, const struct key *key, const struct j
         else if (out)
             *(const struct json_value **)out = value;
         break;
-    case KEY_SPECIAL:
-        key->special(apply, value, where, base);
-        break;
-    case KEY_SECTION:
-    case KEY_FREE:
+    default: /* a section, or one without its special, which the tables' test finds */
         break;
     }
 }
@@ -455,7 +455,7 @@ static void apply_key(struct apply *apply, const struct key *key, const struct j
     const struct json_value *value = object ? json_member0(object, key->name) : NULL;
     if (value && key->later)
         apply_later(apply, value, NULL);
-    if (key->kind == KEY_SECTION) {
+    if (key->kind == KEY_SECTION && (value || !key->required || !object)) {
         bool is_top = apply->config->root == object;
         apply_section(apply, key->section, value,
                       is_top || !object ? key->name

@@ -22,6 +22,7 @@ const struct diag_code diag_codes[] = {
     {"W0111", "An interpolation, ${...}, that can't be read."},
     {"W0112", "A file named by ${file:...} can't be read."},
     {"W0113", "A --set argument that is not path=value, or whose path leads nowhere."},
+    {"W0114", "A test expects something of a sink that does not exist."},
     {"W0201", "No plugin of that name in the folders searched."},
     {"W0202",
      "The plugin's file was refused before any of its code ran: owner, mode, format or pin."},

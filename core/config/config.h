@@ -44,6 +44,14 @@ struct sink_config {
     bool dead_letters_only; /* it is the target of another sink's on_exhausted and has only_from */
 };
 
+/* One of the configuration's own tests; what they hold was checked when it was read. */
+struct test_config {
+    const char *name;
+    const struct json_value *at;     /* for messages */
+    const struct json_value *input;  /* a record, or a list of them */
+    const struct json_value *counts; /* by sink: the records that it gets */
+};
+
 struct config {
     const char *path; /* as named by the user; NULL = built in */
     const char *dir;  /* folder that relative paths refer to, absolute */
@@ -79,6 +87,8 @@ struct config {
     const char *const *plugin_dirs; /* NULL-terminated, absolute */
     struct sink_config *sinks;      /* enabled and not, in the order written */
     size_t sink_count;
+    struct test_config *tests;
+    size_t test_count;
     int64_t in_flight_bytes; /* limits.in_flight, 64 MiB */
     int64_t queued_records;  /* limits.queued_records per sink, 10,000 */
     struct {

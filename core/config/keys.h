@@ -17,10 +17,18 @@ enum key_kind {
     KEY_CHOICE,   /* const char *: one of choices */
     KEY_SWITCH,   /* bool: the second of two choices */
     KEY_STRINGS,  /* const char *const *, NULL-terminated, not empty */
-    KEY_SECTION,  /* an object with keys of its own in the same struct */
+    KEY_SECTION,  /* an object with the keys of `section`, in the same struct */
     KEY_OBJECT,   /* const struct json_value *: any object, checked elsewhere */
-    KEY_SPECIAL,  /* the `special` function */
-    KEY_FREE      /* anything; not used */
+    /* From here on `special` reads the value; the kind says what may stand there. */
+    KEY_NAME,     /* 1 to 64 of letters, digits, '.', '_', '-' */
+    KEY_WORDS,    /* a list of some of choices */
+    KEY_AUTO,     /* true, false or "auto" */
+    KEY_URLS,     /* an object: an endpoint for each of choices */
+    KEY_ROUTE,    /* one of choices, or an object with the keys of `section` */
+    KEY_SECTIONS, /* an object: a name of yours to an object with the keys of `section` */
+    KEY_LIST,     /* a list of objects with the keys of `section` */
+    KEY_INPUTS,   /* one of those, or a list of them */
+    KEY_COUNTS    /* an object: a name to a whole number */
 };
 #define KEY_NOWHERE SIZE_MAX /* checked, not stored */
 
@@ -31,6 +39,10 @@ struct apply {
     bool no_memory;
 };
 
+struct key;
+typedef void (*key_special)(struct apply *apply, const struct key *key,
+                            const struct json_value *value, const char *where, void *base);
+
 struct key {
     const char *name; /* NULL ends a table */
     enum key_kind kind;
@@ -40,13 +52,15 @@ struct key {
     const char *choices;  /* "a|b|c" */
     size_t offset;        /* in struct config or struct sink_config; KEY_NOWHERE */
     const struct key *section;
-    void (*special)(struct apply *apply, const struct json_value *value, const char *where,
-                    void *base);
-    const char *help;
+    key_special special;
+    const char *otherwise; /* what holds when it is not written and there is no fallback */
+    const char *help;      /* one or two sentences */
     bool later; /* checked, but nothing uses it yet: said as a warning where it is written */
 };
 extern const struct key config_keys[]; /* of the file, into struct config */
 extern const struct key sink_keys[];   /* of one sink, into struct sink_config */
+extern const struct key route_keys[];  /* of on_exhausted and on_poison */
+extern const struct key test_keys[];   /* of one of the tests, into struct test_config */
 
 /* Fills `base` from the members of `object` (NULL: only defaults); reports every problem. `where`
  * is the end of "unknown key X in WHERE". */
@@ -72,17 +86,31 @@ void *apply_alloc(struct apply *apply, size_t count,
 const char *const *split_choices(struct apply *apply, const char *choices); /* NULL-terminated */
 bool name_ok(weir_str name); /* 1 to 64 of letters, digits, '.', '_', '-' */
 
-/* Specials (core/config/special.c). */
-void special_sinks(struct apply *, const struct json_value *, const char *, void *);
-void special_endpoints(struct apply *, const struct json_value *, const char *, void *);
-void special_name(struct apply *, const struct json_value *, const char *, void *);
-void special_on_poison(struct apply *, const struct json_value *, const char *, void *);
-void special_on_exhausted(struct apply *, const struct json_value *, const char *, void *);
-void special_events(struct apply *, const struct json_value *, const char *, void *);
-void special_ttl(struct apply *, const struct json_value *, const char *, void *);
-void special_filter(struct apply *, const struct json_value *, const char *, void *);
-void special_emf(struct apply *, const struct json_value *, const char *, void *);
-void special_tests(struct apply *, const struct json_value *, const char *, void *);
+/* Specials (core/config/special.c, tests.c). */
+void special_name(struct apply *, const struct key *, const struct json_value *, const char *,
+                  void *);
+void special_endpoints(struct apply *, const struct key *, const struct json_value *, const char *,
+                       void *);
+void special_on_poison(struct apply *, const struct key *, const struct json_value *, const char *,
+                       void *);
+void special_on_exhausted(struct apply *, const struct key *, const struct json_value *,
+                          const char *, void *);
+void special_events(struct apply *, const struct key *, const struct json_value *, const char *,
+                    void *);
+void special_ttl(struct apply *, const struct key *, const struct json_value *, const char *,
+                 void *);
+void special_filter(struct apply *, const struct key *, const struct json_value *, const char *,
+                    void *);
+void special_emf(struct apply *, const struct key *, const struct json_value *, const char *,
+                 void *);
+void special_sinks(struct apply *, const struct key *, const struct json_value *, const char *,
+                   void *);
+void special_tests(struct apply *, const struct key *, const struct json_value *, const char *,
+                   void *);
+void special_inputs(struct apply *, const struct key *, const struct json_value *, const char *,
+                    void *);
+void special_counts(struct apply *, const struct key *, const struct json_value *, const char *,
+                    void *);
 
 /* The rules between keys, after all were read (core/config/rules.c). */
 void config_rules(struct apply *apply);

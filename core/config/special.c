@@ -9,9 +9,10 @@
 
 enum { FILTER_NOTES_MAX = 16 };
 
-void special_name(struct apply *apply, const struct json_value *value, const char *where,
-                  void *base)
+void special_name(struct apply *apply, const struct key *key, const struct json_value *value,
+                  const char *where, void *base)
 {
+    (void)key;
     (void)where;
     (void)base;
     const char *name = apply_string(apply, value);
@@ -23,13 +24,9 @@ void special_name(struct apply *apply, const struct json_value *value, const cha
     apply->config->name = name;
 }
 
-void special_endpoints(struct apply *apply, const struct json_value *value, const char *where,
-                       void *base)
+void special_endpoints(struct apply *apply, const struct key *key, const struct json_value *value,
+                       const char *where, void *base)
 {
-    static const char *const services[] = {
-        "dynamodb", "dynamodb_streams", "sqs", "sns", "kinesis",        "firehose",
-        "events",   "lambda",           "s3",  "sts", "secretsmanager", "logs",
-        NULL};
     (void)where;
     (void)base;
     if (value->kind != JSON_OBJECT) {
@@ -37,9 +34,10 @@ void special_endpoints(struct apply *apply, const struct json_value *value, cons
                          "write { \"sqs\": \"http://127.0.0.1:9324\" }.");
         return;
     }
+    const char *const *services = split_choices(apply, key->choices);
     struct aws_endpoint *list = apply_alloc(apply, value->size, sizeof *list);
     size_t count = 0;
-    for (const struct json_value *m = value->first; m && list; m = m->next) {
+    for (const struct json_value *m = value->first; m && list && services; m = m->next) {
         size_t i = 0;
         while (services[i] && !str_is(m->name, services[i]))
             i++;
@@ -57,40 +55,17 @@ void special_endpoints(struct apply *apply, const struct json_value *value, cons
     apply->config->aws.endpoint_count = count;
 }
 
-void special_emf(struct apply *apply, const struct json_value *value, const char *where, void *base)
+void special_emf(struct apply *apply, const struct key *key, const struct json_value *value,
+                 const char *where, void *base)
 {
     struct config *config = base;
+    (void)key;
     (void)where;
     value = interpolated_scalar(&apply->config->arena, value);
     config->metrics.emf_off = value->kind == JSON_FALSE;
     if (value->kind != JSON_TRUE && value->kind != JSON_FALSE &&
         !(value->kind == JSON_STRING && str_is(value->text, "auto")))
         apply_wrong_type(apply, value, "true, false or \"auto\"", NULL);
-}
-
-void special_tests(struct apply *apply, const struct json_value *value, const char *where,
-                   void *base)
-{
-    static const struct key test_keys[] = {
-        {.name = "name",
-         .kind = KEY_STRING,
-         .min = 1,
-         .offset = KEY_NOWHERE,
-         .required = true,
-         .help = "What it shows."},
-        {.name = "input",
-         .kind = KEY_FREE,
-         .required = true,
-         .help = "The record, or a list of records."},
-        {.name = "expect", .kind = KEY_FREE, .required = true, .help = "What the sinks get."},
-        {0}};
-    (void)where;
-    if (value->kind != JSON_ARRAY) {
-        apply_wrong_type(apply, value, "a list", NULL);
-        return;
-    }
-    for (const struct json_value *test = value->first; test; test = test->next)
-        apply_section(apply, test_keys, test, "a test", base);
 }
 
 /* ---- what happens to a record that can't be delivered ---- */
@@ -101,33 +76,31 @@ struct route {
     bool pointer;
 };
 
-static void read_target(struct apply *apply, const struct json_value *value, struct route *route)
-{
-    static const char *const known[] = {"to", "on_oversize", NULL};
-    for (const struct json_value *m = value->first; m; m = m->next)
-        if (!str_is(m->name, "to") && !str_is(m->name, "on_oversize") &&
-            !str_starts(m->name, STR("x-")))
-            apply_unknown(apply, m, apply_format(apply, "%.*s", STR_ARG(value->name)), known);
-    const struct json_value *to = json_member0(value, "to");
-    const struct json_value *oversize = json_member0(value, "on_oversize");
-    if (oversize)
-        route->pointer = apply_choice(apply, oversize, "block|pointer") == 1;
-    if (to) {
-        route->sink = apply_string(apply, to);
-        if (route->sink)
-            route->kind = EXHAUSTED_SINK;
-    } else {
-        diag_error(apply->diags, "W0102", diag_name_of(value), "\"to\" is missing in %.*s",
-                   STR_ARG(value->name));
-    }
-}
+const struct key route_keys[] = {
+    {.name = "to",
+     .kind = KEY_STRING,
+     .min = 1,
+     .offset = offsetof(struct route, sink),
+     .required = true,
+     .help = "The sink that gets the dead letters."},
+    {.name = "on_oversize",
+     .kind = KEY_SWITCH,
+     .fallback = "block",
+     .choices = "block|pointer",
+     .offset = offsetof(struct route, pointer),
+     .help = "For a letter that its sink refuses as too large: \"pointer\" sends it once more "
+             "without the images, marked \"pointer\": true."},
+    {0},
+};
 
-static struct route read_route(struct apply *apply, const struct json_value *value)
+static struct route read_route(struct apply *apply, const struct key *key,
+                               const struct json_value *value)
 {
     static const enum exhausted_kind kinds[] = {EXHAUSTED_DEAD, EXHAUSTED_BLOCK, EXHAUSTED_DROP};
     struct route route = {0};
     if (value->kind == JSON_OBJECT) {
-        read_target(apply, value, &route);
+        apply_section(apply, key->section, value, key->name, &route);
+        route.kind = route.sink ? EXHAUSTED_SINK : EXHAUSTED_DEFAULT;
         return route;
     }
     if (value->kind == JSON_STRING && apply->config->root) {
@@ -148,18 +121,18 @@ static struct route read_route(struct apply *apply, const struct json_value *val
                          "write { \"to\": \"SINK\" } for a dead-letter sink.");
         return route;
     }
-    int choice = apply_choice(apply, value, "dead|block|drop");
+    int choice = apply_choice(apply, value, key->choices);
     if (choice >= 0)
         route.kind = kinds[choice];
     return route;
 }
 
-void special_on_poison(struct apply *apply, const struct json_value *value, const char *where,
-                       void *base)
+void special_on_poison(struct apply *apply, const struct key *key, const struct json_value *value,
+                       const char *where, void *base)
 {
     (void)where;
     (void)base;
-    struct route route = read_route(apply, value);
+    struct route route = read_route(apply, key, value);
     if (route.pointer)
         apply_later(apply, json_member0(value, "on_oversize"),
                     "a record that can't be decoded has no images to leave out: it blocks.");
@@ -167,12 +140,12 @@ void special_on_poison(struct apply *apply, const struct json_value *value, cons
     apply->config->poison_sink = route.sink;
 }
 
-void special_on_exhausted(struct apply *apply, const struct json_value *value, const char *where,
-                          void *base)
+void special_on_exhausted(struct apply *apply, const struct key *key,
+                          const struct json_value *value, const char *where, void *base)
 {
     struct sink_config *sink = base;
     (void)where;
-    struct route route = read_route(apply, value);
+    struct route route = read_route(apply, key, value);
     sink->on_exhausted = route.kind;
     sink->exhausted_sink = route.sink;
     sink->oversize_pointer = route.pointer;
@@ -180,9 +153,10 @@ void special_on_exhausted(struct apply *apply, const struct json_value *value, c
 
 /* ---- match ---- */
 
-static uint32_t event_bit(struct apply *apply, const struct json_value *value, const char *sink)
+/* `names` in the order of the bits. */
+static uint32_t event_bit(struct apply *apply, const struct json_value *value,
+                          const char *const *names, const char *sink)
 {
-    static const char *const names[] = {"INSERT", "MODIFY", "REMOVE", NULL};
     if (value->kind != JSON_STRING) {
         apply_wrong_type(apply, value, "an event name",
                          "stream events are INSERT, MODIFY, REMOVE.");
@@ -211,8 +185,8 @@ static uint32_t event_bit(struct apply *apply, const struct json_value *value, c
     return 0;
 }
 
-void special_events(struct apply *apply, const struct json_value *value, const char *where,
-                    void *base)
+void special_events(struct apply *apply, const struct key *key, const struct json_value *value,
+                    const char *where, void *base)
 {
     struct sink_config *sink = base;
     (void)where;
@@ -224,15 +198,17 @@ void special_events(struct apply *apply, const struct json_value *value, const c
     }
     if (value->size == 0)
         diag_error(apply->diags, "W0105", diag_value_of(value), "\"events\" is an empty list");
-    for (const struct json_value *event = value->first; event; event = event->next)
-        sink->events |= event_bit(apply, event, sink->name);
+    const char *const *names = split_choices(apply, key->choices);
+    for (const struct json_value *event = value->first; event && names; event = event->next)
+        sink->events |= event_bit(apply, event, names, sink->name);
 }
 
-void special_ttl(struct apply *apply, const struct json_value *value, const char *where, void *base)
+void special_ttl(struct apply *apply, const struct key *key, const struct json_value *value,
+                 const char *where, void *base)
 {
     struct sink_config *sink = base;
     (void)where;
-    int choice = apply_choice(apply, value, "any|only|none");
+    int choice = apply_choice(apply, value, key->choices);
     sink->ttl = choice == 1 ? 1 : choice == 2 ? -1 : 0;
 }
 
@@ -245,12 +221,13 @@ static weir_str note_place(const struct json_value *filter, weir_str at)
     return inside ? at : diag_value_of(filter);
 }
 
-void special_filter(struct apply *apply, const struct json_value *value, const char *where,
-                    void *base)
+void special_filter(struct apply *apply, const struct key *key, const struct json_value *value,
+                    const char *where, void *base)
 {
     struct sink_config *sink = base;
     struct filter_note notes[FILTER_NOTES_MAX];
     size_t count = 0;
+    (void)key;
     (void)where;
     if (value->kind == JSON_STRING) {
         apply_wrong_type(apply, value, "an object",
@@ -273,8 +250,8 @@ void special_filter(struct apply *apply, const struct json_value *value, const c
 
 /* ---- sinks ---- */
 
-void special_sinks(struct apply *apply, const struct json_value *value, const char *where,
-                   void *base)
+void special_sinks(struct apply *apply, const struct key *key, const struct json_value *value,
+                   const char *where, void *base)
 {
     struct config *config = apply->config;
     (void)where;
@@ -296,6 +273,6 @@ void special_sinks(struct apply *apply, const struct json_value *value, const ch
         struct sink_config *sink = &config->sinks[config->sink_count++];
         sink->at = m;
         sink->name = apply_format(apply, "%.*s", STR_ARG(m->name));
-        apply_section(apply, sink_keys, m, apply_format(apply, "sink \"%s\"", sink->name), sink);
+        apply_section(apply, key->section, m, apply_format(apply, "sink \"%s\"", sink->name), sink);
     }
 }

@@ -363,7 +363,6 @@ static void what_nothing_uses_yet_is_said(void)
         "\"log\":{\"redact\":[\"ssn\"]}",
         "\"state\":{\"table\":\"weir\"}",
         "\"state\":{\"kind\":\"memory\",\"lease\":\"20s\"}",
-        "\"tests\":[]",
         "\"source\":{\"kind\":\"lambda\"},\"aws\":{\"profile\":\"p\"}",
         "\"on_poison\":{\"to\":\"a\",\"on_oversize\":\"pointer\"}",
     };
