@@ -13,7 +13,8 @@ needs_build='cc=gcc pc:libc=libc6-dev cmake=cmake ninja=ninja-build pkg-config=p
 needs_test='pc:cunit=libcunit1-dev c++=g++ clang=clang clang-format=clang-format
     clang-tidy=clang-tidy llvm-symbolizer=llvm valgrind=valgrind java=openjdk-17-jre-headless
     mvn=maven cargo=cargo pip=python3-pip git=git readelf=binutils curl=curl setsid=util-linux
-    faketime=faketime strace=strace javac=openjdk-17-jdk-headless py:yaml=python3-yaml'
+    faketime=faketime strace=strace javac=openjdk-17-jdk-headless py:yaml=python3-yaml
+    py:jsonschema=python3-jsonschema mandoc=mandoc'
 
 have() {
     case $1 in

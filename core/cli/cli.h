@@ -49,6 +49,10 @@ struct cli {
     int64_t count, seed;
     bool price_walk;
 
+    /* config init, explain, test, tap */
+    const char *sinks, *record, *filter, *junit;
+    bool tap;
+
     /* dead, shards */
     const char *sink, *stream, *shard;
     int64_t limit;

@@ -166,6 +166,61 @@ const struct cli_option lambda_template_options[] = {
     {0},
 };
 
+const struct cli_option config_init_options[] = {
+    {.name = "sinks",
+     .kind = OPTION_TEXT,
+     .value = "NAME,...",
+     .offset = AT(sinks),
+     .no_twin = true,
+     .help = "The plugins to begin with; pricehistory,stdout unless said."},
+    {0},
+};
+
+const struct cli_option plugin_file_options[] = {
+    {.name = "plugin",
+     .kind = OPTION_TEXT,
+     .value = "FILE",
+     .offset = AT(plugin),
+     .help = "A sink of this plugin file; without -c the only one."},
+    {0},
+};
+
+const struct cli_option explain_options[] = {
+    {.name = "record",
+     .kind = OPTION_TEXT,
+     .value = "FILE",
+     .offset = AT(record),
+     .no_twin = true,
+     .help = "The records, or - for standard input, which is read anyhow when it is no terminal."},
+    {.name = "plugin",
+     .kind = OPTION_TEXT,
+     .value = "FILE",
+     .offset = AT(plugin),
+     .help = "A sink of this plugin file; without -c the only one."},
+    {0},
+};
+
+const struct cli_option test_options[] = {
+    {.name = "filter",
+     .kind = OPTION_TEXT,
+     .value = "TEXT",
+     .offset = AT(filter),
+     .no_twin = true,
+     .help = "Only the tests with this in their name."},
+    {.name = "tap",
+     .kind = OPTION_FLAG,
+     .offset = AT(tap),
+     .no_twin = true,
+     .help = "Prints the Test Anything Protocol."},
+    {.name = "junit",
+     .kind = OPTION_TEXT,
+     .value = "FILE",
+     .offset = AT(junit),
+     .no_twin = true,
+     .help = "Also writes a JUnit report."},
+    {0},
+};
+
 #ifdef WEIR_SQLITE
 const struct cli_option dead_list_options[] = {
     {.name = "sink",

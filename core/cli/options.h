@@ -13,4 +13,8 @@ extern const struct cli_option dead_list_options[];
 extern const struct cli_option dead_some_options[];
 extern const struct cli_option shards_options[];
 extern const struct cli_option accept_gap_options[];
+extern const struct cli_option config_init_options[];
+extern const struct cli_option plugin_file_options[];
+extern const struct cli_option explain_options[];
+extern const struct cli_option test_options[];
 #endif

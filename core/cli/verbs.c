@@ -18,6 +18,52 @@ const struct verb verbs[] = {
                 "is connected.",
      .options = check_options,
      .run = verb_check},
+    {.name = "test",
+     .positional = "[FILE...]",
+     .max_args = 64,
+     .summary = "run the tests that a configuration holds",
+     .details =
+         "Each gives records and says how many of them each sink gets. Nothing is delivered. "
+         "Exit 1 when one fails,\n"
+         "or there is none.",
+     .options = test_options,
+     .run = verb_test},
+    {.name = "explain",
+     .positional = "",
+     .summary = "say why each sink gets a record, or not",
+     .details = "Per sink: MATCH, or the first condition that failed, with the values compared. "
+                "With --json one object\n"
+                "per record and line.",
+     .options = explain_options,
+     .run = verb_explain},
+    {.name = "config init",
+     .positional = "",
+     .summary = "print a configuration to begin with",
+     .details = "With comments, and with tests for `weir test`.",
+     .options = config_init_options,
+     .run = verb_config_init},
+    {.name = "config show",
+     .positional = "",
+     .summary = "print every value that holds, and where it comes from",
+     .details = "A configuration again, with the origins as comments, and all secrets as ***. With "
+                "--json an object with\n"
+                "the members config and origins.",
+     .options = plugin_file_options,
+     .run = verb_config_show},
+    {.name = "config schema",
+     .positional = "",
+     .summary = "print a JSON Schema of the configuration",
+     .details = "Draft 2020-12, with the options of every plugin that can be loaded. Name it in "
+                "\"$schema\" and editors help.",
+     .options = plugin_file_options,
+     .run = verb_config_schema},
+    {.name = "config graph",
+     .positional = "",
+     .summary = "print where records go as a graph",
+     .details = "In DOT, for Graphviz: `weir config graph | dot -Tsvg`. With --json the nodes and "
+                "edges.",
+     .options = plugin_file_options,
+     .run = verb_config_graph},
     {.name = "sample",
      .positional = "[insert,modify,remove|shop]",
      .max_args = 1,

@@ -33,6 +33,12 @@ const struct verb *verb_find(const char *name); /* NULL when there is none */
 int verb_run(struct cli *cli);
 int verb_check(struct cli *cli);
 int verb_sample(struct cli *cli);
+int verb_explain(struct cli *cli);
+int verb_test(struct cli *cli);
+int verb_config_init(struct cli *cli);
+int verb_config_show(struct cli *cli);
+int verb_config_schema(struct cli *cli);
+int verb_config_graph(struct cli *cli);
 int verb_plugin_list(struct cli *cli);
 int verb_plugin_info(struct cli *cli);
 int verb_lambda_invoke_local(struct cli *cli);

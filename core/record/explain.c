@@ -4,7 +4,15 @@
 #include "record/plan.h"
 #include "util/text.h"
 
-enum { SHOWN_BYTES = 60 };
+enum { SHOWN_BYTES = 60, LINE_BYTES = 16 << 10 };
+
+/* The first condition that failed, in the order in which match_record decides; all NULL: a match.
+ */
+struct verdict {
+    const char *condition;               /* its name in the JSON form */
+    const struct plan_condition *failed; /* of "changed", "present", "filter" */
+    uint32_t missing;                    /* of "images" */
+};
 
 static void put_value(struct buf *out, const struct node *value)
 {
@@ -84,22 +92,6 @@ static const struct plan_path *holding_path(const struct match_plan *plan,
     return NULL;
 }
 
-static void put_failed(struct buf *out, const struct match_plan *plan,
-                       const struct plan_condition *condition, const struct record *record)
-{
-    if (condition->test == TEST_FILTER) {
-        buf_puts(out, "the filter does not match");
-    } else if (condition->test == TEST_PRESENT) {
-        buf_puts(out, "neither image has ");
-        put_paths(out, plan, condition);
-    } else if (condition->count == 1) {
-        put_comparison(out, &plan->paths[plan->lists[condition->first]], record, false);
-    } else {
-        buf_puts(out, "no difference in ");
-        put_paths(out, plan, condition);
-    }
-}
-
 /* Whether this condition, on its own, lets the sink have the record. */
 static bool condition_holds(const struct match_plan *plan, const struct plan_condition *condition,
                             const struct record *record)
@@ -109,24 +101,75 @@ static bool condition_holds(const struct match_plan *plan, const struct plan_con
     return holding_path(plan, condition, record) != NULL;
 }
 
-static bool explain_head(const struct plan_sink *head, const struct record *record, struct buf *out)
+static const char *condition_name(const struct plan_condition *condition)
 {
+    return condition->test == TEST_FILTER    ? "filter"
+           : condition->test == TEST_PRESENT ? "present"
+                                             : "changed";
+}
+
+static struct verdict verdict_of(const struct match_plan *plan, size_t sink,
+                                 const struct record *record)
+{
+    const struct plan_sink *head = &plan->sinks[sink];
+    uint64_t bit = UINT64_C(1) << sink;
     uint32_t event = plan_event(record->event);
-    if (record->poison) {
-        buf_printf(out, "no match: the record can't be decoded (%s)", record->poison);
-        return false;
+    uint32_t missing = plan_natural_images(event) & ~(uint32_t)record->images;
+    bool blind = missing & head->needed;
+    if (record->poison)
+        return (struct verdict){"poison", NULL, 0};
+    if (!(head->events & event))
+        return (struct verdict){"event", NULL, 0};
+    if (record->ttl_delete ? head->ttl_never : head->ttl_only)
+        return (struct verdict){"ttl", NULL, 0};
+    for (size_t i = 0; i < plan->condition_count; i++) {
+        const struct plan_condition *condition = &plan->conditions[i];
+        if (!(condition->sinks & bit) || (condition->test == TEST_CHANGED && blind) ||
+            condition_holds(plan, condition, record))
+            continue;
+        if (condition->test != TEST_PRESENT || !missing)
+            return (struct verdict){condition_name(condition), condition, 0};
+        blind = true;
     }
-    if (!(head->events & event)) {
-        buf_printf(out, "no match: %s, wants ", event_name(event));
-        put_events(out, head->events);
-        return false;
+    return blind ? (struct verdict){"images", NULL, missing} : (struct verdict){NULL, NULL, 0};
+}
+
+/* ---- as a line ---- */
+
+static void put_filter(struct buf *out, const struct plan_condition *condition,
+                       const struct record *record)
+{
+    struct buf values;
+    weir_str path;
+    buf_init(&values, LINE_BYTES);
+    filter_why(condition->filter, record_field(record, WEIR_F_EVENT_JSON), SHOWN_BYTES, &path,
+               &values);
+    if (path.len == 0) {
+        buf_puts(out, "the filter wants values of one element of a list that are in several");
+    } else {
+        buf_puts(out, "the filter at ");
+        buf_put_visible(out, path, 2 * SHOWN_BYTES);
+        buf_puts(out, values.len > 2 ? " does not allow " : " wants a value, there is none");
+        if (values.len > 2)
+            buf_put_visible(out, (weir_str){values.ptr + 1, values.len - 2}, 4 * SHOWN_BYTES);
     }
-    if (record->ttl_delete ? head->ttl_never : head->ttl_only) {
-        buf_puts(out,
-                 record->ttl_delete ? "no match: deleted by TTL" : "no match: not a TTL delete");
-        return false;
+    buf_done(&values);
+}
+
+static void put_failed(struct buf *out, const struct match_plan *plan,
+                       const struct plan_condition *condition, const struct record *record)
+{
+    if (condition->test == TEST_FILTER) {
+        put_filter(out, condition, record);
+    } else if (condition->test == TEST_PRESENT) {
+        buf_puts(out, "neither image has ");
+        put_paths(out, plan, condition);
+    } else if (condition->count == 1) {
+        put_comparison(out, &plan->paths[plan->lists[condition->first]], record, false);
+    } else {
+        buf_puts(out, "no difference in ");
+        put_paths(out, plan, condition);
     }
-    return true;
 }
 
 static void put_unmet(struct buf *out, uint32_t missing)
@@ -159,31 +202,123 @@ static void put_match(struct buf *out, const struct match_plan *plan, uint64_t b
     buf_putc(out, ')');
 }
 
-/* The same decision as match_record's, told in the order in which it falls. */
+static void put_line(struct buf *out, const struct match_plan *plan, size_t sink,
+                     const struct record *record, const struct verdict *verdict)
+{
+    const char *condition = verdict->condition;
+    if (!condition) {
+        put_match(out, plan, UINT64_C(1) << sink, record);
+    } else if (strcmp(condition, "images") == 0) {
+        put_unmet(out, verdict->missing);
+    } else if (strcmp(condition, "poison") == 0) {
+        buf_printf(out, "no match: the record can't be decoded (%s)", record->poison);
+    } else if (strcmp(condition, "event") == 0) {
+        buf_printf(out, "no match: %s, wants ", event_name(plan_event(record->event)));
+        put_events(out, plan->sinks[sink].events);
+    } else if (strcmp(condition, "ttl") == 0) {
+        buf_puts(out,
+                 record->ttl_delete ? "no match: deleted by TTL" : "no match: not a TTL delete");
+    } else {
+        buf_puts(out, "no match: ");
+        put_failed(out, plan, verdict->failed, record);
+    }
+}
+
 bool match_explain(const struct match_plan *plan, size_t sink, const struct record *record,
                    struct buf *out)
 {
-    if (sink >= plan->sink_count || !explain_head(&plan->sinks[sink], record, out))
+    if (sink >= plan->sink_count)
         return false;
-    uint64_t bit = UINT64_C(1) << sink;
-    uint32_t missing = plan_natural_images(plan_event(record->event)) & ~(uint32_t)record->images;
-    bool blind = missing & plan->sinks[sink].needed;
+    struct verdict verdict = verdict_of(plan, sink, record);
+    put_line(out, plan, sink, record, &verdict);
+    return !verdict.condition;
+}
+
+/* ---- as JSON ---- */
+
+static void put_typed(struct buf *out, const char *name, const struct node *value)
+{
+    buf_printf(out, ",\"%s\":", name);
+    if (value)
+        buf_put_json_ascii(out, value_json(value));
+    else
+        buf_puts(out, "null");
+}
+
+static void put_compared_paths(struct buf *out, const struct match_plan *plan,
+                               const struct plan_condition *condition, const struct record *record)
+{
+    for (uint32_t i = 0; i < condition->count; i++) {
+        const struct plan_path *path = &plan->paths[plan->lists[condition->first + i]];
+        buf_puts(out, i ? ",{\"path\":" : "{\"path\":");
+        buf_put_json_string(out, str_of(path->text));
+        put_typed(out, "old", plan_find(path, record_image(record, WEIR_OLD)));
+        put_typed(out, "new", plan_find(path, record_image(record, WEIR_NEW)));
+        buf_putc(out, '}');
+    }
+}
+
+static void put_compared(struct buf *out, const struct match_plan *plan,
+                         const struct plan_condition *condition, const struct record *record)
+{
+    struct buf values;
+    weir_str path;
+    if (condition->test != TEST_FILTER) {
+        put_compared_paths(out, plan, condition, record);
+        return;
+    }
+    buf_init(&values, LINE_BYTES);
+    filter_why(condition->filter, record_field(record, WEIR_F_EVENT_JSON), SHOWN_BYTES, &path,
+               &values);
+    buf_puts(out, "{\"path\":");
+    buf_put_json_string(out, path);
+    buf_puts(out, ",\"values\":");
+    if (values.failed || buf_put_json_ascii(out, buf_str(&values)) < 0)
+        buf_puts(out, "[]");
+    buf_putc(out, '}');
+    buf_done(&values);
+}
+
+/* On a match, what made it one: every condition of the sink but filters. */
+static void put_all_compared(struct buf *out, const struct match_plan *plan, uint64_t bit,
+                             const struct record *record)
+{
+    bool any = false;
     for (size_t i = 0; i < plan->condition_count; i++) {
         const struct plan_condition *condition = &plan->conditions[i];
-        if (!(condition->sinks & bit) || (condition->test == TEST_CHANGED && blind))
+        if (!(condition->sinks & bit) || condition->test == TEST_FILTER)
             continue;
-        if (condition_holds(plan, condition, record))
-            continue;
-        if (condition->test != TEST_PRESENT || !missing) {
-            buf_puts(out, "no match: ");
-            put_failed(out, plan, condition, record);
-            return false;
-        }
-        blind = true;
+        buf_puts(out, any ? "," : "");
+        put_compared_paths(out, plan, condition, record);
+        any = true;
     }
-    if (blind)
-        put_unmet(out, missing);
-    else
-        put_match(out, plan, bit, record);
-    return !blind;
+}
+
+bool match_explain_json(const struct match_plan *plan, size_t sink, const struct record *record,
+                        struct buf *out)
+{
+    struct buf line;
+    if (sink >= plan->sink_count)
+        return false;
+    struct verdict verdict = verdict_of(plan, sink, record);
+    const char *condition = verdict.condition;
+    bool fails = condition && strcmp(condition, "images") == 0;
+    buf_printf(out,
+               "\"matched\":%s,\"outcome\":\"%s\",\"condition\":", condition ? "false" : "true",
+               fails       ? "fail"
+               : condition ? "no match"
+                           : "match");
+    buf_printf(out, "%s%s%s", condition ? "\"" : "", condition ? condition : "null",
+               condition ? "\"" : "");
+    buf_puts(out, ",\"compared\":[");
+    if (verdict.failed)
+        put_compared(out, plan, verdict.failed, record);
+    else if (!condition)
+        put_all_compared(out, plan, UINT64_C(1) << sink, record);
+    buf_puts(out, "],\"text\":");
+    buf_init(&line, LINE_BYTES);
+    put_line(&line, plan, sink, record, &verdict);
+    buf_put_json_string(out, buf_str(&line));
+    buf_done(&line);
+    return !condition;
 }

@@ -6,6 +6,7 @@
 #ifndef WEIR_RECORD_FILTER_H
 #define WEIR_RECORD_FILTER_H
 #include "json/json.h"
+#include "util/buf.h"
 #include "util/err.h"
 
 struct filter;
@@ -29,4 +30,11 @@ void filter_free(struct filter *filter);
 /* Evaluates over one JSON object as text (a record's EVENT_JSON). Malformed text: false. No
  * allocation in the usual case. [any thread] */
 bool filter_matches(const struct filter *filter, weir_str json);
+/* For people, about an object that does not match: the first place of the pattern (of several
+ * patterns, of the one that comes nearest) at which no value is allowed. `path` is the filter's;
+ * len 0 = each place has an allowed value, but not all in one element of an array. Appends the
+ * values that stand there as a JSON list, empty where nothing does; strings are cut to
+ * `value_bytes`. */
+void filter_why(const struct filter *filter, weir_str json, size_t value_bytes, weir_str *path,
+                struct buf *values);
 #endif

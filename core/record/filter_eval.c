@@ -133,8 +133,7 @@ static void close_container(struct evaluation *evaluation)
     bits_add(&around->own.anywhere, &finding.anywhere);
 }
 
-/* Strings with escapes are compared without them. */
-static bool leaf_allowed(const struct tests *tests, const struct tape_entry *entry)
+bool filter_entry_allowed(const struct tests *tests, const struct tape_entry *entry)
 {
     char plain[1024];
     struct leaf leaf = {(enum leaf_kind)entry->leaf, entry->text};
@@ -161,7 +160,7 @@ static void take_leaf(struct evaluation *evaluation, const struct tape_entry *en
             continue;
         bits_set(&own->seen, i);
         bits_set(&own->anywhere, i);
-        if (!bits_has(&own->satisfied, i) && leaf_allowed(branch->paths[i].tests, entry))
+        if (!bits_has(&own->satisfied, i) && filter_entry_allowed(branch->paths[i].tests, entry))
             bits_set(&own->satisfied, i);
         return;
     }

@@ -144,6 +144,8 @@ struct tape {
 };
 /* False when the text is not one JSON object, or memory ran out. */
 bool filter_scan(const struct filter *filter, weir_str json, struct tape *tape);
+/* Strings with escapes are compared without them. */
+bool filter_entry_allowed(const struct tests *tests, const struct tape_entry *entry);
 bool filter_branch_holds(const struct branch *branch, const struct tape *tape);
 
 /* ---- pieces ---- */

@@ -41,7 +41,14 @@ uint32_t match_images(const struct match_plan *plan, int event);
 void match_record(const struct match_plan *plan, struct record *record);
 
 /* Why sink i did or did not match: for `explain` and tests. Writes one line, returns true on a
- * match. */
+ * match. The record must have been decoded with all images (plan NULL, or one that wants it). */
 bool match_explain(const struct match_plan *plan, size_t sink, const struct record *record,
                    struct buf *out);
+/* The same as members of a JSON object, without its braces: "matched", "outcome" ("match", "no
+ * match", "fail": an image that the sink needs is missing), "condition" (the first that failed:
+ * "poison", "event", "ttl", "changed", "present", "filter", "images"; null on a match), "compared"
+ * (a list of {"path", "old", "new"}, of a filter {"path", "values"}, typed as in the record) and
+ * "text", the line above. */
+bool match_explain_json(const struct match_plan *plan, size_t sink, const struct record *record,
+                        struct buf *out);
 #endif
