@@ -5,7 +5,7 @@ enum {
     WALK_MAX = 32 /* values at a time */
 };                /* the decoder's cap counts two levels for each of ours */
 
-static void put_base64(weir_buf *out, weir_str bytes)
+void put_base64(weir_buf *out, weir_str bytes)
 {
     static const char alphabet[] =
         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";

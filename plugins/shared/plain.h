@@ -8,6 +8,9 @@
 bool put_plain_value(const weir_host *host, const weir_value *value, weir_buf *out);
 bool put_plain_record(const weir_host *host, const weir_record *record, weir_buf *out);
 
+/* As a JSON string, with its quotes. */
+void put_base64(weir_buf *out, weir_str bytes);
+
 /* "INSERT", "MODIFY", "REMOVE"; "OTHER" for an event of another name. */
 const char *event_name(int32_t event);
 #endif

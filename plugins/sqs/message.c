@@ -25,7 +25,7 @@ static bool is_safe_id(weir_str text)
     return text.len > 0 && text.len <= GROUP_MAX;
 }
 
-size_t message_group(const struct sqs *sqs, const weir_record *record, char out[GROUP_MAX + 1])
+static size_t message_group(const struct sqs *sqs, const weir_record *record, char out[GROUP_MAX + 1])
 {
     const weir_host *host = sqs->host;
     weir_str text = WEIR_NONE;
@@ -42,8 +42,11 @@ size_t message_group(const struct sqs *sqs, const weir_record *record, char out[
     return text.len;
 }
 
-uint64_t message_group_hash(const struct sqs *sqs, const weir_record *record)
+uint64_t message_group_hash(void *self, const weir_record *record)
 {
+    const struct sqs *sqs = self;
+    if (!sqs->fifo)
+        return sqs->host->lane(record);
     unsigned char digest[SHA256_BYTES];
     char group[GROUP_MAX + 1];
     uint64_t hash = 0;
@@ -72,20 +75,7 @@ static void put_deduplication_id(const struct sqs *sqs, const weir_record *recor
     scratch->len = before;
 }
 
-/* ---- body and attributes ---- */
-
-/* JSON of printable ASCII: characters outside XML 1.0, which SQS refuses, can't occur. */
-static bool put_body(const struct sqs *sqs, const weir_record *record, weir_buf *out)
-{
-    const weir_host *host = sqs->host;
-    weir_str json = host->field(record, WEIR_F_DEAD_JSON);
-    if (json.len == 0 && sqs->form == BODY_PLAIN)
-        return put_plain_record(host, record, out);
-    if (json.len == 0)
-        json = host->field(record, sqs->raw ? WEIR_F_RAW_JSON : WEIR_F_EVENT_JSON);
-    put_json_ascii(out, json);
-    return json.len > 0;
-}
+/* ---- attributes, and the entry ---- */
 
 /* Returns what SQS counts for it. An attribute can't be empty. */
 static size_t put_attribute(weir_buf *body, const char *name, weir_str value, bool *first)
@@ -116,11 +106,11 @@ static size_t put_attributes(const struct sqs *sqs, const weir_record *record, w
     return bytes;
 }
 
-static size_t put_entry(struct call *call, const struct message *message, weir_buf *scratch)
+/* Appends the entry whose body is in `scratch`; returns what SQS counts. */
+static size_t put_entry(struct sqs *sqs, struct call *call, const struct message *message)
 {
-    const struct sqs *sqs = call->sqs;
     char id[48], group[GROUP_MAX + 1], once[2 * SHA256_BYTES + 1];
-    weir_buf *body = &call->body;
+    weir_buf *body = &call->body, *scratch = &sqs->scratch;
     snprintf(id, sizeof id, "%s{\"Id\":\"%llu-%zu\",\"MessageBody\":", call->count > 0 ? "," : "",
              (unsigned long long)call->number, call->count);
     put_text(body, id);
@@ -139,34 +129,17 @@ static size_t put_entry(struct call *call, const struct message *message, weir_b
     return bytes;
 }
 
-static void put_md5(weir_str body, char out[2 * MD5_BYTES + 1])
+bool message_put(void *self, struct call *call, const struct message *message, struct entry *entry,
+                 size_t *bytes)
 {
+    struct sqs *sqs = self;
     unsigned char digest[MD5_BYTES];
-    md5(body, digest);
-    hex(digest, MD5_BYTES, out);
-}
-
-enum added message_add(struct call *call, struct message *message, size_t *bytes)
-{
-    struct sqs *sqs = call->sqs;
-    weir_buf *scratch = &sqs->scratch;
-    size_t before = call->body.len;
-    weir_buf_clear(scratch);
-    if (!put_body(sqs, message->record, scratch))
-        return ADD_NO_FORM;
-    *bytes = scratch->len;
-    if (!scratch->failed)
-        *bytes = put_entry(call, message, scratch);
-    bool failed = scratch->failed || call->body.failed;
-    bool too_large = *bytes > (size_t)sqs->max_bytes;
-    if (!failed && call->bytes + *bytes <= (size_t)sqs->max_bytes) {
-        struct entry *entry = &call->entries[call->count++];
-        *entry = (struct entry){.message = message, .lane = message->lane, .group = message->group};
-        put_md5(weir_buf_view(scratch), entry->md5);
-        call->bytes += *bytes;
-        return ADDED;
-    }
-    call->body.len = before;
-    call->body.failed = 0;
-    return failed ? ADD_NO_MEMORY : too_large ? ADD_TOO_LARGE : ADD_NO_ROOM;
+    weir_buf_clear(&sqs->scratch);
+    if (!put_body(&sqs->body, message->record, &sqs->scratch))
+        return false;
+    *bytes = put_entry(sqs, call, message);
+    call->body.failed |= sqs->scratch.failed;
+    md5(weir_buf_view(&sqs->scratch), digest);
+    hex(digest, MD5_BYTES, entry->sum);
+    return true;
 }

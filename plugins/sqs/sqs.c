@@ -5,51 +5,46 @@
 
 enum { MESSAGE_BYTES_MAX = 1024 * 1024 };
 
-static struct message *message_take(struct sqs *sqs)
+static void begin(void *self, weir_buf *body)
 {
-    struct message *message = sqs->spare_messages;
-    if (!message)
-        return malloc(sizeof *message);
-    sqs->spare_messages = message->next;
-    return message;
+    const struct sqs *sqs = self;
+    put_text(body, "{\"QueueUrl\":");
+    weir_buf_json_string(body, sqs->queue_url);
+    put_text(body, ",\"Entries\":[");
 }
+
+static const struct sender_kind send_message_batch = {
+    .service = "sqs",
+    .target = "AmazonSQS.SendMessageBatch",
+    .json = "1.0",
+    .entries_max = 10,
+    .ordered = true,
+    .body_end = "]}",
+    .too_large_key = "max_message_bytes",
+    .begin = begin,
+    .put = message_put,
+    .read = answer_read,
+    .judge = answer_judge,
+    .group = message_group_hash,
+};
 
 static void sqs_deliver(void *self, weir_delivery *delivery)
 {
     struct sqs *sqs = self;
-    const weir_host *host = sqs->host;
-    uint64_t token = host->token(delivery);
-    size_t count = host->count(delivery);
-    if (!sqs->aws || !sqs->json) {
-        host->complete_rest(sqs->instance, token, WEIR_DOWN,
-                            WEIR_STR("this host has no weir.aws/1 or weir.json/1"));
-        return;
-    }
-    for (size_t i = 0; i < count; i++) {
-        const weir_record *record = host->at(delivery, i);
-        struct message *message = message_take(sqs);
-        if (!message) { /* the later ones of its lane wait as well: in doubt all do */
-            for (; i < count; i++)
-                host->complete(sqs->instance, token, i, WEIR_RETRY, WEIR_STR("out of memory"));
-            break;
-        }
-        *message = (struct message){.token = token, .index = i, .record = record};
-        message->lane = host->lane(record);
-        message->group = sqs->fifo ? message_group_hash(sqs, record) : message->lane;
-        sender_add(sqs, message);
-    }
-    sender_pump(sqs);
+    sender_deliver(&sqs->sender, delivery);
 }
 
 static void sqs_cancel(void *self, uint64_t token)
 {
-    sender_cancel(self, token);
+    struct sqs *sqs = self;
+    sender_cancel(&sqs->sender, token);
 }
 
 static void sqs_close(void *self)
 {
     struct sqs *sqs = self;
-    sender_free(sqs);
+    sender_close(&sqs->sender);
+    weir_buf_free(&sqs->scratch);
     free(sqs);
 }
 
@@ -58,49 +53,42 @@ static void declare(const struct sqs *sqs, const struct queue_url *url)
     weir_buf text = {0};
     put_text(&text, "queue ");
     put_visible(&text, url->name, 128);
-    sqs->host->declare(sqs->instance, WEIR_D_TARGET, weir_buf_view(&text));
+    sqs->host->declare(sqs->sender.instance, WEIR_D_TARGET, weir_buf_view(&text));
     weir_buf_clear(&text);
     put_text(&text, "sqs:SendMessage arn:aws:sqs:");
-    put(&text, sqs->region.len > 0 ? sqs->region : WEIR_STR("*"));
+    put(&text, sqs->sender.region.len > 0 ? sqs->sender.region : WEIR_STR("*"));
     put_char(&text, ':');
     put(&text, url->account.len > 0 ? url->account : WEIR_STR("*"));
     put_char(&text, ':');
     put_visible(&text, url->name, 128);
-    sqs->host->declare(sqs->instance, WEIR_D_IAM, weir_buf_view(&text));
+    sqs->host->declare(sqs->sender.instance, WEIR_D_IAM, weir_buf_view(&text));
     weir_buf_free(&text);
 }
 
 static int refuse(const struct sqs *sqs, const char *name, const char *why)
 {
-    sqs->host->option_error(sqs->instance, name, weir_cstr(why));
+    sqs->host->option_error(sqs->sender.instance, name, weir_cstr(why));
     return -EINVAL;
 }
 
 static int read_options(struct sqs *sqs, struct queue_url *url)
 {
     const weir_host *host = sqs->host;
-    int64_t form = BODY_AWS, group = GROUP_KEYS, raw = 0;
-    host->option_str(sqs->instance, "queue_url", &sqs->queue_url);
-    host->option_i64(sqs->instance, "body", &form);
-    host->option_i64(sqs->instance, "raw", &raw);
-    host->option_i64(sqs->instance, "fifo_group", &group);
-    host->option_i64(sqs->instance, "concurrency", &sqs->concurrency);
-    host->option_i64(sqs->instance, "max_message_bytes", &sqs->max_bytes);
+    weir_instance *instance = sqs->sender.instance;
+    int64_t group = GROUP_KEYS, max_bytes = MESSAGE_BYTES_MAX;
+    host->option_str(instance, "queue_url", &sqs->queue_url);
+    host->option_i64(instance, "fifo_group", &group);
+    host->option_i64(instance, "max_message_bytes", &max_bytes);
     const char *why = queue_url_parse(sqs->queue_url, url);
     if (why)
         return refuse(sqs, "queue_url", why);
-    if (raw && form != BODY_AWS)
-        return refuse(sqs, "raw", "only body aws can be the bytes as received");
-    if (sqs->concurrency < 1 || sqs->concurrency > CONCURRENCY_MAX)
-        return refuse(sqs, "concurrency", "must be 1 to 64");
-    if (sqs->max_bytes < 1024 || sqs->max_bytes > MESSAGE_BYTES_MAX)
+    if (max_bytes < 1024 || max_bytes > MESSAGE_BYTES_MAX)
         return refuse(sqs, "max_message_bytes", "must be 1KiB to 1MiB: SQS takes no more");
-    sqs->endpoint = url->endpoint;
-    sqs->region = url->region;
-    host->option_str(sqs->instance, "region", &sqs->region);
-    sqs->form = (enum body_form)form;
+    sqs->sender.endpoint = url->endpoint;
+    if (sqs->sender.region.len == 0)
+        sqs->sender.region = url->region;
+    sqs->sender.entry_bytes_max = sqs->sender.call_bytes_max = max_bytes;
     sqs->fifo_group = (enum fifo_group)group;
-    sqs->raw = raw != 0;
     sqs->fifo = str_ends_with(url->name, WEIR_STR(".fifo"));
     return 0;
 }
@@ -112,9 +100,11 @@ static int32_t sqs_open(const weir_host *host, weir_instance *instance, void **s
     if (!sqs)
         return -ENOMEM;
     sqs->host = host;
-    sqs->instance = instance;
-    sqs->tail = &sqs->head;
-    int rc = read_options(sqs, &url);
+    int rc = sender_open(&sqs->sender, &send_message_batch, sqs, host, instance);
+    if (rc == 0)
+        rc = read_options(sqs, &url);
+    if (rc == 0)
+        rc = body_open(&sqs->body, host, instance);
     if (rc < 0) {
         free(sqs);
         return rc;
@@ -124,16 +114,6 @@ static int32_t sqs_open(const weir_host *host, weir_instance *instance, void **s
                   !sqs->fifo                      ? WEIR_STR("none")
                   : sqs->fifo_group == GROUP_KEYS ? WEIR_STR("item")
                                                   : WEIR_STR("shard"));
-    if (sqs->form == BODY_AWS) { /* the host need not take the images apart */
-        const weir_subscription records_only = {.struct_size = sizeof records_only};
-        rc = host->subscribe(instance, &records_only);
-        if (rc < 0) {
-            free(sqs);
-            return rc;
-        }
-    }
-    sqs->aws = host->extension(instance, WEIR_EXT_AWS);
-    sqs->json = host->extension(instance, WEIR_EXT_JSON);
     declare(sqs, &url);
     *self = sqs;
     return 0;
@@ -142,10 +122,7 @@ static int32_t sqs_open(const weir_host *host, weir_instance *instance, void **s
 static const weir_option options[] = {
     {"queue_url", NULL, WEIR_O_STRING, WEIR_O_REQUIRED, NULL,
      "URL of the queue; a name that ends in .fifo is a FIFO queue."},
-    {"body", "\"aws\"", WEIR_O_ENUM, 0, "aws|plain",
-     "aws: the record as Lambda gets it; plain: untyped JSON, numbers exact."},
-    {"raw", "false", WEIR_O_BOOL, 0, NULL,
-     "With body aws: the record's bytes as received from its source instead of the Lambda shape."},
+    BODY_OPTIONS,
     {"fifo_group", "\"keys\"", WEIR_O_ENUM, 0, "keys|table|shard",
      "FIFO: what has an order of its own: each item, the whole table, or each shard."},
     {"concurrency", "4", WEIR_O_INT, 0, NULL, "Calls to SQS in flight at once, 1 to 64."},

@@ -2,7 +2,7 @@
 #include "sim.h"
 
 #include "json/json.h"
-#include "sqs/digest.h"
+#include "shared/digest.h"
 
 #include <stdio.h>
 #include <stdlib.h>

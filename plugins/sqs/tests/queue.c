@@ -1,5 +1,5 @@
 #include "queue.h"
-#include "sqs/digest.h"
+#include "shared/digest.h"
 #include "unit.h"
 
 #include "util/alloc.h"

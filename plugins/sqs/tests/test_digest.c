@@ -1,4 +1,4 @@
-#include "sqs/digest.h"
+#include "shared/digest.h"
 #include "unit.h"
 
 #include <openssl/evp.h>

@@ -1,7 +1,7 @@
 /* MD5, by which SQS says what body it stored, and SHA-256, for ids made of hostile text. Small and
  * plain: a plugin that linked a crypto library for this would bring it into every host. */
-#ifndef WEIR_SQS_DIGEST_H
-#define WEIR_SQS_DIGEST_H
+#ifndef WEIR_PLUGINS_SHARED_DIGEST_H
+#define WEIR_PLUGINS_SHARED_DIGEST_H
 #include <weir/plugin.h>
 
 enum { MD5_BYTES = 16, SHA256_BYTES = 32 };

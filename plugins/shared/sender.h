@@ -1,0 +1,87 @@
+/* What waits in one sink, and its calls on their way: for services of weir.aws/1 that take many
+ * records in a call and answer for each. The sink says what an entry looks like and what an answer
+ * means; order, limits, failures of whole calls, cancelling and memory are here. All [loop]. */
+#ifndef WEIR_PLUGINS_SHARED_SENDER_H
+#define WEIR_PLUGINS_SHARED_SENDER_H
+#include "shared/text.h"
+
+#include <weir/ext/aws.h>
+#include <weir/ext/json.h>
+
+enum { SENDER_CONCURRENCY_MAX = 64 };
+
+struct message { /* one record that waits or is on its way */
+    struct message *next;
+    uint64_t token; /* of its delivery, and */
+    size_t index;   /* its place there */
+    const weir_record *record;
+    uint64_t lane, group; /* ordered: at most one of each is on its way */
+    bool alone;           /* send it in a call of its own */
+};
+
+struct entry {               /* a message in a call */
+    struct message *message; /* NULL: cancelled */
+    uint64_t lane, group;
+    char sum[33];    /* the sink's: what the answer has to repeat */
+    int32_t outcome; /* what the answer says of it; 0: nothing */
+    char reason[168];
+};
+
+struct call {
+    struct sender *sender;
+    struct call *next;   /* in sender.open or sender.spare */
+    const char *target;  /* sender_kind.target unless the sink sets another one */
+    uint64_t id;         /* of weir.aws/1 */
+    uint64_t number;     /* of this sender: never the same twice */
+    size_t count, bytes; /* entries; as the service counts them */
+    weir_buf body;
+    struct entry entries[]; /* sender_kind.entries_max */
+};
+
+struct sender_kind { /* static */
+    const char *service, *target, *json; /* as in weir_aws_request */
+    size_t entries_max;
+    bool ordered;              /* of a lane, and of a group, at most one message is on its way */
+    const char *body_end;      /* closes what begin() opened */
+    const char *too_large_key; /* the option that bounds an entry */
+    void (*begin)(void *sink, weir_buf *body);
+    /* Appends the message to call->body as entry number call->count, and says how many bytes the
+     * service counts for it. False: the record has no such form. */
+    bool (*put)(void *sink, struct call *call, const struct message *message, struct entry *entry,
+                size_t *bytes);
+    /* Gives the entries of `call` their outcome, by entry_give(). NULL: status 200 stores all. */
+    void (*read)(void *sink, struct call *call, const weir_json_node *answer);
+    int32_t (*judge)(weir_str error_type); /* an outcome, or 0: the host's is right */
+    uint64_t (*group)(void *sink, const weir_record *record); /* optional: its lane */
+};
+
+struct sender {
+    const struct sender_kind *kind;
+    void *sink;
+    const weir_host *host;
+    weir_instance *instance;
+    const weir_aws *aws;
+    const weir_json *json;
+    weir_str endpoint, region;
+    int64_t concurrency, entry_bytes_max, call_bytes_max;
+
+    struct message *head, **tail; /* waiting, in the order delivered */
+    struct message *spare_messages;
+    struct call *open, *spare;
+    int64_t in_flight;
+    uint64_t calls_made;
+};
+
+/* In open(): asks the host for what is needed and reads the options `concurrency` and `region`,
+ * where the plugin has them. 0, or -EINVAL after option_error. */
+int sender_open(struct sender *sender, const struct sender_kind *kind, void *sink,
+                const weir_host *host, weir_instance *instance);
+void sender_deliver(struct sender *sender, weir_delivery *delivery);
+void sender_cancel(struct sender *sender, uint64_t token);
+void sender_close(struct sender *sender);
+
+/* An entry that is named twice has no outcome that could be trusted: it becomes WEIR_RETRY. */
+void entry_give(struct entry *entry, int32_t outcome, const char *reason);
+/* The same, with an error of the service as the reason. */
+void entry_give_error(struct entry *entry, int32_t outcome, weir_str code, weir_str message);
+#endif
