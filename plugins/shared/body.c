@@ -10,8 +10,7 @@ int body_open(struct body *body, const weir_host *host, weir_instance *instance)
     host->option_i64(instance, "raw", &raw);
     *body = (struct body){.host = host, .form = (enum body_form)form, .raw = raw != 0};
     if (body->raw && body->form != BODY_AWS) {
-        host->option_error(instance, "raw",
-                           WEIR_STR("only body aws can be the bytes as received"));
+        host->option_error(instance, "raw", WEIR_STR("only body aws can be the bytes as received"));
         return -EINVAL;
     }
     return body->form == BODY_AWS ? host->subscribe(instance, &records_only) : 0;

@@ -12,8 +12,10 @@ struct body {
 };
 
 #define BODY_OPTIONS                                                                               \
-    {"body", "\"aws\"", WEIR_O_ENUM, 0, "aws|plain",                                               \
-     "aws: the record as Lambda gets it; plain: untyped JSON, numbers exact."},                    \
+    {                                                                                              \
+        "body",      "\"aws\"",                                                                    \
+        WEIR_O_ENUM, 0,                                                                            \
+        "aws|plain", "aws: the record as Lambda gets it; plain: untyped JSON, numbers exact."},    \
     {                                                                                              \
         "raw", "false", WEIR_O_BOOL, 0, NULL,                                                      \
             "With body aws: the record's bytes as received from its source instead of the Lambda " \

@@ -8,24 +8,44 @@
 
 enum { SKIPPED_MAX = 64, SCAN_MAX = 2000 };
 
-int sender_open(struct sender *sender, const struct sender_kind *kind, void *sink,
-                const weir_host *host, weir_instance *instance)
+int sender_open(struct sender *sender, const struct sender_kind *kind, const weir_host *host,
+                weir_instance *instance)
 {
     sender->kind = kind;
-    sender->sink = sink;
     sender->host = host;
     sender->instance = instance;
     sender->tail = &sender->head;
     sender->concurrency = 4;
     host->option_i64(instance, "concurrency", &sender->concurrency);
     host->option_str(instance, "region", &sender->region);
-    if (sender->concurrency < 1 || sender->concurrency > SENDER_CONCURRENCY_MAX) {
-        host->option_error(instance, "concurrency", WEIR_STR("must be 1 to 64"));
-        return -EINVAL;
-    }
+    if (sender->concurrency < 1 || sender->concurrency > SENDER_CONCURRENCY_MAX)
+        return sender_refuse(sender, "concurrency", "must be 1 to 64");
     sender->aws = host->extension(instance, WEIR_EXT_AWS);
     sender->json = host->extension(instance, WEIR_EXT_JSON);
     return 0;
+}
+
+int sender_refuse(const struct sender *sender, const char *option, const char *why)
+{
+    sender->host->option_error(sender->instance, option, weir_cstr(why));
+    return -EINVAL;
+}
+
+void sender_declare(const struct sender *sender, const char *word, const char *action,
+                    const char *kind, weir_str name)
+{
+    weir_buf text = {0};
+    const char *colon = strchr(action, ':');
+    put_text(&text, word);
+    put_char(&text, ' ');
+    put_visible(&text, name, 160);
+    sender->host->declare(sender->instance, WEIR_D_TARGET, weir_buf_view(&text));
+    weir_buf_clear(&text);
+    put_text(&text, action);
+    put_char(&text, ' ');
+    put_resource(&text, weir_view(action, (size_t)(colon - action)), sender->region, kind, name);
+    sender->host->declare(sender->instance, WEIR_D_IAM, weir_buf_view(&text));
+    weir_buf_free(&text);
 }
 
 static struct message *unlink_message(struct sender *sender, struct message **at)
@@ -198,8 +218,9 @@ static struct message *message_take(struct sender *sender)
     return message;
 }
 
-void sender_deliver(struct sender *sender, weir_delivery *delivery)
+void sender_deliver(void *sink, weir_delivery *delivery)
 {
+    struct sender *sender = sink;
     const weir_host *host = sender->host;
     uint64_t token = host->token(delivery);
     size_t count = host->count(delivery);
@@ -219,7 +240,7 @@ void sender_deliver(struct sender *sender, weir_delivery *delivery)
         *message = (struct message){.token = token, .index = i, .record = record};
         message->lane = message->group = host->lane(record);
         if (sender->kind->group)
-            message->group = sender->kind->group(sender->sink, record);
+            message->group = sender->kind->group(sender, record);
         *sender->tail = message;
         sender->tail = &message->next;
     }
@@ -227,8 +248,9 @@ void sender_deliver(struct sender *sender, weir_delivery *delivery)
 }
 
 /* Lane and group of a cancelled entry stay taken until its call has ended: a redelivery waits. */
-void sender_cancel(struct sender *sender, uint64_t token)
+void sender_cancel(void *sink, uint64_t token)
 {
+    struct sender *sender = sink;
     for (struct message **at = &sender->head; *at;) {
         if ((*at)->token == token)
             complete(sender, unlink_message(sender, at), WEIR_RETRY, "cancelled");
@@ -251,8 +273,9 @@ void sender_cancel(struct sender *sender, uint64_t token)
     }
 }
 
-void sender_close(struct sender *sender)
+void sender_close(void *sink)
 {
+    struct sender *sender = sink;
     while (sender->spare) {
         struct call *call = sender->spare;
         sender->spare = call->next;
@@ -264,4 +287,6 @@ void sender_close(struct sender *sender)
         sender->spare_messages = message->next;
         free(message);
     }
+    weir_buf_free(&sender->scratch);
+    free(sink);
 }

@@ -3,7 +3,7 @@
  * means; order, limits, failures of whole calls, cancelling and memory are here. All [loop]. */
 #ifndef WEIR_PLUGINS_SHARED_SENDER_H
 #define WEIR_PLUGINS_SHARED_SENDER_H
-#include "shared/text.h"
+#include "shared/arn.h"
 
 #include <weir/ext/aws.h>
 #include <weir/ext/json.h>
@@ -38,7 +38,7 @@ struct call {
     struct entry entries[]; /* sender_kind.entries_max */
 };
 
-struct sender_kind { /* static */
+struct sender_kind {                     /* static */
     const char *service, *target, *json; /* as in weir_aws_request */
     size_t entries_max;
     bool ordered;              /* of a lane, and of a group, at most one message is on its way */
@@ -55,9 +55,8 @@ struct sender_kind { /* static */
     uint64_t (*group)(void *sink, const weir_record *record); /* optional: its lane */
 };
 
-struct sender {
+struct sender { /* the first member of the sink's own struct, which malloc() gave */
     const struct sender_kind *kind;
-    void *sink;
     const weir_host *host;
     weir_instance *instance;
     const weir_aws *aws;
@@ -70,15 +69,24 @@ struct sender {
     struct call *open, *spare;
     int64_t in_flight;
     uint64_t calls_made;
+    weir_buf scratch; /* the sink's: what it is rendering */
 };
 
 /* In open(): asks the host for what is needed and reads the options `concurrency` and `region`,
  * where the plugin has them. 0, or -EINVAL after option_error. */
-int sender_open(struct sender *sender, const struct sender_kind *kind, void *sink,
-                const weir_host *host, weir_instance *instance);
-void sender_deliver(struct sender *sender, weir_delivery *delivery);
-void sender_cancel(struct sender *sender, uint64_t token);
-void sender_close(struct sender *sender);
+int sender_open(struct sender *sender, const struct sender_kind *kind, const weir_host *host,
+                weir_instance *instance);
+/* In open(): option_error, and -EINVAL. */
+int sender_refuse(const struct sender *sender, const char *option, const char *why);
+/* In open(): "WORD NAME" as the target, and `action` on it ("kinesis:PutRecords"), where a name
+ * that is no ARN stands for `kind`NAME ("stream/"). `name` that is an ARN gives the region too. */
+void sender_declare(const struct sender *sender, const char *word, const char *action,
+                    const char *kind, weir_str name);
+
+/* The plugin's functions. sender_close() frees the sink. */
+void sender_deliver(void *sink, weir_delivery *delivery);
+void sender_cancel(void *sink, uint64_t token);
+void sender_close(void *sink);
 
 /* An entry that is named twice has no outcome that could be trusted: it becomes WEIR_RETRY. */
 void entry_give(struct entry *entry, int32_t outcome, const char *reason);

@@ -22,7 +22,7 @@ struct call *call_take(struct sender *sender)
     sender->open = call;
     sender->in_flight++;
     weir_buf_clear(&call->body);
-    kind->begin(sender->sink, &call->body);
+    kind->begin(sender, &call->body);
     return call;
 }
 
@@ -44,7 +44,7 @@ enum added call_add(struct call *call, struct message *message, size_t *bytes)
     struct entry *entry = &call->entries[call->count];
     size_t before = call->body.len;
     *entry = (struct entry){.message = message, .lane = message->lane, .group = message->group};
-    if (!sender->kind->put(sender->sink, call, message, entry, bytes)) {
+    if (!sender->kind->put(sender, call, message, entry, bytes)) {
         call->body.len = before;
         return call->body.failed ? ADD_NO_MEMORY : ADD_NO_FORM;
     }
@@ -109,9 +109,9 @@ static void finish_all(struct call *call, int32_t outcome, const char *reason)
 
 static void stored(struct call *call, weir_str body)
 {
-    const struct sender *sender = call->sender;
+    struct sender *sender = call->sender;
     weir_json_doc *doc = sender->json->parse(body);
-    sender->kind->read(sender->sink, call, doc ? sender->json->root(doc) : NULL);
+    sender->kind->read(sender, call, doc ? sender->json->root(doc) : NULL);
     sender->json->free(doc);
     for (size_t i = 0; i < call->count; i++) {
         struct entry *entry = &call->entries[i];

@@ -10,6 +10,11 @@ static inline bool str_ends_with(weir_str s, weir_str end)
     return s.len >= end.len && memcmp(s.ptr + s.len - end.len, end.ptr, end.len) == 0;
 }
 
+static inline bool str_starts_with(weir_str s, weir_str begin)
+{
+    return s.len >= begin.len && memcmp(s.ptr, begin.ptr, begin.len) == 0;
+}
+
 static inline bool str_contains(weir_str s, const char *part)
 {
     size_t len = strlen(part);

@@ -25,9 +25,10 @@ static bool is_safe_id(weir_str text)
     return text.len > 0 && text.len <= GROUP_MAX;
 }
 
-static size_t message_group(const struct sqs *sqs, const weir_record *record, char out[GROUP_MAX + 1])
+static size_t message_group(const struct sqs *sqs, const weir_record *record,
+                            char out[GROUP_MAX + 1])
 {
-    const weir_host *host = sqs->host;
+    const weir_host *host = sqs->sender.host;
     weir_str text = WEIR_NONE;
     if (sqs->fifo_group == GROUP_KEYS)
         return put_hash(host->field(record, WEIR_F_ITEM_KEY), out);
@@ -46,7 +47,7 @@ uint64_t message_group_hash(void *self, const weir_record *record)
 {
     const struct sqs *sqs = self;
     if (!sqs->fifo)
-        return sqs->host->lane(record);
+        return sqs->sender.host->lane(record);
     unsigned char digest[SHA256_BYTES];
     char group[GROUP_MAX + 1];
     uint64_t hash = 0;
@@ -61,8 +62,8 @@ uint64_t message_group_hash(void *self, const weir_record *record)
 static void put_deduplication_id(const struct sqs *sqs, const weir_record *record,
                                  weir_buf *scratch, char out[2 * SHA256_BYTES + 1])
 {
-    weir_str dead = sqs->host->field(record, WEIR_F_DEAD_SINK);
-    weir_str identity = sqs->host->field(record, WEIR_F_IDENTITY);
+    weir_str dead = sqs->sender.host->field(record, WEIR_F_DEAD_SINK);
+    weir_str identity = sqs->sender.host->field(record, WEIR_F_IDENTITY);
     size_t before = scratch->len;
     put(scratch, identity);
     if (dead.len > 0) {
@@ -70,7 +71,7 @@ static void put_deduplication_id(const struct sqs *sqs, const weir_record *recor
         put(scratch, dead);
     }
     if (identity.len == 0) /* then the content is all that names it */
-        put(scratch, sqs->host->field(record, WEIR_F_EVENT_JSON));
+        put(scratch, sqs->sender.host->field(record, WEIR_F_EVENT_JSON));
     put_hash(weir_view(scratch->ptr + before, scratch->len - before), out);
     scratch->len = before;
 }
@@ -93,7 +94,7 @@ static size_t put_attribute(weir_buf *body, const char *name, weir_str value, bo
 
 static size_t put_attributes(const struct sqs *sqs, const weir_record *record, weir_buf *body)
 {
-    const weir_host *host = sqs->host;
+    const weir_host *host = sqs->sender.host;
     bool first = true;
     int32_t event = host->event(record);
     size_t bytes = put_attribute(body, "eventID", host->field(record, WEIR_F_EVENT_ID), &first);
@@ -110,7 +111,7 @@ static size_t put_attributes(const struct sqs *sqs, const weir_record *record, w
 static size_t put_entry(struct sqs *sqs, struct call *call, const struct message *message)
 {
     char id[48], group[GROUP_MAX + 1], once[2 * SHA256_BYTES + 1];
-    weir_buf *body = &call->body, *scratch = &sqs->scratch;
+    weir_buf *body = &call->body, *scratch = &sqs->sender.scratch;
     snprintf(id, sizeof id, "%s{\"Id\":\"%llu-%zu\",\"MessageBody\":", call->count > 0 ? "," : "",
              (unsigned long long)call->number, call->count);
     put_text(body, id);
@@ -134,12 +135,12 @@ bool message_put(void *self, struct call *call, const struct message *message, s
 {
     struct sqs *sqs = self;
     unsigned char digest[MD5_BYTES];
-    weir_buf_clear(&sqs->scratch);
-    if (!put_body(&sqs->body, message->record, &sqs->scratch))
+    weir_buf_clear(&sqs->sender.scratch);
+    if (!put_body(&sqs->body, message->record, &sqs->sender.scratch))
         return false;
     *bytes = put_entry(sqs, call, message);
-    call->body.failed |= sqs->scratch.failed;
-    md5(weir_buf_view(&sqs->scratch), digest);
+    call->body.failed |= sqs->sender.scratch.failed;
+    md5(weir_buf_view(&sqs->sender.scratch), digest);
     hex(digest, MD5_BYTES, entry->sum);
     return true;
 }

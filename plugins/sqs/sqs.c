@@ -28,32 +28,12 @@ static const struct sender_kind send_message_batch = {
     .group = message_group_hash,
 };
 
-static void sqs_deliver(void *self, weir_delivery *delivery)
-{
-    struct sqs *sqs = self;
-    sender_deliver(&sqs->sender, delivery);
-}
-
-static void sqs_cancel(void *self, uint64_t token)
-{
-    struct sqs *sqs = self;
-    sender_cancel(&sqs->sender, token);
-}
-
-static void sqs_close(void *self)
-{
-    struct sqs *sqs = self;
-    sender_close(&sqs->sender);
-    weir_buf_free(&sqs->scratch);
-    free(sqs);
-}
-
 static void declare(const struct sqs *sqs, const struct queue_url *url)
 {
     weir_buf text = {0};
     put_text(&text, "queue ");
     put_visible(&text, url->name, 128);
-    sqs->host->declare(sqs->sender.instance, WEIR_D_TARGET, weir_buf_view(&text));
+    sqs->sender.host->declare(sqs->sender.instance, WEIR_D_TARGET, weir_buf_view(&text));
     weir_buf_clear(&text);
     put_text(&text, "sqs:SendMessage arn:aws:sqs:");
     put(&text, sqs->sender.region.len > 0 ? sqs->sender.region : WEIR_STR("*"));
@@ -61,19 +41,13 @@ static void declare(const struct sqs *sqs, const struct queue_url *url)
     put(&text, url->account.len > 0 ? url->account : WEIR_STR("*"));
     put_char(&text, ':');
     put_visible(&text, url->name, 128);
-    sqs->host->declare(sqs->sender.instance, WEIR_D_IAM, weir_buf_view(&text));
+    sqs->sender.host->declare(sqs->sender.instance, WEIR_D_IAM, weir_buf_view(&text));
     weir_buf_free(&text);
-}
-
-static int refuse(const struct sqs *sqs, const char *name, const char *why)
-{
-    sqs->host->option_error(sqs->sender.instance, name, weir_cstr(why));
-    return -EINVAL;
 }
 
 static int read_options(struct sqs *sqs, struct queue_url *url)
 {
-    const weir_host *host = sqs->host;
+    const weir_host *host = sqs->sender.host;
     weir_instance *instance = sqs->sender.instance;
     int64_t group = GROUP_KEYS, max_bytes = MESSAGE_BYTES_MAX;
     host->option_str(instance, "queue_url", &sqs->queue_url);
@@ -81,9 +55,10 @@ static int read_options(struct sqs *sqs, struct queue_url *url)
     host->option_i64(instance, "max_message_bytes", &max_bytes);
     const char *why = queue_url_parse(sqs->queue_url, url);
     if (why)
-        return refuse(sqs, "queue_url", why);
+        return sender_refuse(&sqs->sender, "queue_url", why);
     if (max_bytes < 1024 || max_bytes > MESSAGE_BYTES_MAX)
-        return refuse(sqs, "max_message_bytes", "must be 1KiB to 1MiB: SQS takes no more");
+        return sender_refuse(&sqs->sender, "max_message_bytes",
+                             "must be 1KiB to 1MiB: SQS takes no more");
     sqs->sender.endpoint = url->endpoint;
     if (sqs->sender.region.len == 0)
         sqs->sender.region = url->region;
@@ -99,8 +74,7 @@ static int32_t sqs_open(const weir_host *host, weir_instance *instance, void **s
     struct sqs *sqs = calloc(1, sizeof *sqs);
     if (!sqs)
         return -ENOMEM;
-    sqs->host = host;
-    int rc = sender_open(&sqs->sender, &send_message_batch, sqs, host, instance);
+    int rc = sender_open(&sqs->sender, &send_message_batch, host, instance);
     if (rc == 0)
         rc = read_options(sqs, &url);
     if (rc == 0)
@@ -143,9 +117,9 @@ static const weir_plugin plugin = {
     .options = options,
     .repeats = WEIR_R_KEYED,
     .open = sqs_open,
-    .close = sqs_close,
-    .deliver = sqs_deliver,
-    .cancel = sqs_cancel,
+    .close = sender_close,
+    .deliver = sender_deliver,
+    .cancel = sender_cancel,
 };
 
 const weir_plugin *weir_plugin_entry(uint32_t host_abi)

@@ -5,17 +5,15 @@
 #include "shared/digest.h"
 #include "shared/sender.h"
 
-enum { GROUP_MAX = 128 }; /* bytes of a MessageGroupId */
+enum { GROUP_MAX = 128 };                                 /* bytes of a MessageGroupId */
 enum fifo_group { GROUP_KEYS, GROUP_TABLE, GROUP_SHARD }; /* as in the option's choices */
 
 struct sqs {
     struct sender sender;
-    const weir_host *host;
     struct body body;
     weir_str queue_url;
     enum fifo_group fifo_group;
     bool fifo;
-    weir_buf scratch; /* the body being rendered */
 };
 
 /* ---- queue_url.c ---- */

@@ -1,10 +1,11 @@
-"""A fake AWS JSON server: as much of DynamoDB, its Streams and SQS as weir uses, in memory, with every
+"""A fake AWS JSON server: as much of DynamoDB, its Streams, SQS, Kinesis and EventBridge as weir uses, in memory, with every
 signature verified and faults by rule (faults.py).
 
     aws = AwsServer(tables={"PriceHistory": ("product_id", "timestamp")}, queues=["orders.fifo"])
     aws.url, aws.tables["PriceHistory"].items, aws.queues["orders.fifo"].messages, aws.faults.set([...])
     aws.streams.create("Products").shard(records=[...])      # streams.py
 """
+import base64
 import binascii
 import collections
 import hashlib
@@ -24,7 +25,8 @@ from .streams import Refused
 KEY_ID, SECRET = "AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
 EXACT = Context(prec=200)  # the default context would round to 28 digits
 STREAMS_TARGET = "DynamoDBStreams_20120810"
-BATCH_ITEMS, BATCH_ENTRIES, ENTRY_BYTES = 25, 10, 1024 * 1024
+BATCH_ITEMS, BATCH_ENTRIES, ENTRY_BYTES, KINESIS_RECORDS = 25, 10, 1024 * 1024, 500
+SERVICES = {"AmazonSQS": "sqs", "Kinesis_20131202": "kinesis", "AWSEvents": "events"}
 
 
 def key_text(value):
@@ -74,6 +76,7 @@ class AwsServer:
         self.tables = {name: Table(keys) for name, keys in (tables or {}).items()}
         self.queues = {name: Queue() for name in queues}
         self.streams = streams_module.Streams()
+        self.kinesis, self.events = [], []  # (partition key, data) and entries, in the order taken
         self.faults = faults_module.Faults(rules)
         self.lock, self.signature_problems = threading.Lock(), []
         self.calls = collections.Counter()
@@ -151,6 +154,34 @@ class AwsServer:
             good.append({"Id": entry["Id"], "MessageId": queue.send(entry), **digests(entry)})
         return {"Successful": good, "Failed": bad}
 
+    def put_records(self, request, rule=None):
+        if not 0 < len(request["Records"]) <= KINESIS_RECORDS:
+            raise Refused("ValidationException", "between 1 and 500 records are wanted")
+        answers = []
+        for index, one in enumerate(request["Records"]):
+            if rule and rule["do"] == "unprocessed" and index % 2:
+                answers.append({"ErrorCode": "ProvisionedThroughputExceededException", "ErrorMessage": "injected"})
+                continue
+            with self.lock:
+                self.kinesis.append((one["PartitionKey"], base64.b64decode(one["Data"], validate=True)))
+            answers.append({"SequenceNumber": str(len(self.kinesis)), "ShardId": "shardId-000000000000"})
+        failed = sum("ErrorCode" in a for a in answers)
+        return {"FailedRecordCount": failed, "Records": answers}
+
+    def put_events(self, request, rule=None):
+        if not 0 < len(request["Entries"]) <= BATCH_ENTRIES:
+            raise Refused("ValidationException", "between 1 and 10 entries are wanted")
+        answers = []
+        for index, entry in enumerate(request["Entries"]):
+            if rule and rule["do"] == "unprocessed" and index % 2:
+                answers.append({"ErrorCode": "ThrottlingException", "ErrorMessage": "injected"})
+                continue
+            json.loads(entry["Detail"])
+            with self.lock:
+                self.events.append(entry)
+            answers.append({"EventId": str(uuid.uuid4())})
+        return {"FailedEntryCount": sum("ErrorCode" in a for a in answers), "Entries": answers}
+
     def describe_table(self, request, rule=None):
         name = request["TableName"]
         told = self.streams.describe_table(name)
@@ -162,6 +193,7 @@ class AwsServer:
     def operations(self):
         return {"PutItem": lambda request, rule: self.put_item(request), "BatchWriteItem": self.batch_write_item,
                 "DescribeTable": self.describe_table, "SendMessageBatch": self.send_message_batch,
+                "PutRecords": self.put_records, "PutEvents": self.put_events,
                 **self.streams.operations()}
 
     def answer(self, op, request, rule):
@@ -204,7 +236,7 @@ class AwsServer:
                 aws.calls[op] += 1
                 aws.traces.append(self.headers.get("X-Amzn-Trace-Id"))
                 wrong = sigv4.problem("POST", self.path, self.headers, body, {KEY_ID: (SECRET, None)},
-                                      service="sqs" if target == "AmazonSQS" else "dynamodb")
+                                      service=SERVICES.get(target, "dynamodb"))
                 if (target == STREAMS_TARGET) != (op in aws.streams.operations()):
                     wrong = wrong or f"{target} has no {op}"
                 if wrong:

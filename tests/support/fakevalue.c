@@ -228,6 +228,8 @@ weir_str fake_record_field(const struct fake_record *record, int which)
     switch (which) {
     case WEIR_F_EVENT_ID:
         return json_text(record->root, "eventID");
+    case WEIR_F_EVENT_NAME:
+        return json_text(record->root, "eventName");
     case WEIR_F_SEQUENCE:
         return json_text(record->change, "SequenceNumber");
     case WEIR_F_IDENTITY:
