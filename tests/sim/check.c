@@ -83,7 +83,8 @@ bool sim_wanted(const struct sim_sink *sink, const struct sim_truth *truth)
     return truth->poison || sink->events == 0 || sink->events & bits[truth->event];
 }
 
-/* The table was begun with later: with this stream of it, or one before. */
+/* The table was begun with later: with this stream of it, or one before; or with a newer one, since
+ * this one was replaced before any start was stored. */
 static bool before_start(const struct sim *sim, const struct sim_truth *truth)
 {
     const struct model_stream *streams = sim->model.streams;
@@ -371,8 +372,24 @@ static uint32_t first_missing(const struct sim *sim, const struct sim_sink *sink
     return SIM_NO_TRUTH;
 }
 
+/* The start of some stream of each table is in the store. */
+static bool all_begun(const struct sim *sim)
+{
+    const struct model_stream *streams = sim->model.streams;
+    for (size_t i = 0; i < sim->model.count; i++) {
+        bool begun = false;
+        for (size_t k = 0; k < sim->model.count; k++)
+            begun = begun || (sim->begun[k] && strcmp(streams[i].table, streams[k].table) == 0);
+        if (!begun)
+            return false;
+    }
+    return true;
+}
+
 bool sim_all_finished(struct sim *sim)
 {
+    if (!all_begun(sim))
+        return false;
     for (size_t i = 0; i < sim->sink_count; i++) {
         struct sim_sink *sink = &sim->sinks[i];
         if (!sink->route.required || sink->letters_only)
@@ -387,6 +404,8 @@ bool sim_all_finished(struct sim *sim)
 
 void sim_check_end(struct sim *sim)
 {
+    if (!all_begun(sim))
+        sim_complain(sim, "no start of a table is stored (last error: %s)", sim->last_error);
     for (size_t i = 0; i < sim->sink_count; i++) {
         struct sim_sink *sink = &sim->sinks[i];
         size_t missing = 0;

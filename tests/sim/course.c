@@ -214,8 +214,8 @@ static void some_history(struct sim *sim, struct sim_actors *actors)
 
 static void begin_reading(struct sim *sim)
 {
-    for (size_t i = 0; sim->config.start == POLL_LATEST && i < SIM_STREAMS; i++)
-        sim->began_ms[i] = INT64_MAX;
+    for (size_t i = 0; i < SIM_STREAMS; i++)
+        sim->began_ms[i] = INT64_MAX; /* until the store says otherwise */
     sim_start(sim, 0);
 }
 

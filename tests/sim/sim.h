@@ -186,8 +186,9 @@ struct sim {
     char last_error[400];
     bool keeps_lines; /* what the core logs is kept, for scenarios */
     struct model_text lines;
-    /* Records written before (unix) need not be delivered; INT64_MAX: the start at LATEST is not
-     * yet in the store. */
+    /* Records written before (unix) need not be delivered; INT64_MAX: the start is not yet in the
+     * store, and where that of a newer stream of the table comes first, none of this one need be.
+     */
     int64_t began_ms[SIM_STREAMS];
     bool begun[SIM_STREAMS]; /* its row is in the store */
     unsigned detached;       /* times that a sink was detached in this life */
