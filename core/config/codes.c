@@ -58,6 +58,7 @@ const struct diag_code diag_codes[] = {
     {"W0507", "A record that can't be decoded; it goes where on_poison says, for all sinks."},
     {"W0508", "A dead letter could not be stored; its record is not finished."},
     {"W0509", "A dead letter was too large for its sink and went without the images."},
+    {"W0510", "Memory ran out for a record's next step; it waits in its place and is tried again."},
     {"W0600", "The function could not be started: the configuration, or a plugin, is wrong."},
     {"W0601", "Lambda's Runtime API gave no invocation that can be used."},
     {"W0602", "Lambda's Runtime API can't be reached, or refused what was posted."},

@@ -118,7 +118,7 @@ static void origin_finished(struct item *item)
         poison_finish(item, false);
 }
 
-static void origin_stuck(struct item *item, const char *reason)
+void origin_stuck(struct item *item, const char *reason)
 {
     if (item->state == ITEM_RETURNED)
         return;
@@ -185,9 +185,12 @@ static void put_later(struct stored_letter *stored)
     struct clock *clock = flow->router->clock;
     int64_t delay_ms = stored->delay_ms ? stored->delay_ms : PUT_AGAIN_FIRST_MS;
     stored->timer.fire = on_put_again;
-    if (!flow->router->config.blocks_for_ever ||
-        clock->arm(clock->ctx, &stored->timer, delay_ms) < 0) {
+    if (!flow->router->config.blocks_for_ever) {
         origin_stuck(stored->item, "its dead letter could not be stored");
+        return;
+    }
+    if (clock->arm(clock->ctx, &stored->timer, delay_ms) < 0) {
+        item_starve(stored->item, stored->put.letter.reason.ptr);
         return;
     }
     stored->delay_ms = 2 * delay_ms < PUT_AGAIN_LAST_MS ? 2 * delay_ms : PUT_AGAIN_LAST_MS;
@@ -235,21 +238,23 @@ static void to_store(struct item *item, const char *reason)
     struct stored_letter *stored =
         arena_alloc(&flow->arena, sizeof *stored, _Alignof(struct stored_letter));
     if (!stored) {
-        origin_stuck(item, "out of memory");
+        item_starve(item, reason);
         return;
     }
     *stored = (struct stored_letter){.item = item,
                                      .put = {.letter = letter_of(item, reason), .done = on_stored}};
     stored->put.arg = stored;
     if (stored->put.letter.record.len == 0) {
-        origin_stuck(item, "out of memory"); /* never a letter without its record */
+        item_starve(item, reason); /* never a letter without its record */
         return;
     }
-    if (put(stored) < 0) {
+    int rc = put(stored);
+    if (rc == -ENOMEM)
+        item_starve(item, reason);
+    else if (rc < 0)
         origin_stuck(item, "there is no local store for dead letters here");
-        return;
-    }
-    leave(item);
+    else
+        leave(item);
 }
 
 /* ---- to another sink ---- */
@@ -309,7 +314,7 @@ static void to_sink(struct item *item, size_t target, const char *reason)
     struct letter *letter = arena_alloc(&flow->arena, sizeof *letter, _Alignof(struct letter));
     struct dead_info *info = letter ? info_of(item, reason, false) : NULL;
     if (!info) {
-        origin_stuck(item, "out of memory");
+        item_starve(item, reason);
         return;
     }
     *letter = (struct letter){.item = {.record = item->record,
@@ -382,16 +387,12 @@ void dead_begin(struct item *item, const char *reason)
     }
 }
 
-void poison_begin(struct item *item)
+void poison_again(struct item *item)
 {
     struct router *router = item->flow->router;
     char reason[200];
     snprintf(reason, sizeof reason, "poison: %s at byte %" PRIu32, item->record->poison,
              item->record->poison_offset);
-    router_log(router, WEIR_LOG_ERROR, NULL, "W0507",
-               "record %" PRIu32 " of the batch can't be decoded: %s at byte %" PRIu32,
-               item->record->index, item->record->poison, item->record->poison_offset);
-    router->poison_count++;
     switch (router->config.on_poison) {
     case ROUTE_DROP:
         poison_finish(item, true);
@@ -405,4 +406,14 @@ void poison_begin(struct item *item)
     case ROUTE_BLOCK:
         origin_stuck(item, reason);
     }
+}
+
+void poison_begin(struct item *item)
+{
+    struct router *router = item->flow->router;
+    router_log(router, WEIR_LOG_ERROR, NULL, "W0507",
+               "record %" PRIu32 " of the batch can't be decoded: %s at byte %" PRIu32,
+               item->record->index, item->record->poison, item->record->poison_offset);
+    router->poison_count++;
+    poison_again(item);
 }

@@ -416,7 +416,8 @@ void item_release(struct item *item)
     bool with_plugin = item->state == ITEM_OPEN;
     *(sink->route.required || item->letter ? &sink->counts.returned : &sink->counts.dropped) += 1;
     sink->counts.pending--;
-    sink->bars -= item->bars;
+    item_unstarve(item);
+    sink->bars -= item->bars; /* of one that is stuck */
     item->bars = false;
     uint64_t key = 0;
     if (with_plugin && item->lane) {
@@ -441,6 +442,7 @@ void item_release(struct item *item)
 static void release_poison(struct item *item)
 {
     struct router *router = item->flow->router;
+    item_unstarve(item);
     for (size_t i = 0; i < router->sink_count; i++)
         if (share_has(item->flow, i, item->index)) {
             router->sinks[i].counts.returned++;
@@ -474,7 +476,8 @@ static void release(struct flow *flow)
 static bool optional_waits(const struct flow *flow, const struct item *item)
 {
     return item->sink && !(flow->awaited >> item->sink->index & 1) &&
-           (item->state == ITEM_GATED || item->state == ITEM_QUEUED || item->state == ITEM_BEHIND);
+           (item->state == ITEM_GATED || item->state == ITEM_QUEUED || item->state == ITEM_BEHIND ||
+            item->state == ITEM_STARVED);
 }
 
 void flow_trim(struct flow *flow)

@@ -7,6 +7,7 @@ void item_finish(struct item *item, uint64_t *counter)
 {
     struct sink *sink = item->sink;
     const struct sink_counts *counts = &sink->counts;
+    item_unstarve(item);
     (*counter)++;
     sink->counts.pending--;
     item_observe(item,
@@ -45,7 +46,7 @@ static void stick_lane(struct lane *lane, const struct item *cause)
 
 void item_stick(struct item *item, const char *reason)
 {
-    if (item->state == ITEM_QUEUED && !item->lane && item->sink->route.order == ROUTE_NONE)
+    if (item->state == ITEM_QUEUED && !item->lane)
         list_remove(&item->sink->queue, item);
     if (item->state != ITEM_LEAVING)
         share_unhold(item);

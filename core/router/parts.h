@@ -24,6 +24,7 @@ enum item_state {
     ITEM_OPEN,     /* with the plugin */
     ITEM_BEHIND,   /* waits for a revoked delivery that still holds the same record */
     ITEM_LEAVING,  /* given up on; its dead letter is on the way */
+    ITEM_STARVED,  /* memory is lacking for what comes next: item_starve */
     ITEM_STUCK,    /* nothing more can be done in this batch's life */
     ITEM_RETURNED, /* unfinished, given back to the source before the end: flow_release */
     ITEM_FINISHED
@@ -59,7 +60,7 @@ struct item {
     bool passed : 1;   /* a later one of its run is stored: to put this one back breaks order */
     bool blocked : 1;  /* `block` was said in the log */
     bool split : 1;    /* its delivery failed as a whole and is cut in two: no attempt of its own */
-    bool bars : 1;     /* counted in sink->bars */
+    bool bars : 1;     /* starved for want of its lane: counted in sink->bars */
 };
 
 struct letter { /* a dead letter on its way to another sink */
@@ -105,7 +106,7 @@ struct sink {
     bool keeps_order;
     struct lane_map lanes;
     struct lane *ready_first, *ready_last, *spare_lanes;
-    size_t bars; /* stuck without a lane, for want of memory: nothing new may pass them */
+    size_t bars; /* records without their lane, for want of memory: nothing new may pass them */
     struct item_list queue;    /* ROUTE_NONE: not yet tried */
     size_t queued;             /* items of this sink that are not finished */
     size_t letters;            /* of them dead letters of other sinks ... */
@@ -169,6 +170,7 @@ struct flow {
     size_t open_deliveries;        /* whose plugin may read its records */
     uint32_t waiting;              /* items neither finished nor given back */
     uint32_t put_back;             /* of them: tried before, or leaving */
+    uint32_t starved;              /* items in that state */
     uint32_t slim_below;           /* it is worth a look when fewer are waiting */
     int64_t begun_ms;
     weir_str last_sequence; /* the batch's */
@@ -200,7 +202,8 @@ struct router {
     size_t changed_count;
     struct flow *spare;
     struct flow *young; /* the first in `flows` that is not `old` */
-    struct timer age_timer;
+    struct timer age_timer, starved_timer;
+    size_t starved; /* items in that state */
     size_t flow_count, pinned_bytes, letter_bytes;
     size_t background_bytes; /* of them in batches that only sinks hold which are not required */
     uint64_t poison_count;
@@ -229,7 +232,8 @@ void lanes_done(struct sink *sink);
 int sink_init(struct sink *sink, struct router *router, const struct route *route, size_t index);
 void sink_done(struct sink *sink);
 void sink_accept(struct sink *sink, struct item *item); /* queues a new item */
-void sink_pump(struct sink *sink);                      /* starts deliveries as far as allowed */
+bool sink_take_starved(struct item *item); /* one that had no lane; false: it still has none */
+void sink_pump(struct sink *sink);         /* starts deliveries as far as allowed */
 void sink_requeue(struct item *item,
                   int64_t delay_ms);       /* an item that was open goes on waiting; -1 = no wait */
 void sink_stop_waiting(struct item *item); /* behind a revoked one */
@@ -254,9 +258,18 @@ void item_exhaust(struct item *item, const char *reason);
 void sink_note_error(struct sink *sink, const char *reason); /* NULL: nothing was said */
 void item_observe(const struct item *item, enum record_outcome what, const char *reason);
 
+/* starve.c */
+/* Memory is lacking for its lane or its letter. Where nobody would deliver it again it waits in its
+ * place, else it is stuck; `reason` is why it was given up, NULL where it was not. */
+void item_starve(struct item *item, const char *reason);
+void item_unstarve(struct item *item);          /* whatever else becomes of it */
+void starved_look_again(struct router *router); /* later, if there are any */
+
 /* dead.c */
-void dead_begin(struct item *item, const char *reason); /* to where its sink's config says */
-void poison_begin(struct item *item);                   /* to where on_poison says */
+void dead_begin(struct item *item, const char *reason);   /* to where its sink's config says */
+void poison_begin(struct item *item);                     /* to where on_poison says */
+void poison_again(struct item *item);                     /* one that was starved */
+void origin_stuck(struct item *item, const char *reason); /* its letter can't be had */
 void dead_letter_finished(struct item *letter);
 void dead_letter_stuck(struct item *letter, const char *reason);
 void dead_forget_delayed(struct flow *flow); /* no letter of it is put again */

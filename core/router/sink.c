@@ -76,27 +76,19 @@ static void wait_behind(struct item *item, struct item *holder)
     holder->waiter = item;
 }
 
-/* Its lane, so that the next of its order unit would find it there, is what it lacks: until it is
- * back with its source, nothing new is taken, of whatever lane. */
+/* Its lane, so that the next of its order unit would find it there, is what it lacks: until it has
+ * it, or is back with its source, nothing new is taken, of whatever lane. */
 static void bar(struct sink *sink, struct item *item)
 {
-    item->bars = !item->letter; /* letters have no order */
-    sink->bars += item->bars;
-    item_stick(item, "out of memory");
+    item->bars = true;
+    sink->bars++;
+    item_starve(item, NULL);
 }
 
-void sink_accept(struct sink *sink, struct item *item)
+static void take_in(struct item *item, struct lane *lane)
 {
+    struct sink *sink = item->sink;
     struct item *holder = sink->revoked ? revoked_item(sink, item) : NULL;
-    bool ordered = sink->route.order != ROUTE_NONE, barred = sink->bars > 0 && !item->letter;
-    struct lane *lane = ordered && !barred ? lane_get(sink, lane_key(sink, item->record)) : NULL;
-    item->state = ITEM_OPEN; /* in no list yet */
-    sink->queued++;
-    sink->letters += item->letter;
-    if (ordered && !lane) {
-        bar(sink, item);
-        return;
-    }
     item->lane = lane;
     if (lane)
         list_append(&lane->items, item);
@@ -111,6 +103,30 @@ void sink_accept(struct sink *sink, struct item *item)
         lane_settle(lane);
     else if (!holder)
         list_append(&sink->queue, item);
+}
+
+void sink_accept(struct sink *sink, struct item *item)
+{
+    bool ordered = sink->route.order != ROUTE_NONE, barred = sink->bars > 0 && !item->letter;
+    struct lane *lane = ordered && !barred ? lane_get(sink, lane_key(sink, item->record)) : NULL;
+    item->state = ITEM_OPEN; /* in no list yet */
+    sink->queued++;
+    sink->letters += item->letter;
+    if (ordered && !lane && !item->letter) /* letters have no order */
+        bar(sink, item);
+    else
+        take_in(item, lane);
+}
+
+bool sink_take_starved(struct item *item)
+{
+    struct sink *sink = item->sink;
+    struct lane *lane = lane_get(sink, lane_key(sink, item->record));
+    if (!lane)
+        return false;
+    item_unstarve(item);
+    take_in(item, lane);
+    return true;
 }
 
 void sink_requeue(struct item *item, int64_t delay_ms)

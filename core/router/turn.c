@@ -144,6 +144,7 @@ static void on_kick(struct post *post)
     for (size_t i = 0; i < router->sink_count; i++)
         sink_pump(&router->sinks[i]);
     settle_changed(router);
+    starved_look_again(router);
 }
 
 void router_kick(struct router *router)

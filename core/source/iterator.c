@@ -15,7 +15,7 @@ void iterator_forget(struct reader *reader)
 static bool at_timestamp(const struct reader *reader)
 {
     return !reader->cursor.len && reader->start == START_AT_TIMESTAMP && !reader->peeking &&
-           !reader->track->stream->no_at_timestamp;
+           reader->track->stream->at_time != AT_TIME_REFUSED;
 }
 
 static int iterator_body(struct reader *reader)
@@ -34,11 +34,11 @@ static int iterator_body(struct reader *reader)
 static void no_at_timestamp(struct reader *reader, const char *message)
 {
     struct stream *stream = reader->track->stream;
-    if (!stream->no_at_timestamp)
+    if (stream->at_time != AT_TIME_REFUSED)
         poll_log(reader->track->poll, WEIR_LOG_INFO, NULL,
                  "%s: no start by time here (%s); reading from the horizon, skipping what is older",
                  stream->arn, message);
-    stream->no_at_timestamp = true;
+    stream->at_time = AT_TIME_REFUSED;
     reader_go_on(reader, 0);
 }
 
@@ -95,7 +95,7 @@ static void on_iterator(struct aws_call *call)
         poll_settle(poll);
         return;
     }
-    if (held_by_record(reader->held)) { /* if it goes on, then from the positions */
+    if (reader->held == HELD_RECORD) { /* for good */
         reader->state = READER_HELD;
         return;
     }
@@ -103,6 +103,8 @@ static void on_iterator(struct aws_call *call)
         no_at_timestamp(reader, message);
     } else if (fault == STREAMS_OK) {
         poll_heard(poll, STREAMS_OK, NULL, NULL);
+        if (at_timestamp(reader))
+            reader->track->stream->at_time = AT_TIME_TAKEN;
         if (reader->rewind && !reader->peeking)
             rewind_reader(reader);
         poll_due(reader);

@@ -7,9 +7,10 @@
 #include <errno.h>
 
 enum {
-    COARSE_US = 60000000, /* creation times of a server without AT_TIMESTAMP: DynamoDB Local's */
-    FINE_US = 1000000,    /* AWS rounds them down to the second */
-    AGAIN_MS = 1000       /* memory ran out */
+    COARSE_US =
+        60000000,      /* DynamoDB Local, which has no AT_TIMESTAMP, cuts creation times to this */
+    FINE_US = 1000000, /* AWS rounds them down to the second */
+    AGAIN_MS = 1000    /* memory ran out */
 };
 
 static void page_free(struct page *page)
@@ -52,8 +53,8 @@ static void on_sink_done(void *arg, struct flow *flow, size_t sink)
     poll_pump(page->reader->track->poll);
 }
 
-/* The router gave records back: one can't be decoded and nothing else may become of it, or memory
- * ran out. */
+/* The router gave a record back: it can't be decoded, or lacks an image, and nothing else may
+ * become of it. */
 static void hold(struct reader *reader, const struct batch_result *result)
 {
     bool poison = result->lowest && result->lowest->poison;
@@ -65,8 +66,8 @@ static void hold(struct reader *reader, const struct batch_result *result)
              poison           ? "it can't be decoded, and on_poison is \"block\""
              : result->reason ? result->reason
                               : "it was given back");
-    pages_drop(reader); /* what is behind it comes again, behind it */
-    reader_hold(reader, poison ? HELD_POISON : HELD_RECORD);
+    pages_drop(reader); /* nothing may pass it */
+    reader_hold(reader, HELD_RECORD);
     if (reader->met) /* what the others read may not pass it */
         detach_track(reader->track, (size_t)__builtin_ctzll(reader->sinks));
 }
@@ -96,10 +97,17 @@ static void on_done(void *arg, const struct batch_result *result)
 
 /* ---- submitting ---- */
 
-/* Records from before the start that a sink asked for, on servers that give them all the same. */
-static bool too_old(const struct record *record, int64_t before_us)
+/* Records from before the start that a sink asked for, on servers that give them all the same, or
+ * read since another sink needs them. What could have been made at the start is not too old, and
+ * the answer must be the same in the next life: else an item's older record would come behind
+ * newer. */
+static bool too_old(const struct stream *stream, const struct record *record, int64_t start_us)
 {
-    return !record->poison && record->created_us > 0 && record->created_us < before_us;
+    bool coarse = stream->at_time == AT_TIME_UNKNOWN ? record->created_us % COARSE_US == 0
+                                                     : stream->at_time == AT_TIME_REFUSED;
+    int64_t grain_us = coarse ? COARSE_US : FINE_US;
+    int64_t made_us = record->created_us - record->created_us % grain_us;
+    return !record->poison && record->created_us > 0 && made_us + grain_us <= start_us;
 }
 
 static void skip_old(struct page *page, size_t sink, weir_str *finished_to)
@@ -107,9 +115,9 @@ static void skip_old(struct page *page, size_t sink, weir_str *finished_to)
     struct track *track = page->reader->track;
     struct progress *progress = &track->sinks[sink];
     const struct batch *batch = page->batch;
-    int64_t before_us = progress->start_us - (track->stream->no_at_timestamp ? COARSE_US : FINE_US);
     size_t old = 0;
-    while (old < batch->record_count && too_old(batch->records[old], before_us))
+    while (old < batch->record_count &&
+           too_old(track->stream, batch->records[old], progress->start_us))
         old++;
     if (old < batch->record_count)
         progress->skipping = false;

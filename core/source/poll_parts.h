@@ -123,16 +123,10 @@ enum reader_state {
 
 enum held_why {
     HELD_NOT,
-    HELD_GAP,    /* until it is accepted */
-    HELD_PAGE,   /* a page that is none: asked for again */
-    HELD_POISON, /* for good: on_poison is "block" */
-    HELD_RECORD  /* given back by the router: read again from the positions */
+    HELD_GAP,   /* until it is accepted */
+    HELD_PAGE,  /* a page that is none: asked for again */
+    HELD_RECORD /* for good: a record that nothing can be done about, and that is to block */
 };
-
-static inline bool held_by_record(enum held_why why)
-{
-    return why == HELD_POISON || why == HELD_RECORD;
-}
 
 struct reader {
     struct track *track;
@@ -200,8 +194,8 @@ struct stream {
     enum start_kind start; /* LATEST is resolved */
     bool latest;
     int64_t start_us;
-    bool known;           /* it had a row */
-    bool no_at_timestamp; /* the server refuses AT_TIMESTAMP */
+    bool known;                                                       /* it had a row */
+    enum { AT_TIME_UNKNOWN, AT_TIME_TAKEN, AT_TIME_REFUSED } at_time; /* by the server */
     bool stopped;
     bool left_over; /* shards were handed out that are not being read yet */
     struct mark mark;
@@ -277,7 +271,6 @@ struct poll {
     struct store_owner owner;
     struct store_load load;
     bool loading, acquired;
-    bool owned; /* when it was looked at last */
     struct arena rows_arena;
     struct state_row *rows; /* as they were loaded */
     size_t row_count;
@@ -425,6 +418,7 @@ void tables_free(struct poll *poll);
 /* ---- saver.c ---- */
 void saver_want(struct poll *poll);         /* save soon */
 void saver_start(struct poll *poll);        /* the timer */
+void saver_look(struct poll *poll);         /* once a second: is it armed? */
 bool saver_clean(struct poll *poll);        /* nothing is left to store */
 bool saver_blocks(const struct poll *poll); /* positions were not stored for too long */
 void saver_done(struct poll *poll);

@@ -6,40 +6,30 @@
 
 enum {
     BODY_BYTES_MAX = 8 * 1024,
-    HELD_RECORD_MS = 30000,
-    REOPEN_MS = 1000,
     CAUGHT_UP_PAGES = 10, /* empty ones in a row, with `once` */
     ONCE_EMPTY_MS = 100
 };
 
-static void reopen(struct reader *reader);
-
-static struct reader *reader_of_timer(struct timer *timer)
-{
-    return (struct reader *)((char *)timer - offsetof(struct reader, timer));
-}
-
 /* ---- where to begin ---- */
 
-/* Behind the lowest position of those that are waited for. Where one has no position yet, from its
- * start; and where starts and positions can't be compared, from the horizon: each sink skips what
- * it has. */
+/* Behind the lowest position of those that are waited for. Where one has no position yet, from the
+ * earliest start of all, which is before every position; each sink skips what it has. */
 static void choose_start(struct reader *reader)
 {
     const struct track *track = reader->track;
     uint64_t those = reader->sinks & track->poll->required;
     const struct sequence *lowest = NULL;
-    bool horizon = false, timed = false;
+    bool horizon = false, timed = false, some_without = false;
     reader->cursor.len = 0;
     for (size_t i = 0; i < track->poll->sink_count; i++) {
         const struct progress *progress = &track->sinks[i];
         if (!((those ? those : reader->sinks) >> i & 1))
             continue;
-        if (progress->position.len) {
-            if (!lowest ||
-                sequence_cmp(sequence_str(&progress->position), sequence_str(lowest)) < 0)
-                lowest = &progress->position;
-        } else if (progress->start == START_AT_TIMESTAMP) {
+        some_without = some_without || !progress->position.len;
+        if (progress->position.len &&
+            (!lowest || sequence_cmp(sequence_str(&progress->position), sequence_str(lowest)) < 0))
+            lowest = &progress->position;
+        if (progress->start == START_AT_TIMESTAMP) {
             reader->start_us = timed && reader->start_us < progress->start_us ? reader->start_us
                                                                               : progress->start_us;
             timed = true;
@@ -47,21 +37,17 @@ static void choose_start(struct reader *reader)
             horizon = true;
         }
     }
-    reader->start = timed && !horizon && !lowest ? START_AT_TIMESTAMP : START_TRIM_HORIZON;
+    reader->start = timed && !horizon ? START_AT_TIMESTAMP : START_TRIM_HORIZON;
     if (lowest)
         reader->cursor = *lowest;
-    reader->rewind = lowest && (timed || horizon);
+    reader->rewind = lowest && some_without;
 }
 
 /* ---- when to go on ---- */
 
 static void on_timer(struct timer *timer)
 {
-    struct reader *reader = reader_of_timer(timer);
-    if (reader->held == HELD_RECORD)
-        reopen(reader);
-    else
-        poll_due(reader);
+    poll_due((struct reader *)((char *)timer - offsetof(struct reader, timer)));
 }
 
 void reader_go_on(struct reader *reader, int64_t delay_ms)
@@ -87,8 +73,6 @@ void reader_hold(struct reader *reader, enum held_why why)
 {
     struct poll *poll = reader->track->poll;
     poll->clock->disarm(poll->clock->ctx, &reader->timer);
-    if (why == HELD_RECORD)
-        poll->clock->arm(poll->clock->ctx, &reader->timer, HELD_RECORD_MS);
     if (reader->held == HELD_NOT && !reader->alone)
         poll->counts.shards_held++;
     if (why == HELD_GAP && reader->held != HELD_GAP)
@@ -106,29 +90,6 @@ static void let_go(struct reader *reader)
     if (reader->held == HELD_GAP)
         poll->held_by_gap--;
     reader->held = HELD_NOT;
-}
-
-/* What a record held up is read again, from what the sinks have finished. */
-static void reopen(struct reader *reader)
-{
-    struct track *track = reader->track;
-    struct poll *poll = track->poll;
-    if (reader->state != READER_HELD || pages_open(reader)) {
-        poll->clock->arm(poll->clock->ctx, &reader->timer, REOPEN_MS);
-        return;
-    }
-    let_go(reader);
-    pages_clear(reader);
-    iterator_forget(reader);
-    if (reader->alone) {
-        reader->at_end = false;
-    } else {
-        track->read_to_end = false;
-        reader->sinks = poll->sinks & ~track->done & ~track->apart;
-        reader->gated = track_gates(track) & ~track->apart;
-    }
-    choose_start(reader);
-    reader_go_on(reader, 0);
 }
 
 /* ---- the end of a shard ---- */
@@ -312,7 +273,7 @@ static void on_page(struct fetch *fetch)
         poll_settle(poll);
         return;
     }
-    if (held_by_record(reader->held)) { /* if it goes on, then from the positions */
+    if (reader->held == HELD_RECORD) { /* for good */
         batch_unref(fetch->batch);
         fetch->batch = NULL;
         reader->state = READER_HELD;

@@ -312,6 +312,12 @@ void saver_start(struct poll *poll)
     poll->clock->arm(poll->clock->ctx, &poll->saver.timer, poll->config.store_every_ms);
 }
 
+void saver_look(struct poll *poll)
+{
+    if (!poll->saver.busy && poll->saver.timer.heap_slot == 0) /* memory was lacking for it */
+        saver_start(poll);
+}
+
 void saver_want(struct poll *poll)
 {
     struct saver *saver = &poll->saver;

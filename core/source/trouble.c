@@ -36,8 +36,8 @@ static void told(void *arg, enum shard_verdict verdict)
     struct reader *reader = arg;
     struct poll *poll = reader->track->poll;
     struct stream *stream = reader->track->stream;
-    reader->state = held_by_record(reader->held) ? READER_HELD : READER_IDLE;
-    if (!poll_reading(poll) || held_by_record(reader->held))
+    reader->state = reader->held == HELD_RECORD ? READER_HELD : READER_IDLE;
+    if (!poll_reading(poll) || reader->held == HELD_RECORD)
         return;
     switch (verdict) {
     case VERDICT_LISTED:

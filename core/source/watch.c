@@ -34,6 +34,8 @@ static void watch_room(struct poll *poll)
 static void watch_reader(struct poll *poll, struct reader *reader)
 {
     int64_t quiet_ms = poll_now(poll) - reader->fresh_ms;
+    if (reader->gathered && !reader->window.heap_slot)
+        pages_flush(reader); /* its timer could not be armed */
     bool waits = reader->full || reader->timer.heap_slot || reader->state == READER_DUE;
     if (quiet_ms < STALLED_MS || waits || reader_busy(reader) || reader->state == READER_ENDED)
         return;
@@ -121,14 +123,13 @@ static void watch_trouble(struct poll *poll)
     poll_end(poll, POLL_GAVE_UP);
 }
 
-/* The state is surely ours again: what was held may go. */
+/* The state is surely ours again, what was held may go; or memory was lacking even for a timer. */
 static void watch_owner(struct poll *poll)
 {
     const struct store *store = &poll->config.world->store;
     bool owned = !store->owned || store->owned(store->ctx);
-    if (owned && !poll->owned)
+    if (owned)
         router_resume(poll->config.router);
-    poll->owned = owned;
 }
 
 void poll_tick(struct timer *timer)
@@ -140,6 +141,8 @@ void poll_tick(struct timer *timer)
     watch_room(poll);
     detach_watch(poll);
     watch_owner(poll);
+    saver_look(poll);
+    poll_pump(poll);
     tables_look(poll);
     if (poll->held_by_gap && now_ms - poll->reload_ms >= RELOAD_MS) {
         poll->reload_ms = now_ms;

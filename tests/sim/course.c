@@ -30,6 +30,7 @@ static void pick_model(struct sim *sim)
     model->empty_pages = (unsigned)ONE_OF(sim, 0, 0, 0, 1, 5);
     model->filter = (enum model_filter)ONE_OF(sim, 0, 0, 1, 2, 3);
     model->no_timestamp = sim_below(sim, 2);
+    model->minute_times = model->no_timestamp && sim_below(sim, 2); /* as DynamoDB Local */
     model->describe_empty_at = (unsigned)ONE_OF(sim, 0, 0, 1, 2);
     model->trailing_cursor = sim_below(sim, 4) == 0;
     model->repeat_cursor = (unsigned)ONE_OF(sim, 0, 0, 0, 2);

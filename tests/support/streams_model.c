@@ -305,6 +305,8 @@ static void put_record(struct streams_model *model, const struct model_stream *s
     bool old = record->event != 'I' && strstr(stream->view, "OLD") != NULL;
     bool new = record->event != 'R' && strstr(stream->view, "NEW") != NULL;
     int64_t created_ms = write->created_ms ? write->created_ms : record->at_ms;
+    if (model->minute_times)
+        created_ms -= created_ms % 60000;
     streams_model_sequence(model, record, sequence);
     model_text_printf(text,
                       "{\"eventID\":\"%032llx\",\"eventName\":\"%.64s\",\"eventVersion\":\"1.1\","

@@ -107,6 +107,7 @@ struct streams_model {
     unsigned empty_pages; /* so many empty pages with moving iterators before each page */
     enum model_filter filter;
     bool no_timestamp;          /* AT_TIMESTAMP is refused */
+    bool minute_times;          /* records carry the minute they were made in */
     unsigned describe_empty_at; /* the n-th page of a list is empty but has a cursor; 0 = none */
     unsigned repeat_cursor; /* so many DescribeStream answers repeat the cursor they were given */
     bool trailing_cursor;   /* the last page has a cursor too; an empty page follows */

@@ -80,12 +80,83 @@ static void a_shard_held_while_it_waits_for_room_takes_no_other_with_it(void)
     }
 }
 
+/* Sink 0 gives up on the first item's records; memory runs out while their letters are made. */
+struct refusal {
+    uint64_t lane, fail_at;
+    unsigned refused;
+};
+
+static int32_t refuses_one_item(struct vsink *sink, const struct vseen *seen)
+{
+    struct refusal *refusal = sink->arg;
+    if (refusal->lane == 0)
+        refusal->lane = seen->lane;
+    if (seen->lane != refusal->lane)
+        return WEIR_OK;
+    if (refusal->refused++ == 0)
+        mem_fail_at(refusal->fail_at);
+    return WEIR_FAIL;
+}
+
+static void F72_a_letter_without_memory_holds_its_item_alone(void)
+{
+    for (uint64_t n = 1; n < 30; n++) {
+        struct refusal refusal = {.fail_at = n};
+        size_t repeats;
+        struct prig prig;
+        prig_init(&prig, 2);
+        prig.rig.sinks[0].script = refuses_one_item;
+        prig.rig.sinks[0].arg = &refusal;
+        prig.config.parallelization_factor = 4;
+        prig.config.batch_size = 10;
+        prig_write(&prig, stream_of(&prig, 1), 60, 7);
+        prig_start(&prig);
+        prig_run(&prig, 5 * MINUTE_MS);
+        mem_fail_at(0);
+        prig_run(&prig, MINUTE_MS);
+        for (size_t i = 0; i < 2; i++) {
+            CHECK_INT(prig_got(&prig, i, &repeats), 60);
+            CHECK_INT(repeats, 0);
+            CHECK(prig_in_order(&prig, i));
+        }
+        CHECK_INT(prig.disk.letter_count, 9);
+        CHECK_INT(prig_lines(&prig, "W0812"), 0);
+        prig_stop(&prig, 0);
+        prig_done(&prig);
+    }
+}
+
+static void a_record_without_the_image_that_blocks_holds_its_shard_and_repeats_no_other(void)
+{
+    struct prig prig;
+    size_t repeats;
+    without_images(&prig);
+    size_t stream = stream_of(&prig, 1);
+    prig.model.streams[stream].view = "NEW_IMAGE";
+    prig.config.batch_size = 100;
+    prig_write(&prig, stream, 20, 19); /* the last one is no INSERT */
+    for (struct model_write other = {.item = 100}; other.item < 110; other.item++)
+        streams_model_write(&prig.model, stream, &other, prig_unix_ms(&prig));
+    prig_start(&prig);
+    prig_run(&prig, 10 * MINUTE_MS);
+    CHECK_INT(prig_lines(&prig, "W0812"), 1);
+    CHECK_INT(poll_counts(prig.poll).shards_held, 1);
+    CHECK_INT(prig_got(&prig, 0, &repeats), 29);
+    CHECK_INT(repeats, 0);
+    CHECK_INT(prig_got(&prig, 1, &repeats), 30);
+    CHECK_INT(repeats, 0);
+    prig_stop(&prig, 0);
+    prig_done(&prig);
+}
+
 static const struct unit_test tests[] = {
 #define TEST(name)                                                                                 \
     {                                                                                              \
 #name, name                                                                                \
     }
     TEST(a_shard_held_while_it_waits_for_room_takes_no_other_with_it),
+    TEST(F72_a_letter_without_memory_holds_its_item_alone),
+    TEST(a_record_without_the_image_that_blocks_holds_its_shard_and_repeats_no_other),
     {0},
 };
 

@@ -89,6 +89,43 @@ static void F16_latest_is_resolved_and_stored_before_anything_is_read(void)
     }
 }
 
+static int32_t says_nothing(struct vsink *sink, const struct vseen *seen)
+{
+    (void)sink;
+    (void)seen;
+    return VSINK_HOLD;
+}
+
+/* One sink finished records, the other none yet, when the process was killed: the start of the
+ * other is the same as in the life before, on a server with times cut to the minute as well. */
+static void F16_a_start_at_latest_is_the_same_in_the_next_life(void)
+{
+    static const bool local[] = {false, true};
+    for (int64_t into_ms = 0; into_ms < MINUTE_MS; into_ms += 7300)
+        for (size_t i = 0; i < 2; i++) {
+            struct prig prig;
+            prig_init(&prig, 2);
+            prig.model.no_timestamp = prig.model.minute_times = local[i];
+            prig.config.start = POLL_LATEST;
+            size_t stream = stream_of(&prig, 1);
+            prig_run(&prig, 10 * MINUTE_MS + into_ms);
+            prig_write(&prig, stream, local[i] ? 0 : 10, 10);
+            prig_run(&prig, 1000);
+            prig.rig.sinks[1].script = says_nothing;
+            prig_start(&prig);
+            prig_run(&prig, 1000);
+            prig_write(&prig, stream, 50, 10);
+            prig_run(&prig, 20000);
+            prig_crash(&prig);
+            prig.rig.sinks[1].count = 0; /* nothing was stored */
+            prig.rig.sinks[1].script = NULL;
+            process(&prig, 20000);
+            check_sink(&prig, 0, 50, 0);
+            check_sink(&prig, 1, 50, 0);
+            prig_done(&prig);
+        }
+}
+
 static void shards_closed_at_latest_are_not_read(void)
 {
     struct prig prig;
@@ -432,6 +469,7 @@ static const struct unit_test tests[] = {
     TEST(a_clean_restart_gives_no_record_again),
     TEST(F70_a_crash_repeats_only_what_was_not_stored_yet),
     TEST(F16_latest_is_resolved_and_stored_before_anything_is_read),
+    TEST(F16_a_start_at_latest_is_the_same_in_the_next_life),
     TEST(shards_closed_at_latest_are_not_read),
     TEST(at_timestamp_begins_with_the_first_record_from_then_on),
     TEST(a_new_sink_starts_by_itself_and_pulls_no_other_back),
