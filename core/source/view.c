@@ -31,8 +31,8 @@ static const char *held_by(const struct track *track)
         [HELD_NOT] = NULL,
         [HELD_GAP] = "records were trimmed before they were read; accept the gap, or set on_gap",
         [HELD_PAGE] = "GetRecords answers with what is no page",
-        [HELD_POISON] = "a record can't be decoded, and on_poison is \"block\"",
-        [HELD_RECORD] = "a record can't be finished",
+        [HELD_RECORD] =
+            "a record can't be finished: it is poison, or lacks an image, and is to block",
     };
     return track->reader ? whys[track->reader->held] : NULL;
 }
