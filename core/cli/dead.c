@@ -2,6 +2,7 @@
 #include "cli/verbs.h"
 #include "cli/visit.h"
 #include "json/json.h"
+#include "router/letter_json.h"
 #include "util/alloc.h"
 #include "util/text.h"
 
@@ -22,32 +23,14 @@ static bool is_json(weir_str record)
     return valid;
 }
 
-static void put_record(struct buf *out, const struct dead_letter *letter)
-{
-    bool json = is_json(letter->record);
-    buf_puts(out, json ? ",\"record\":" : ",\"raw\":");
-    if (json)
-        buf_put_json_ascii(out, letter->record);
-    else
-        buf_put_json_string(out, letter->record);
-}
-
 static void put_json(struct buf *out, int64_t id, const struct dead_letter *letter, bool whole)
 {
-    buf_printf(out, "{\"id\":%" PRId64 ",", id);
-    visit_put_member(out, "pipeline", letter->pipeline);
-    visit_put_member(out, "sink", letter->sink);
-    visit_put_member(out, "stream", letter->stream_arn);
-    visit_put_member(out, "shard", letter->shard);
-    visit_put_member(out, "sequence", letter->sequence);
-    visit_put_member(out, "eventID", letter->event_id);
-    visit_put_member(out, "reason", letter->reason);
-    visit_put_member(out, "code", letter->code);
-    visit_put_time(out, "first", letter->first_us);
-    visit_put_time(out, "last", letter->last_us);
-    buf_printf(out, "\"attempts\":%" PRId64 ",\"bytes\":%zu", letter->attempts, letter->record.len);
+    buf_putc(out, '{');
+    buf_put_number_member(out, "id", id);
+    letter_put_members(out, letter);
+    buf_put_number_member(out, "bytes", (int64_t)letter->record.len);
     if (whole)
-        put_record(out, letter);
+        letter_put_record(out, letter, is_json(letter->record));
     buf_putc(out, '}');
 }
 

@@ -120,48 +120,55 @@ static void json_sink(struct buf *out, const struct progress_sink *sink, int64_t
 {
     const struct state_row *row = sink->position;
     const char *state = progress_state(sink);
+    buf_put_comma(out);
     buf_putc(out, '{');
-    visit_put_member(out, "sink", sink->name);
-    visit_put_member(out, "state", str_of(state));
-    visit_put_member(out, "position", row ? row->position : STR_NONE);
-    visit_put_member(out, "start", row ? row->start : STR_NONE);
+    buf_put_member(out, "sink", sink->name);
+    buf_put_member(out, "state", str_of(state));
+    buf_put_member(out, "position", row ? row->position : STR_NONE);
+    buf_put_member(out, "start", row ? row->start : STR_NONE);
     if (row && row->start_us)
-        visit_put_time(out, "start_time", row->start_us);
+        buf_put_time_member(out, "start_time", row->start_us);
     if (sink->gap && !sink->gap->done) {
-        buf_puts(out, "\"gap\":{");
-        visit_put_member(out, "after", sink->gap->position);
-        buf_puts(out, "\"first_available\":");
-        buf_put_json_string(out, sink->gap->first_available);
-        buf_puts(out, "},");
+        buf_put_key(out, "gap");
+        buf_putc(out, '{');
+        buf_put_member(out, "after", sink->gap->position);
+        buf_put_member(out, "first_available", sink->gap->first_available);
+        buf_putc(out, '}');
     }
     if (row)
-        visit_put_time(out, "saved", row->updated_us);
+        buf_put_time_member(out, "saved", row->updated_us);
     if (row && row->position.len && row->record_us && strcmp(state, "reading") == 0)
-        buf_printf(out, "\"lag_seconds\":%" PRId64 "}",
-                   now_us > row->record_us ? (now_us - row->record_us) / 1000000 : 0);
+        buf_put_number_member(out, "lag_seconds",
+                              now_us > row->record_us ? (now_us - row->record_us) / 1000000 : 0);
     else
-        buf_puts(out, "\"lag_seconds\":null}");
+        buf_puts(out, ",\"lag_seconds\":null");
+    buf_putc(out, '}');
+}
+
+static void json_shard(struct buf *out, const struct progress_shard *shard, int64_t now_us)
+{
+    buf_put_comma(out);
+    buf_putc(out, '{');
+    buf_put_member(out, "shard", shard->id);
+    buf_put_member(out, "parent", shard->parent);
+    buf_put_key(out, "sinks");
+    buf_putc(out, '[');
+    for (size_t i = 0; i < shard->sink_count; i++)
+        json_sink(out, &shard->sinks[i], now_us);
+    buf_puts(out, "]}");
 }
 
 static void json_stream(struct buf *out, const struct progress_stream *stream, int64_t now_us)
 {
     const struct state_row *row = stream->row;
     buf_putc(out, '{');
-    visit_put_member(out, "stream", stream->arn);
-    visit_put_member(out, "table", row ? row->table : STR_NONE);
-    buf_printf(out, "\"ended\":%s,\"shards\":[", row && row->read_to_end ? "true" : "false");
-    for (const struct progress_shard *shard = stream->first; shard; shard = shard->next) {
-        buf_putc(out, '{');
-        visit_put_member(out, "shard", shard->id);
-        visit_put_member(out, "parent", shard->parent);
-        buf_puts(out, "\"sinks\":[");
-        for (size_t i = 0; i < shard->sink_count; i++) {
-            if (i)
-                buf_putc(out, ',');
-            json_sink(out, &shard->sinks[i], now_us);
-        }
-        buf_puts(out, shard->next ? "]}," : "]}");
-    }
+    buf_put_member(out, "stream", stream->arn);
+    buf_put_member(out, "table", row ? row->table : STR_NONE);
+    buf_put_flag_member(out, "ended", row && row->read_to_end);
+    buf_put_key(out, "shards");
+    buf_putc(out, '[');
+    for (const struct progress_shard *shard = stream->first; shard; shard = shard->next)
+        json_shard(out, shard, now_us);
     buf_puts(out, "]}");
 }
 
@@ -169,8 +176,10 @@ static void put_json(struct visit *visit, const struct progress *progress)
 {
     struct buf *out = &visit->out;
     buf_putc(out, '{');
-    visit_put_member(out, "pipeline", str_of(visit->config->name));
-    buf_printf(out, "\"gaps\":%zu,\"streams\":[", progress->gaps);
+    buf_put_member(out, "pipeline", str_of(visit->config->name));
+    buf_put_number_member(out, "gaps", (int64_t)progress->gaps);
+    buf_put_key(out, "streams");
+    buf_putc(out, '[');
     for (const struct progress_stream *stream = progress->first; stream; stream = stream->next) {
         json_stream(out, stream, wall_us());
         if (stream->next)

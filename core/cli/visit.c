@@ -2,7 +2,6 @@
 
 #include "cli/verbs.h"
 #include "util/alloc.h"
-#include "util/text.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -54,20 +53,6 @@ int visit_end(struct visit *visit, int exit_code)
     config_free(visit->config);
     diags_done(&visit->diags);
     return exit_code;
-}
-
-void visit_put_member(struct buf *out, const char *name, weir_str value)
-{
-    buf_printf(out, "\"%s\":", name);
-    buf_put_json_string(out, value);
-    buf_putc(out, ',');
-}
-
-void visit_put_time(struct buf *out, const char *name, int64_t unix_us)
-{
-    buf_printf(out, "\"%s\":\"", name);
-    buf_put_iso_time(out, unix_us, 3);
-    buf_puts(out, "\",");
 }
 
 int visit_id(const struct cli *cli, const char *word, int64_t *id)

@@ -24,9 +24,6 @@ bool visit_flush(struct visit *visit); /* writes `out` to standard output, and e
 /* Frees all, writes what is left; the exit code, or EXIT_NO when it could not be written. */
 int visit_end(struct visit *visit, int exit_code);
 
-void visit_put_member(struct buf *out, const char *name, weir_str value); /* "name":"value", */
-void visit_put_time(struct buf *out, const char *name, int64_t unix_us);  /* "name":"2026-...", */
-
 /* ---- ids of letters, of `weir dead` ---- */
 
 struct id_list {

@@ -3,6 +3,7 @@
 #include "router/parts.h"
 
 #include "record/event_json.h"
+#include "router/letter_json.h"
 #include "util/text.h"
 
 #include <errno.h>
@@ -24,36 +25,15 @@ static const char *pipeline_of(const struct router *router)
     return router->config.pipeline ? router->config.pipeline : "";
 }
 
-static void put_member(struct buf *out, const char *name, weir_str value)
-{
-    buf_printf(out, "\"%s\":", name);
-    buf_put_json_string(out, value);
-    buf_putc(out, ',');
-}
-
-/* The dead letter as one line of JSON, the same in the local store and through a sink. */
+/* The dead letter as one line of JSON. */
 static void write_letter(struct buf *out, const struct dead_letter *letter, bool poison,
                          bool pointer)
 {
     buf_putc(out, '{');
-    put_member(out, "pipeline", letter->pipeline);
-    put_member(out, "sink", letter->sink);
-    put_member(out, "stream", letter->stream_arn);
-    put_member(out, "shard", letter->shard);
-    put_member(out, "sequence", letter->sequence);
-    put_member(out, "eventID", letter->event_id);
-    put_member(out, "reason", letter->reason);
-    put_member(out, "code", letter->code);
-    buf_printf(out, "\"attempts\":%" PRId64 ",\"first\":\"", letter->attempts);
-    buf_put_iso_time(out, letter->first_us, 3);
-    buf_puts(out, "\",\"last\":\"");
-    buf_put_iso_time(out, letter->last_us, 3);
-    buf_puts(out, pointer ? "\",\"pointer\":true" : "\"");
-    buf_puts(out, poison ? ",\"raw\":" : ",\"record\":");
-    if (poison)
-        buf_put_json_string(out, letter->record);
-    else
-        buf_put_json_ascii(out, letter->record);
+    letter_put_members(out, letter);
+    if (pointer)
+        buf_put_flag_member(out, "pointer", true);
+    letter_put_record(out, letter, !poison);
     buf_putc(out, '}');
 }
 

@@ -19,14 +19,16 @@ static int result_of(const struct buf *out)
 
 static void put_text(struct buf *out, const char *name, weir_str text)
 {
-    buf_printf(out, "\"%s\":{\"S\":", name);
+    buf_put_key(out, name);
+    buf_puts(out, "{\"S\":");
     buf_put_json_string(out, text);
-    buf_puts(out, "}");
+    buf_putc(out, '}');
 }
 
 static void put_number(struct buf *out, const char *name, int64_t number)
 {
-    buf_printf(out, "\"%s\":{\"N\":\"%" PRId64 "\"}", name, number);
+    buf_put_key(out, name);
+    buf_printf(out, "{\"N\":\"%" PRId64 "\"}", number);
 }
 
 /* '#' separates: one of a name's own is escaped. */
@@ -44,7 +46,6 @@ static void put_part(struct buf *key, weir_str part)
 static void put_key(struct buf *out, const struct items_place *place, weir_str sk)
 {
     put_text(out, "pk", place->pipeline);
-    buf_putc(out, ',');
     put_text(out, "sk", sk);
 }
 
@@ -62,16 +63,10 @@ static void put_row_key(struct buf *out, const struct items_place *place,
     buf_done(&sk);
 }
 
-static void put_table(struct buf *out, const struct items_place *place)
-{
-    buf_puts(out, "\"TableName\":");
-    buf_put_json_string(out, place->table);
-}
-
 int items_put_get_owner(struct buf *out, const struct items_place *place)
 {
     buf_putc(out, '{');
-    put_table(out, place);
+    buf_put_member(out, "TableName", place->table);
     buf_puts(out, ",\"ConsistentRead\":true,\"Key\":{");
     put_key(out, place, STR("owner"));
     buf_puts(out, "}}");
@@ -95,28 +90,21 @@ static void put_values(struct buf *out, enum items_change change, const struct i
                        const struct items_owner *seen)
 {
     put_text(out, ":h", next->holder);
-    buf_putc(out, ',');
     put_number(out, ":f", next->fence);
     if (change == OWNER_FREE) {
-        buf_putc(out, ',');
         put_text(out, ":free", STR(ITEMS_FREE));
         return;
     }
-    buf_putc(out, ',');
     put_number(out, ":b", next->beat);
     if (change == OWNER_BEAT)
         return;
-    buf_putc(out, ',');
     put_text(out, ":w", next->who);
-    buf_putc(out, ',');
     if (change == OWNER_FIRST) {
         put_number(out, ":v", ITEMS_FORMAT);
         return;
     }
     put_text(out, ":oh", seen->holder);
-    buf_putc(out, ',');
     put_number(out, ":of", seen->fence);
-    buf_putc(out, ',');
     put_number(out, ":ob", seen->beat);
 }
 
@@ -124,7 +112,7 @@ int items_put_change(struct buf *out, const struct items_place *place, enum item
                      const struct items_owner *next, const struct items_owner *seen)
 {
     buf_putc(out, '{');
-    put_table(out, place);
+    buf_put_member(out, "TableName", place->table);
     buf_puts(out, ",\"Key\":{");
     put_key(out, place, STR("owner"));
     buf_printf(out,
@@ -136,40 +124,37 @@ int items_put_change(struct buf *out, const struct items_place *place, enum item
     return result_of(out);
 }
 
-static void put_member(struct buf *out, const char *name, weir_str text)
+static void put_some_text(struct buf *out, const char *name, weir_str text)
 {
-    if (!text.len)
-        return;
-    buf_putc(out, ',');
-    put_text(out, name, text);
+    if (text.len)
+        put_text(out, name, text);
 }
 
 static void put_flag(struct buf *out, const char *name, bool flag)
 {
-    if (flag)
-        buf_printf(out, ",\"%s\":{\"BOOL\":true}", name);
+    if (!flag)
+        return;
+    buf_put_key(out, name);
+    buf_puts(out, "{\"BOOL\":true}");
 }
 
 /* Without what is empty: an item costs by its bytes. */
 static void put_item(struct buf *out, const struct items_place *place, const struct state_row *row)
 {
     put_row_key(out, place, row);
-    put_member(out, "kind", str_of(kinds[row->kind]));
-    put_member(out, "sink", row->sink);
-    put_member(out, "stream", row->stream);
-    put_member(out, "shard", row->shard);
-    put_member(out, "parent", row->parent);
-    put_member(out, "table", row->table);
-    put_member(out, "start", row->start);
-    put_member(out, "position", row->position);
-    put_member(out, "first_available", row->first_available);
+    put_some_text(out, "kind", str_of(kinds[row->kind]));
+    put_some_text(out, "sink", row->sink);
+    put_some_text(out, "stream", row->stream);
+    put_some_text(out, "shard", row->shard);
+    put_some_text(out, "parent", row->parent);
+    put_some_text(out, "table", row->table);
+    put_some_text(out, "start", row->start);
+    put_some_text(out, "position", row->position);
+    put_some_text(out, "first_available", row->first_available);
     put_flag(out, "read_to_end", row->read_to_end);
     put_flag(out, "done", row->done);
-    buf_putc(out, ',');
     put_number(out, "start_us", row->start_us);
-    buf_putc(out, ',');
     put_number(out, "record_us", row->record_us);
-    buf_putc(out, ',');
     put_number(out, "updated_us", row->updated_us);
 }
 
@@ -196,7 +181,7 @@ int items_put_save(struct buf *out, const struct items_place *place,
         if (refused[i])
             continue;
         buf_puts(out, rows[i].erase ? ",{\"Delete\":{" : ",{\"Put\":{");
-        put_table(out, place);
+        buf_put_member(out, "TableName", place->table);
         buf_puts(out, rows[i].erase ? ",\"Key\":{" : ",\"Item\":{");
         if (rows[i].erase)
             put_row_key(out, place, &rows[i]);
@@ -214,7 +199,7 @@ int items_put_save(struct buf *out, const struct items_place *place,
 int items_put_query(struct buf *out, const struct items_place *place, weir_str after)
 {
     buf_putc(out, '{');
-    put_table(out, place);
+    buf_put_member(out, "TableName", place->table);
     buf_puts(out, ",\"ConsistentRead\":true,\"KeyConditionExpression\":\"pk = :p\","
                   "\"ExpressionAttributeValues\":{");
     put_text(out, ":p", place->pipeline);
@@ -230,12 +215,13 @@ int items_put_query(struct buf *out, const struct items_place *place, weir_str a
 int items_put_accept(struct buf *out, const struct items_place *place, const struct state_row *gap)
 {
     buf_putc(out, '{');
-    put_table(out, place);
+    buf_put_member(out, "TableName", place->table);
     buf_puts(out, ",\"Key\":{");
     put_row_key(out, place, gap);
     buf_puts(out, "},\"UpdateExpression\":\"SET #d = :t\",\"ConditionExpression\":\"#s = :s\","
                   "\"ExpressionAttributeNames\":{\"#d\":\"done\",\"#s\":\"start_us\"},"
-                  "\"ExpressionAttributeValues\":{\":t\":{\"BOOL\":true},");
+                  "\"ExpressionAttributeValues\":{");
+    put_flag(out, ":t", true);
     put_number(out, ":s", gap->start_us);
     buf_puts(out, "}}");
     return result_of(out);

@@ -41,6 +41,15 @@ int buf_put_visible(struct buf *buf, weir_str text, size_t max_bytes);
 /* "2026-11-22T22:21:14.031Z" with `fraction_digits` 0, 3 or 6. UTC, any year 0..9999 (clamped). */
 int buf_put_iso_time(struct buf *buf, int64_t unix_us, int fraction_digits);
 
+/* ---- JSON objects, member by member ---- a comma comes first unless the buffer is empty or ends
+ * in '{' or '['. `name` needs no escapes. 0, or as the appends of a buffer. */
+int buf_put_comma(struct buf *buf);                 /* before an element of an array */
+int buf_put_key(struct buf *buf, const char *name); /* its value is the next append */
+int buf_put_member(struct buf *buf, const char *name, weir_str text);
+int buf_put_number_member(struct buf *buf, const char *name, int64_t number);
+int buf_put_flag_member(struct buf *buf, const char *name, bool flag);
+int buf_put_time_member(struct buf *buf, const char *name, int64_t unix_us); /* ISO, with ms */
+
 /* FNV-1a. */
 uint64_t hash_bytes(uint64_t seed, const void *bytes, size_t len);
 #define HASH_SEED 0xcbf29ce484222325ull

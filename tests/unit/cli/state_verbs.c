@@ -168,8 +168,8 @@ static void dead_letters_are_listed_shown_and_dropped(void)
     CHECK_STR(place.out,
               "{\"letters\":[{\"id\":1,\"pipeline\":\"prices\",\"sink\":\"price\",\"stream\":"
               "\"arn:s\",\"shard\":\"shard-1\",\"sequence\":\"100\",\"eventID\":\"100\","
-              "\"reason\":\"no \\u001b[2J luck\",\"code\":\"GaveUp\",\"first\":"
-              "\"2026-01-15T10:00:00.000Z\",\"last\":\"2026-01-15T10:01:00.500Z\",\"attempts\":8,"
+              "\"reason\":\"no \\u001b[2J luck\",\"code\":\"GaveUp\",\"attempts\":8,\"first\":"
+              "\"2026-01-15T10:00:00.000Z\",\"last\":\"2026-01-15T10:01:00.500Z\","
               "\"bytes\":16}],\"more\":true}\n");
     CHECK_INT(weir(&place, "dead list --sink nobody"), 0);
     CHECK_STR(place.out, "no dead letters\n");

@@ -275,6 +275,9 @@ static void writers_report_a_full_buffer(void)
     CHECK(buf_put_base64(&buf, STR("abcd")) < 0);
     buf_reset(&buf);
     CHECK(buf_put_iso_time(&buf, 0, 0) < 0);
+    buf_reset(&buf);
+    CHECK(buf_put_member(&buf, "a", STR("")) < 0);
+    CHECK(buf_put_time_member(&buf, "a", 0) < 0); /* behind what did not fit */
     buf_done(&buf);
 }
 
@@ -309,6 +312,33 @@ static void iso_times(void)
         CHECK_STR(buf_cstr(&buf), rows[i].expected);
         buf_done(&buf);
     }
+}
+
+static void members_set_their_commas(void)
+{
+    struct buf buf;
+    buf_init(&buf, 200);
+    buf_putc(&buf, '{');
+    CHECK_INT(buf_put_member(&buf, "a", STR("{\n[")), 0);
+    CHECK_INT(buf_put_number_member(&buf, "b", INT64_MIN), 0);
+    CHECK_INT(buf_put_key(&buf, "c"), 0);
+    buf_putc(&buf, '[');
+    for (int i = 0; i < 2; i++) {
+        CHECK_INT(buf_put_comma(&buf), 0);
+        buf_putc(&buf, '{');
+        CHECK_INT(buf_put_flag_member(&buf, "d", i == 1), 0);
+        buf_putc(&buf, '}');
+    }
+    buf_putc(&buf, ']');
+    CHECK_INT(buf_put_time_member(&buf, "e", 1), 0);
+    buf_putc(&buf, '}');
+    CHECK_STR(buf_cstr(&buf),
+              "{\"a\":\"{\\n[\",\"b\":-9223372036854775808,\"c\":[{\"d\":false},{\"d\":true}],"
+              "\"e\":\"1970-01-01T00:00:00.000Z\"}");
+    buf_reset(&buf);
+    CHECK_INT(buf_put_member(&buf, "first", STR("")), 0);
+    CHECK_STR(buf_cstr(&buf), "\"first\":\"\"");
+    buf_done(&buf);
 }
 
 static void hash_is_fnv1a(void)
@@ -375,6 +405,7 @@ int main(int argc, char **argv)
         {"F83_visible_text_cannot_move_a_cursor", F83_visible_text_cannot_move_a_cursor},
         {"writers_report_a_full_buffer", writers_report_a_full_buffer},
         {"iso_times", iso_times},
+        {"members_set_their_commas", members_set_their_commas},
         {"hash_is_fnv1a", hash_is_fnv1a},
         {"distances", distances},
         {"nearest_names", nearest_names},
