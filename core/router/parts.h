@@ -104,6 +104,8 @@ struct sink {
     struct route route;
     size_t index;
     bool keeps_order;
+    bool paused;                /* it is being exchanged: gets nothing */
+    uint64_t forgiven_breaches; /* of order, by instances before this one */
     struct lane_map lanes;
     struct lane *ready_first, *ready_last, *spare_lanes;
     size_t bars; /* records without their lane, for want of memory: nothing new may pass them */
@@ -210,6 +212,7 @@ struct router {
     bool stopping, kicked;
     bool sink_changed; /* went down, or lost a delivery while it was: a plain batch may be over */
     bool held;         /* may_dispatch said no */
+    struct exchange *exchange; /* NULL: none is under way */
     struct post kick;
     struct router_call call;
     const struct router_observer *observer; /* NULL = none */
@@ -234,6 +237,8 @@ void sink_done(struct sink *sink);
 void sink_accept(struct sink *sink, struct item *item); /* queues a new item */
 bool sink_take_starved(struct item *item); /* one that had no lane; false: it still has none */
 void sink_pump(struct sink *sink);         /* starts deliveries as far as allowed */
+/* Of an ordered sink; NULL when out of memory. */
+struct lane *sink_lane_of(struct sink *sink, const struct item *item);
 void sink_requeue(struct item *item,
                   int64_t delay_ms);       /* an item that was open goes on waiting; -1 = no wait */
 void sink_stop_waiting(struct item *item); /* behind a revoked one */
@@ -307,6 +312,10 @@ void flow_try_slim(
     struct flow *flow);             /* copies what is left of an old batch, lets go of the rest */
 void slim_begin(struct flow *flow); /* it has been put behind the others */
 void slim_end(struct flow *flow);   /* it is about to be taken out */
+
+/* exchange.c */
+void exchange_look(struct router *router); /* has everything been let go? */
+void exchange_forget(struct router *router);
 
 /* turn.c */
 void flow_changed(struct flow *flow); /* the router looks at it at its next turn */

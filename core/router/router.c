@@ -98,6 +98,7 @@ void router_free(struct router *router)
         return;
     assert(!router->flows.first && !router->kicked);
     router->kicked = true; /* nothing is posted any more: what is completed now only has its say */
+    exchange_forget(router);
     board_drain(router->board);
     for (size_t i = 0; router->sinks && i < router->sink_count; i++) {
         check_identity(&router->sinks[i].counts);

@@ -85,6 +85,11 @@ static void bar(struct sink *sink, struct item *item)
     item_starve(item, NULL);
 }
 
+struct lane *sink_lane_of(struct sink *sink, const struct item *item)
+{
+    return lane_get(sink, lane_key(sink, item->record));
+}
+
 static void take_in(struct item *item, struct lane *lane)
 {
     struct sink *sink = item->sink;
@@ -108,7 +113,7 @@ static void take_in(struct item *item, struct lane *lane)
 void sink_accept(struct sink *sink, struct item *item)
 {
     bool ordered = sink->route.order != ROUTE_NONE, barred = sink->bars > 0 && !item->letter;
-    struct lane *lane = ordered && !barred ? lane_get(sink, lane_key(sink, item->record)) : NULL;
+    struct lane *lane = ordered && !barred ? sink_lane_of(sink, item) : NULL;
     item->state = ITEM_OPEN; /* in no list yet */
     sink->queued++;
     sink->letters += item->letter;
@@ -317,8 +322,8 @@ static void fill_entry(struct weir_record *entry, struct item *item)
                                   .item = item};
 }
 
-/* One call of record() has ended at now_ms, which is when the next begins: one look at the clock for
- * both. */
+/* One call of record() has ended at now_ms, which is when the next begins: one look at the clock
+ * for both. */
 static void record_ended(struct sink *sink, int64_t now_ms)
 {
     if (sink->entered_ms)
@@ -476,7 +481,8 @@ static bool may_dispatch(struct router *router)
 
 static bool may_start(const struct sink *sink)
 {
-    if (sink->router->stopping || sink->hung > 0 || (!sink->ready_first && !sink->queue.first))
+    if (sink->router->stopping || sink->paused || sink->hung > 0 ||
+        (!sink->ready_first && !sink->queue.first))
         return false;
     if (sink->down && (sink->open_count > 0 || sink->probe_timer.heap_slot != 0))
         return false;
@@ -522,7 +528,7 @@ void sink_alive(struct sink *sink)
 {
     struct clock *clock = sink->router->clock;
     sink->up_epoch++;
-    if (!sink->down || sink->hung > 0 || sink->counts.order_breaches > 0)
+    if (!sink->down || sink->hung > 0 || sink->counts.order_breaches > sink->forgiven_breaches)
         return; /* one that breaks order stays held: it gets one record at a time */
     sink->down = false;
     sink->down_since_ms = 0;

@@ -145,6 +145,7 @@ static void on_kick(struct post *post)
         sink_pump(&router->sinks[i]);
     settle_changed(router);
     starved_look_again(router);
+    exchange_look(router);
 }
 
 void router_kick(struct router *router)

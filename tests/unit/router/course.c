@@ -194,6 +194,18 @@ void on_talk(struct timer *timer)
 
 /* ---- a random pipeline ---- */
 
+/* What an exchange may change as well. */
+void random_pace(struct course *course, struct route *route)
+{
+    route->order = (enum route_order)below(course, 3);
+    route->max_attempts = 1 + (int64_t)below(course, 4);
+    route->base_ms = (int64_t)below(course, 20);
+    route->cap_ms = 40;
+    route->timeout_ms = 20 + (int64_t)below(course, 200);
+    route->concurrency = 1 + below(course, 3);
+    route->batch_records = 1 + below(course, 6);
+}
+
 static void random_sink(struct course *course, size_t i, bool letters)
 {
     struct rig *rig = &course->rig;
@@ -205,24 +217,17 @@ static void random_sink(struct course *course, size_t i, bool letters)
         rig_sync(rig, i);
     else if (below(course, 3) == 0)
         rig_flags(rig, i, WEIR_P_KEEPS_ORDER);
-    route->order = (enum route_order)below(course, 3);
     route->on_exhausted = kinds[below(course, letters ? 1 : 4)];
     route->exhausted_sink = dead_sink;
     route->required = letters || i == 0 || below(course, 4) > 0;
-    route->max_attempts = 1 + (int64_t)below(course, 4);
-    route->base_ms = (int64_t)below(course, 20);
-    route->cap_ms = 40;
-    route->timeout_ms = 20 + (int64_t)below(course, 200);
-    route->concurrency = 1 + below(course, 3);
-    route->batch_records = 1 + below(course, 6);
+    random_pace(course, route);
     rig->letters_only[i] = letters;
     rig->sinks[i].on_cancel = below(course, 2) ? VSINK_HOLD : WEIR_RETRY;
     rig->sinks[i].script = sync ? on_record : on_deliver;
     rig->sinks[i].arg = course;
 }
 
-/* cancel() of vsink says RETRY to what is open: the model has to hear of it. */
-static void heed_cancel(struct course *course)
+void heed_cancel(struct course *course)
 {
     unsigned cancels = 0;
     for (size_t i = 0; i < course->rig.count; i++)

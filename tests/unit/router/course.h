@@ -37,6 +37,9 @@ struct talker { /* now and then every plugin says something */
 void complain(const struct course *course, const char *what, size_t sink, unsigned record);
 uint64_t below(struct course *course, uint64_t limit);
 void course_init(struct course *course, uint64_t seed, enum course_kind kind);
+/* cancel() of vsink says RETRY to what is open: the model has to hear of it. */
+void heed_cancel(struct course *course);
+void random_pace(struct course *course, struct route *route);
 void on_talk(struct timer *timer);
 /* "7:k1 !8:k0 ...", poison where the course has it. */
 void records_text(const struct course *course, size_t first, size_t end, char *out, size_t size);

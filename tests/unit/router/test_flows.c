@@ -2,6 +2,8 @@
  * and permission that comes and goes, against the model of what each sink really stored. */
 #include "course.h"
 
+#include "router/exchange.h"
+
 enum { FLOWS = 400 };
 
 struct part { /* a batch: records [first, end), and the sinks that it was last submitted for */
@@ -18,6 +20,9 @@ struct reading {
     size_t count;
     size_t cursor;   /* the next record that the shared reader reads */
     bool background; /* the source hears of sinks that are not required to their end */
+    bool exchanges;  /* now and then sinks are exchanged */
+    uint64_t exchanging;
+    unsigned begun, exchanged, kept; /* kept: their plugins did not let go */
 };
 
 static struct reading *reading_of(struct course *course)
@@ -164,6 +169,50 @@ static void detach_one(struct reading *reading, size_t sink)
         detach(reading, sink);
 }
 
+/* ---- exchanges ---- */
+
+static void exchange_one(struct course *course, size_t sink)
+{
+    struct route *route = &course->rig.routes[sink];
+    enum route_order before = route->order;
+    for (unsigned record = 1; record <= RECORDS; record++)
+        if (course->truth[sink][record].open)
+            complain(course, "exchanged while its plugin holds it", sink, record);
+    random_pace(course, route);
+    CHECK_INT(router_replace(course->rig.router, sink, route), 0);
+    if (before != route->order) /* what was stored in the order before says nothing of this one */
+        memset(course->last_stored[sink], 0, sizeof course->last_stored[sink]);
+}
+
+static void on_ready(void *arg, int status, size_t sink)
+{
+    struct reading *reading = arg;
+    struct course *course = &reading->course;
+    heed_cancel(course);
+    if (status == -EBUSY && !(reading->exchanging >> sink & 1))
+        complain(course, "a sink that takes no part keeps records", sink, 0);
+    for (size_t i = 0; status == 0 && i < course->rig.count; i++)
+        if (reading->exchanging >> i & 1)
+            exchange_one(course, i);
+    reading->exchanged += status == 0;
+    reading->kept += status == -EBUSY;
+    reading->exchanging = 0;
+}
+
+static void maybe_exchange(struct reading *reading)
+{
+    struct course *course = &reading->course;
+    if (!reading->exchanges || reading->exchanging || below(course, 8) > 0)
+        return;
+    reading->exchanging = 1 + below(course, (UINT64_C(1) << course->rig.count) - 1);
+    const struct exchange_config config = {.sinks = reading->exchanging,
+                                           .wait_ms = (int64_t)below(course, 150),
+                                           .ready = on_ready,
+                                           .arg = reading};
+    reading->begun++;
+    CHECK_INT(router_exchange(course->rig.router, &config), 0);
+}
+
 static void talked(struct course *course)
 {
     struct reading *reading = reading_of(course);
@@ -176,6 +225,7 @@ static void talked(struct course *course)
         router_resume(router);
     if (!course->healed && below(course, 25) == 0 && reading->count < FLOWS - 2 * RECORDS)
         detach_one(reading, below(course, course->rig.count));
+    maybe_exchange(reading);
 }
 
 static void check_all_answered(struct reading *reading)
@@ -186,10 +236,12 @@ static void check_all_answered(struct reading *reading)
                      (unsigned)reading->parts[i].first);
 }
 
-static void run_flows(uint64_t seed)
+static void run_reading(uint64_t seed, bool exchanges)
 {
     static struct reading reading; /* large */
     struct course *course = &reading.course;
+    reading.exchanges = exchanges;
+    reading.exchanging = 0;
     course_init(course, seed, COURSE_FLOWS);
     reading.count = 0;
     reading.cursor = 1;
@@ -212,13 +264,30 @@ static void run_flows(uint64_t seed)
     finish(course, &talker);
 }
 
+static void run_flows(uint64_t seed)
+{
+    run_reading(seed, false);
+}
+
+static void run_exchanges(uint64_t seed)
+{
+    run_reading(seed, true);
+}
+
 static void random_flows(void)
 {
     run_seeds(run_flows, 600);
 }
 
+/* Each run has some tens of exchanges. */
+static void random_exchanges(void)
+{
+    run_seeds(run_exchanges, 400);
+}
+
 int main(int argc, char **argv)
 {
-    static const struct unit_test tests[] = {{"F68_random_flows", random_flows}, {NULL, NULL}};
+    static const struct unit_test tests[] = {
+        {"F68_random_flows", random_flows}, {"random_exchanges", random_exchanges}, {NULL, NULL}};
     return unit_main(argc, argv, "router, random flows", tests);
 }

@@ -1,0 +1,240 @@
+#include "router/exchange.h"
+
+#include "router/parts.h"
+#include "util/alloc.h"
+
+#include <assert.h>
+#include <errno.h>
+
+enum { LET_GO_MS = CANCEL_GRACE_MS + 500 /* when the grace is over, its sink counts as hung */ };
+
+struct exchange {
+    struct router *router;
+    struct exchange_config config;
+    struct timer timer;
+    bool cancelled, over;
+};
+
+static bool takes_part(const struct exchange *exchange, size_t sink)
+{
+    return exchange->config.sinks >> sink & 1;
+}
+
+static void pause(const struct exchange *exchange, bool paused)
+{
+    struct router *router = exchange->router;
+    for (size_t i = 0; i < router->sink_count; i++)
+        if (takes_part(exchange, i))
+            router->sinks[i].paused = paused;
+}
+
+/* The first one whose plugin still has something; sink_count when there is none. */
+static size_t holder(const struct exchange *exchange)
+{
+    const struct router *router = exchange->router;
+    size_t i = 0;
+    while (i < router->sink_count && !(takes_part(exchange, i) && router->sinks[i].open_count > 0))
+        i++;
+    return i;
+}
+
+static void finish(struct exchange *exchange, int status, size_t sink)
+{
+    struct router *router = exchange->router;
+    struct clock *clock = router->clock;
+    clock->disarm(clock->ctx, &exchange->timer);
+    exchange->over = true;
+    exchange->config.ready(exchange->config.arg, status, sink);
+    pause(exchange, false);
+    router->exchange = NULL;
+    mem_free(exchange);
+    router_kick(router);
+}
+
+void exchange_look(struct router *router)
+{
+    struct exchange *exchange = router->exchange;
+    if (!exchange || exchange->over)
+        return;
+    if (router->stopping)
+        finish(exchange, -ECANCELED, 0);
+    else if (holder(exchange) == router->sink_count)
+        finish(exchange, 0, 0);
+}
+
+/* What comes back because of the cancelling is no attempt of the records. */
+static void cancel_delivery(weir_delivery *delivery)
+{
+    for (size_t i = 0; i < delivery->count; i++) {
+        struct item *item = delivery->entries[i].item;
+        if (!delivery->entries[i].done && item->state == ITEM_OPEN && !item->orphan)
+            item->split = true;
+    }
+    sink_revoke(delivery);
+}
+
+static void cancel(struct exchange *exchange)
+{
+    struct router *router = exchange->router;
+    for (size_t i = 0; i < router->sink_count; i++)
+        for (weir_delivery *delivery = takes_part(exchange, i) ? router->sinks[i].open_first : NULL,
+                           *next;
+             delivery; delivery = next) {
+            next = delivery->next;
+            cancel_delivery(delivery);
+        }
+}
+
+static void on_timer(struct timer *timer)
+{
+    struct exchange *exchange =
+        (struct exchange *)((char *)timer - offsetof(struct exchange, timer));
+    struct router *router = exchange->router;
+    struct clock *clock = router->clock;
+    if (exchange->cancelled) {
+        finish(exchange, -EBUSY, holder(exchange));
+        return;
+    }
+    exchange->cancelled = true;
+    cancel(exchange);
+    clock->arm(clock->ctx, &exchange->timer, LET_GO_MS);
+    router_kick(router);
+}
+
+int router_exchange(struct router *router, const struct exchange_config *config)
+{
+    struct clock *clock = router->clock;
+    if (router->exchange)
+        return -EBUSY;
+    struct exchange *exchange = mem_zalloc(1, sizeof *exchange);
+    if (!exchange)
+        return -ENOMEM;
+    exchange->router = router;
+    exchange->config = *config;
+    exchange->timer.fire = on_timer;
+    if (clock->arm(clock->ctx, &exchange->timer, config->wait_ms) < 0) {
+        mem_free(exchange);
+        return -ENOMEM;
+    }
+    router->exchange = exchange;
+    pause(exchange, true);
+    router_kick(router); /* there may be nothing to wait for */
+    return 0;
+}
+
+void exchange_forget(struct router *router)
+{
+    struct clock *clock = router->clock;
+    if (!router->exchange)
+        return;
+    clock->disarm(clock->ctx, &router->exchange->timer);
+    mem_free(router->exchange);
+    router->exchange = NULL;
+}
+
+/* ---- the new one ---- */
+
+/* What was known of the old one's health is no news of the new one. */
+static void begin_up(struct sink *sink)
+{
+    struct clock *clock = sink->router->clock;
+    clock->disarm(clock->ctx, &sink->probe_timer);
+    sink->probe_delay_ms = PROBE_FIRST_MS;
+    sink->down = false;
+    sink->down_since_ms = 0;
+    sink->counts.up = true;
+    sink->forgiven_breaches = sink->counts.order_breaches;
+    sink->router->sink_changed = true;
+}
+
+/* In a lane, or in its sink's queue. One that leaves, or is stuck, still bars what is behind it. */
+static bool has_place(const struct item *item)
+{
+    return item->state == ITEM_QUEUED || item->state == ITEM_LEAVING ||
+           ((item->state == ITEM_STUCK || item->state == ITEM_STARVED) && !item->bars);
+}
+
+static void take_out(struct item *item)
+{
+    struct lane *lane = item->lane;
+    if (!lane && item->state == ITEM_QUEUED)
+        list_remove(&item->sink->queue, item);
+    if (!lane)
+        return;
+    list_remove(&lane->items, item);
+    item->lane = NULL;
+    lane_settle(lane);
+}
+
+static void put_in(struct item *item)
+{
+    struct sink *sink = item->sink;
+    if (item->state == ITEM_QUEUED) {
+        sink->queued--; /* both are counted again */
+        sink->letters -= item->letter;
+        sink_accept(sink, item);
+        return;
+    }
+    struct lane *lane = sink->route.order == ROUTE_NONE ? NULL : sink_lane_of(sink, item);
+    if (!lane) /* out of memory: what is behind it may pass it, should it be given back */
+        return;
+    item->lane = lane;
+    list_append(&lane->items, item);
+    lane->blocked = lane->blocked || item->state == ITEM_STUCK;
+    lane_settle(lane);
+}
+
+/* In the order of the stream, as they came in. */
+static void for_waiting(struct sink *sink, void (*act)(struct item *item))
+{
+    for (struct flow *flow = sink->router->flows.first; flow; flow = flow->next) {
+        for (size_t i = 0; i < flow->item_count; i++)
+            if (flow->items[i].sink == sink && has_place(&flow->items[i]))
+                act(&flow->items[i]);
+        for (struct letter *letter = flow->letters; letter; letter = letter->next)
+            if (letter->item.sink == sink && has_place(&letter->item))
+                act(&letter->item);
+    }
+}
+
+static void forget_down(struct item *item)
+{
+    item->down_epoch = 0;
+}
+
+static bool is_sound(const struct router *router, size_t sink, const struct route *route)
+{
+    return route->concurrency > 0 && route->batch_records > 0 && route->max_attempts >= 1 &&
+           (route->on_exhausted != ROUTE_SINK ||
+            (route->exhausted_sink < router->sink_count && route->exhausted_sink != sink));
+}
+
+int router_replace(struct router *router, size_t index, const struct route *route)
+{
+    struct sink *sink = &router->sinks[index];
+    const weir_plugin *plugin = &route->instance->plugin->desc;
+    assert(sink->paused && sink->open_count == 0 && !sink->revoked);
+    if (!is_sound(router, index, route))
+        return -EINVAL;
+    bool other_lanes = route->order != sink->route.order;
+    if (other_lanes)
+        for_waiting(sink, take_out);
+    sink->route = *route;
+    sink->keeps_order = (plugin->flags & WEIR_P_KEEPS_ORDER) && !plugin->record;
+    begin_up(sink);
+    if (other_lanes)
+        for_waiting(sink, put_in);
+    for_waiting(sink, forget_down);
+    return 0;
+}
+
+void router_rename(struct router *router, size_t sink, const char *name)
+{
+    router->sinks[sink].route.name = name;
+}
+
+void router_set_poison(struct router *router, enum route_exhausted on_poison, size_t poison_sink)
+{
+    router->config.on_poison = on_poison;
+    router->config.poison_sink = poison_sink;
+}

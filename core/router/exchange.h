@@ -1,0 +1,31 @@
+/* Exchanging sinks while records are under way (D14): they get nothing more, what their plugins
+ * hold is waited for, then cancelled, and what is not finished then goes to what stands in their
+ * place. All of them or none. [router] */
+#ifndef WEIR_ROUTER_EXCHANGE_H
+#define WEIR_ROUTER_EXCHANGE_H
+#include "router/router.h"
+
+struct exchange_config {
+    uint64_t sinks;  /* bit i: sink i is to be exchanged */
+    int64_t wait_ms; /* for what is with their plugins; then it is cancelled, which is no attempt of
+                        the records */
+    /* Once, later, never from inside. 0: no plugin of these sinks holds a record and none gets one
+     * before this returns: the place for router_replace(). -EBUSY: `sink` kept records after cancel
+     * and its grace; -ECANCELED: the router was stopped. Then nothing may be replaced. In any case
+     * the sinks are fed again afterwards. */
+    void (*ready)(void *arg, int status, size_t sink);
+    void *arg;
+};
+
+/* 0, -EBUSY (there is one already), -ENOMEM. */
+int router_exchange(struct router *router, const struct exchange_config *config);
+/* Inside ready(0): from now on sink `sink` is `route`, and starts as one that is up. Its records
+ * keep their place, their attempts and their time of waiting; with another order they are put into
+ * lanes anew. The old instance has nothing and gets nothing any more. `required` is heeded from the
+ * next batch on. -EINVAL: the route is out of range; nothing has changed. */
+int router_replace(struct router *router, size_t sink, const struct route *route);
+/* At any time, for every sink: the same name, from memory that lives on. */
+void router_rename(struct router *router, size_t sink, const char *name);
+/* At any time: where poison goes. */
+void router_set_poison(struct router *router, enum route_exhausted on_poison, size_t poison_sink);
+#endif
