@@ -1,4 +1,6 @@
 /* weir lambda invoke-local: a function as Lambda would run it, here. */
+#include "cli/invoke_local.h"
+
 #include "cli/runtime_host.h"
 #include "cli/verbs.h"
 #include "config/file.h"
@@ -14,17 +16,6 @@
 #include <unistd.h>
 
 enum { EVENT_BYTES_MAX = 32 << 20 };
-
-struct local {
-    struct cli *cli;
-    struct arena arena;
-    const char *config_path, *task_root, *handler, *bootstrap;
-    const char **environ_block;
-    weir_str events; /* the file */
-    struct runtime_host *host;
-    int64_t invocations;
-    bool all_well;
-};
 
 /* ---- where and with what ---- */
 
@@ -229,13 +220,18 @@ static int invoke(struct local *local, weir_str event)
     return show(local, &result);
 }
 
+struct host_config local_host_config(const struct local *local)
+{
+    return (struct host_config){.bootstrap = local->bootstrap,
+                                .task_root = local->task_root,
+                                .environ_block = local->environ_block,
+                                .log_fd = STDERR_FILENO};
+}
+
 static int play(struct local *local)
 {
     struct err err = {0};
-    struct host_config config = {.bootstrap = local->bootstrap,
-                                 .task_root = local->task_root,
-                                 .environ_block = local->environ_block,
-                                 .log_fd = STDERR_FILENO};
+    struct host_config config = local_host_config(local);
     weir_str left = local->events;
     int rc = 0;
     if (host_new(&config, &local->host, &err) < 0)
@@ -247,19 +243,37 @@ static int play(struct local *local)
     return rc ? rc : local->all_well ? EXIT_DONE : EXIT_NO;
 }
 
+static int play_events(struct local *local)
+{
+    int rc = read_events(local);
+    return rc ? rc : play(local);
+}
+
+/* Exactly one of EVENT and --esm; what belongs to the other is refused. */
+static int check_usage(const struct cli *cli)
+{
+    if (cli->esm && cli->arg_count)
+        return cli_fail(cli, EXIT_USAGE, NULL, "--esm reads a stream; there is no EVENT with it");
+    if (!cli->esm && !cli->arg_count)
+        return cli_fail(cli, EXIT_USAGE, "name a file, or --esm TABLE", "EVENT is missing");
+    if (!cli->esm && (cli->once || cli->filter || cli->on_failure))
+        return cli_fail(cli, EXIT_USAGE, NULL, "--once, --filter and --on-failure go with --esm");
+    return 0;
+}
+
 int verb_lambda_invoke_local(struct cli *cli)
 {
     struct local local = {.cli = cli};
     arena_init(&local.arena, 64 << 10);
-    int rc = find_config(&local);
+    int rc = check_usage(cli);
+    if (rc == 0)
+        rc = find_config(&local);
     if (rc == 0)
         rc = find_bootstrap(&local);
     if (rc == 0)
         rc = make_environment(&local);
     if (rc == 0)
-        rc = read_events(&local);
-    if (rc == 0)
-        rc = play(&local);
+        rc = cli->esm ? local_play_esm(&local) : play_events(&local);
     host_free(local.host);
     arena_done(&local.arena);
     return rc;

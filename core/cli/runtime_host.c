@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -104,6 +105,8 @@ static void become_bootstrap(const struct host_config *config, char **environ_bl
 {
     char *argv[] = {(char *)config->bootstrap, NULL};
     int nothing = open("/dev/null", O_RDONLY);
+    setpgid(0, 0); /* what the terminal signals is for whoever plays Lambda */
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (dup2(config->log_fd, STDOUT_FILENO) < 0 || dup2(config->log_fd, STDERR_FILENO) < 0 ||
         nothing < 0 || dup2(nothing, STDIN_FILENO) < 0 || chdir(config->task_root) < 0 ||
         fcntl(life, F_SETFD, 0) < 0)
@@ -432,14 +435,15 @@ int host_invoke(struct runtime_host *host, weir_str event, int64_t timeout_ms,
     host->given = host->answered = false;
     if (!cold)
         host->answered_us = now_us();
-    snprintf(host->request_id, sizeof host->request_id, "00000000-0000-4000-8000-%012" PRIu64,
-             ++host->count);
+    snprintf(host->request_id, sizeof host->request_id, "%08" PRIx32 "-0000-4000-8000-%012" PRIu64,
+             host->config.number, ++host->count);
     play(host, event, timeout_ms);
     if (host->body.failed)
         return err_set(err, -ENOMEM, "out of memory");
     *out = (struct host_result){
         .end = host->end,
         .body = buf_str(&host->body),
+        .request_id = str_of(host->request_id),
         .cold = cold,
         .init_us = cold ? (host->given ? host->given_us : host->answered_us) - host->started_us : 0,
         .duration_us = host->given ? host->answered_us - host->given_us : 0,

@@ -1,5 +1,6 @@
 /* One execution environment of Lambda, played on this machine: the Runtime API on loopback and the
- * bootstrap under it, started as Lambda starts it. For the command line: every call blocks. */
+ * bootstrap under it, started as Lambda starts it. For the command line: every call blocks. The
+ * bootstrap ends with the thread that called host_invoke first; a Ctrl-C does not reach it. */
 #ifndef WEIR_CLI_RUNTIME_HOST_H
 #define WEIR_CLI_RUNTIME_HOST_H
 #include "util/buf.h"
@@ -19,11 +20,13 @@ struct host_config {                  /* what it points at outlives the host */
     const char *task_root;            /* its working folder */
     const char *const *environ_block; /* AWS_LAMBDA_RUNTIME_API is added. NULL-terminated */
     int log_fd;                       /* where its standard output and error go */
+    uint32_t number;                  /* part of its request ids: one function may have several */
 };
 
 struct host_result {
     enum host_end end;
     weir_str body;       /* what it posted, or an error in Lambda's words; until the next call */
+    weir_str request_id; /* until the next call */
     bool cold;           /* it was started for this invocation */
     int64_t init_us;     /* cold: from its start until it asked for an event */
     int64_t duration_us; /* from the event until the answer */

@@ -88,8 +88,7 @@ const struct verb verbs[] = {
          "The table is what the plugin declares and what its configuration is checked against.",
      .run = verb_plugin_info},
     {.name = "lambda invoke-local",
-     .positional = "EVENT",
-     .min_args = 1,
+     .positional = "[EVENT]",
      .max_args = 1,
      .summary = "run a function here as Lambda would",
      .details =
@@ -97,7 +96,19 @@ const struct verb verbs[] = {
          "is the function's;\n"
          "the environment stands for its variables. Answers go to standard output; logs, "
          "times and peak memory to\n"
-         "standard error. Exit 1 when an invocation failed, or in part.",
+         "standard error. Exit 1 when an invocation failed, or in part.\n\n"
+         "With --esm it plays an event source mapping: reads the stream from the start and invokes "
+         "the function as\n"
+         "the mapping would, with its batches, retries, bisecting and partial responses. "
+         "Parameters "
+         "are the keys of\n"
+         "`source` (batch_size, maximum_batching_window, parallelization_factor, "
+         "maximum_retry_attempts,\n"
+         "maximum_record_age, bisect_batch_on_function_error, starting_position), and "
+         "lambda.report_batch_item_failures\n"
+         "stands for ReportBatchItemFailures; --set changes them for the mapping only. One line an "
+         "invocation. Ends\n"
+         "with Ctrl-C, or --once; exit 1 when records were given up. No checkpoint is kept.",
      .options = invoke_local_options,
      .run = verb_lambda_invoke_local},
     {.name = "lambda template",
