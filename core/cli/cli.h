@@ -60,7 +60,7 @@ struct cli {
 
     /* lambda */
     const char *bootstrap, *table, *key;
-    const char *esm, *filter, *on_failure;
+    const char *esm, *on_failure;
     int64_t timeout_s;
     bool sam;
 
