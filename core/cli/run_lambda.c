@@ -1,6 +1,7 @@
 /* weir run as the Lambda runtime: what surrounds the invocations. */
 #include "cli/run.h"
 
+#include "cli/footprint.h"
 #include "observe/emf.h"
 #include "source/lambda.h"
 #include "util/alloc.h"
@@ -97,6 +98,8 @@ static void on_ending(void *ctx, const struct lambda_outcome *outcome)
         .record_age_ms = -1,
         .cold_start = outcome->cold_start,
     };
+    if (outcome->cold_start) /* the first connections are open, their TLS agreed on */
+        footprint_give_back();
     if (run->config->metrics.emf_off)
         return;
     if (outcome->oldest_us > 0)
@@ -160,6 +163,7 @@ int run_lambda(struct run *run)
     set_context(run, "function_name", "AWS_LAMBDA_FUNCTION_NAME");
     set_context(run, "function_memory_size", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE");
     set_trace_variable(run->lambda, STR_NONE);
+    footprint_give_back();
     lambda_start(run->lambda->lambda);
     loop_run(run->pipeline.loop);
     return run->exit_code;
