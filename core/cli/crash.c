@@ -101,6 +101,7 @@ struct watchdog {
     pthread_mutex_t lock;
     pthread_cond_t wake;
     bool stopping;
+    _Atomic uint64_t looks;
 };
 
 static int64_t monotonic_ms(void)
@@ -143,6 +144,7 @@ static void *watch(void *arg)
         until.tv_sec += LOOK_EVERY_S;
         pthread_cond_timedwait(&watchdog->wake, &watchdog->lock, &until);
         look(watchdog, &logged_since_ms);
+        atomic_fetch_add(&watchdog->looks, 1);
     }
     pthread_mutex_unlock(&watchdog->lock);
     return NULL;
@@ -171,6 +173,11 @@ struct watchdog *watchdog_over(const struct router_call *call, int fd, int64_t l
 struct watchdog *watchdog_start(const struct router *router, int fd)
 {
     return watchdog_over(router_current_call(router), fd, BLOCKED_LOG_MS, BLOCKED_EXIT_MS);
+}
+
+uint64_t watchdog_looks(const struct watchdog *watchdog)
+{
+    return watchdog ? atomic_load(&watchdog->looks) : 0;
 }
 
 void watchdog_stop(struct watchdog *watchdog)

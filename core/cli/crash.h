@@ -15,5 +15,8 @@ struct watchdog *watchdog_start(const struct router *router, int fd);
 /* The same over any call, with other times. */
 struct watchdog *watchdog_over(const struct router_call *call, int fd, int64_t log_ms,
                                int64_t exit_ms);
+/* How often it has looked: a count that stands still is a watchdog that does. NULL: 0. [any
+ * thread] */
+uint64_t watchdog_looks(const struct watchdog *watchdog);
 void watchdog_stop(struct watchdog *watchdog); /* NULL is fine */
 #endif

@@ -44,10 +44,12 @@ struct run {
     struct fetch_inline *fetch;           /* with one loop */
     struct fetch_threads *fetch_threads;  /* with more */
     struct watchdog *watchdog;
-    struct timer grace, watch;
-    struct input input; /* of the file source, and KCL's lines */
-    int protocol_fd;    /* KCL: what was descriptor 1; 0 = another source */
-    int signals;        /* that asked it to stop */
+    struct timer grace, watch, alive;
+    int64_t alive_ms;    /* between two WATCHDOG=1 */
+    uint64_t looks_told; /* watchdog_looks() at the last of them */
+    struct input input;  /* of the file source, and KCL's lines */
+    int protocol_fd;     /* KCL: what was descriptor 1; 0 = another source */
+    int signals;         /* that asked it to stop */
     int64_t started_ms;
     int exit_code;
 };
@@ -60,6 +62,10 @@ void run_watch(struct run *run, const struct run_source *source);
 void run_unwatch(struct run *run); /* the source has finished; signals are heard still */
 /* source->hurry(), with the exit code that nobody has set yet. */
 void run_hurry(struct run *run, int exit_code);
+/* One state line to the service manager that started weir, if any. */
+void run_notify(struct run *run, const char *state);
+void run_notify_begin(struct run *run); /* READY=1 once the loop turns, then WATCHDOG=1 */
+void run_notify_end(struct run *run);
 void run_print_sinks(struct run *run, struct buf *out);
 /* A record in the dead letters, or dropped, is finished, but not delivered. */
 bool run_all_delivered(const struct run *run);

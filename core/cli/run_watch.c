@@ -36,6 +36,7 @@ static void on_stop_signal(void *arg, int signum)
         _exit(128 + signum);
     log_line(run->log, WEIR_LOG_INFO, "run", NULL,
              "stopping: reading no more, finishing what is under way; again to exit at once");
+    run_notify(run, "STOPPING=1");
     run->grace.fire = on_grace;
     clock->arm(clock->ctx, &run->grace, run->config->shutdown_grace_ms);
     run->source->stop(run);
@@ -92,6 +93,7 @@ void run_watch(struct run *run, const struct run_source *source)
     run->source = source;
     run->watch.fire = on_watch;
     clock->arm(clock->ctx, &run->watch, WATCH_MS);
+    run_notify_begin(run);
     loop_on_signal(run->pipeline.loop, SIGINT, on_stop_signal, run);
     loop_on_signal(run->pipeline.loop, SIGTERM, on_stop_signal, run);
 }
@@ -100,4 +102,5 @@ void run_unwatch(struct run *run)
 {
     const struct clock *clock = &run->pipeline.world.clock;
     clock->disarm(clock->ctx, &run->watch);
+    run_notify_end(run);
 }
