@@ -53,6 +53,9 @@ struct cli {
     const char *sinks, *record, *filter, *junit;
     bool tap;
 
+    /* plugin check */
+    const char *options;
+
     /* dead, shards */
     const char *sink, *stream, *shard;
     int64_t limit;

@@ -117,6 +117,34 @@ const struct cli_option sample_options[] = {
     {0},
 };
 
+#ifdef WEIR_KIT
+const struct cli_option plugin_check_options[] = {
+    {.name = "options",
+     .kind = OPTION_TEXT,
+     .value = "JSON",
+     .offset = AT(options),
+     .no_twin = true,
+     .help = "What its \"config\" holds; else defaults, and examples for what must be set."},
+    {.name = "seed",
+     .kind = OPTION_NUMBER,
+     .value = "N",
+     .offset = AT(seed),
+     .min = 0,
+     .max = INT64_MAX,
+     .no_twin = true,
+     .help = "The same seed does the same; 1 unless said."},
+    {.name = "timeout",
+     .kind = OPTION_NUMBER,
+     .value = "SECONDS",
+     .offset = AT(timeout_s),
+     .min = 1,
+     .max = 900,
+     .no_twin = true,
+     .help = "Without a sign of life for so long it hangs; 30 unless said."},
+    {0},
+};
+#endif
+
 const struct cli_option invoke_local_options[] = {
     {.name = "bootstrap",
      .kind = OPTION_TEXT,

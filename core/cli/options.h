@@ -6,6 +6,7 @@
 extern const struct cli_option run_options[];
 extern const struct cli_option check_options[];
 extern const struct cli_option sample_options[];
+extern const struct cli_option plugin_check_options[];
 extern const struct cli_option invoke_local_options[];
 extern const struct cli_option lambda_iam_options[];
 extern const struct cli_option lambda_template_options[];

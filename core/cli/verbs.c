@@ -87,6 +87,21 @@ const struct verb verbs[] = {
      .details =
          "The table is what the plugin declares and what its configuration is checked against.",
      .run = verb_plugin_info},
+#ifdef WEIR_KIT
+    {.name = "plugin check",
+     .positional = "FILE",
+     .min_args = 1,
+     .max_args = 1,
+     .summary = "try what can go wrong with a built plugin",
+     .details =
+         "Its file, ABI, exports and libraries; then, in a child process, pairs of its sinks under "
+         "hostile\n"
+         "records, errors, deadlines, flush and close, and what they leave behind. Nothing is sent "
+         "to AWS.\n"
+         "Exit 1 when something is wrong.",
+     .options = plugin_check_options,
+     .run = verb_plugin_check},
+#endif
     {.name = "lambda invoke-local",
      .positional = "[EVENT]",
      .max_args = 1,

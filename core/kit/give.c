@@ -99,8 +99,10 @@ static void cancel(weir_test_batch *batch)
     if (!batch->delivery || batch->cancelled)
         return;
     batch->cancelled = true;
+    int64_t since_ms = kit_real_ms();
     if (test->plugin.desc.cancel)
         test->plugin.desc.cancel(test->instance->self, token);
+    kit_called(test, "cancel()", since_ms);
     kit_abort_calls(test, token);
 }
 
@@ -114,12 +116,16 @@ static void call_plugin(weir_test *test, weir_delivery *delivery)
     const weir_plugin *desc = &test->plugin.desc;
     uint64_t token = delivery->token;
     size_t count = delivery->count;
+    int64_t since_ms = kit_real_ms();
     if (desc->deliver) {
         desc->deliver(test->instance->self, delivery);
+        kit_called(test, "deliver()", since_ms);
         return;
     }
     for (size_t i = 0; i < count; i++) {
+        since_ms = kit_real_ms();
         int32_t outcome = desc->record(test->instance->self, &delivery->entries[i]);
+        kit_called(test, "record()", since_ms);
         delivery_complete(&test->board, test->instance, token, i, outcome, STR_NONE);
     }
 }
@@ -135,9 +141,11 @@ static bool deliver(weir_test_batch *batch)
         kit_out_of_memory();
     for (size_t i = batch->first_waiting; i < batch->count && number < most; i++) {
         struct kit_item *item = &batch->items[i];
-        if (!wanted(item) || (item->before && !finished(item->before)))
+        bool behind = item->before && !test->whole_batches;
+        if (!wanted(item) || (behind && !finished(item->before)))
             continue;
         item->given = true;
+        item->token = delivery->token;
         delivery->entries[number++] = (struct weir_record){
             .rec = item->rec, .item = item, .lane = test->whole_batches ? i : item->rec->item_hash};
         if (test->plugin.desc.flags & WEIR_P_KEEPS_ORDER)
@@ -152,6 +160,7 @@ static bool deliver(weir_test_batch *batch)
     batch->delivery = delivery;
     batch->token = delivery->token;
     batch->open += number;
+    test->given += number;
     batch->cancelled = false;
     batch->deadline.fire = on_deadline;
     test->world.world.clock.arm(&test->world, &batch->deadline, KIT_TIMEOUT_MS);
@@ -218,7 +227,6 @@ static void link_lanes(weir_test_batch *batch)
 
 static void take_records(weir_test_batch *batch, struct batch *decoded)
 {
-    weir_test *test = batch->test;
     batch->batch = decoded;
     batch->count = decoded->record_count;
     batch->items = mem_zalloc(batch->count + 1, sizeof *batch->items);
@@ -233,8 +241,7 @@ static void take_records(weir_test_batch *batch, struct batch *decoded)
         else if (!(rec->matched & 1))
             item->outcome = rec->unmet & 1 ? WEIR_FAIL : WEIR_TEST_UNWANTED;
     }
-    if (!test->whole_batches)
-        link_lanes(batch);
+    link_lanes(batch);
 }
 
 /* Without a plan every record is kept, so that indices are those of the input; then each is

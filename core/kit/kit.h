@@ -38,6 +38,7 @@ struct kit_item { /* one record of a batch */
     const struct record *rec;
     int32_t outcome; /* WEIR_*, WEIR_TEST_* or 0 */
     bool given;
+    uint64_t token; /* of its delivery */
     char *reason;
     struct kit_item *before; /* the one before it in its lane */
 };
@@ -91,12 +92,19 @@ struct weir_test {
     struct kit_answer *answers, *last_answer;
     size_t call_count;
     int32_t refuse_call;
+    /* what `weir plugin check` wants to know */
+    uint64_t order_breaches; /* OK after a non-OK of its lane in a delivery of WEIR_P_KEEPS_ORDER */
+    uint64_t given;          /* records */
+    int64_t longest_call_ms; /* of the plugin's functions, in real time */
+    const char *longest_call;
     bool settling, whole_batches;
 };
 
 /* Loads what is in the file, without the owner and mode checks of the program. 0 or -errno. */
 int kit_load(const char *path, weir_plugin *out, struct err *err);
 _Noreturn void kit_out_of_memory(void);
+int64_t kit_real_ms(void);
+void kit_called(weir_test *test, const char *function, int64_t since_ms);
 const char *kit_text(weir_test *test, weir_str text); /* a copy in the arena */
 uint64_t kit_bad_outcomes(const weir_test *test);
 size_t kit_open_records(const weir_test *test);

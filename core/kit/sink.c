@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 static const char DEFAULT_ARN[] =
     "arn:aws:dynamodb:us-east-1:123456789012:table/Products/stream/2026-01-01T00:00:00.000";
@@ -14,6 +15,22 @@ void kit_out_of_memory(void)
 {
     fprintf(stderr, "weir-test: out of memory\n");
     abort();
+}
+
+int64_t kit_real_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+void kit_called(weir_test *test, const char *function, int64_t since_ms)
+{
+    int64_t took_ms = kit_real_ms() - since_ms;
+    if (took_ms <= test->longest_call_ms)
+        return;
+    test->longest_call_ms = took_ms;
+    test->longest_call = function;
 }
 
 const char *kit_text(weir_test *test, weir_str text)
@@ -144,9 +161,15 @@ static void on_completion(void *ctx, struct weir_record *entry, int32_t outcome,
     item->outcome = outcome;
     item->reason = reason ? mem_dup0(reason, strlen(reason)) : NULL;
     batch->open--;
+    weir_test *test = batch->test;
+    const struct kit_item *before = item->before;
+    if (outcome == WEIR_OK && test->plugin.desc.flags & WEIR_P_KEEPS_ORDER && before &&
+        before->token == item->token &&
+        (before->outcome == WEIR_RETRY || before->outcome == WEIR_FAIL ||
+         before->outcome == WEIR_DOWN))
+        test->order_breaches++;
     if (!last)
         return;
-    weir_test *test = batch->test;
     test->world.world.clock.disarm(&test->world, &batch->deadline);
     delivery_free(batch->delivery);
     batch->delivery = NULL;
@@ -238,8 +261,10 @@ int64_t weir_test_now_ms(const weir_test *test)
 
 void weir_test_flush(weir_test *test, int64_t deadline_ms)
 {
+    int64_t since_ms = kit_real_ms();
     if (test->instance)
         instance_flush(test->instance, deadline_ms);
+    kit_called(test, "flush()", since_ms);
     weir_test_settle(test);
 }
 
