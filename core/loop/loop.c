@@ -247,6 +247,10 @@ static bool pending(struct loop *loop)
 static void on_turn(uv_prepare_t *turn)
 {
     struct loop *loop = turn->data;
+    if (loop->timers.count == 0 && loop->tick_at_ms != INT64_MAX) {
+        uv_timer_stop(&loop->tick); /* in Lambda it would be overdue after a freeze */
+        loop->tick_at_ms = INT64_MAX;
+    }
     if (loop->stopped || !pending(loop))
         uv_stop(&loop->uv);
 }

@@ -175,6 +175,8 @@ static void set_limits(struct exchange *exchange)
     const struct http_call *call = exchange->call;
     bool limited = call->timeout_ms > 0;
     int64_t connect_ms = call->connect_timeout_ms > 0 ? call->connect_timeout_ms : 3000;
+    if (!limited) /* the Runtime API's next: libcurl's timer would be overdue after a freeze */
+        connect_ms = 0;
     curl_easy_setopt(exchange->easy, CURLOPT_CONNECTTIMEOUT_MS, as_long(connect_ms));
     curl_easy_setopt(exchange->easy, CURLOPT_TIMEOUT_MS, limited ? as_long(call->timeout_ms) : 0L);
     /* The total limit ends most stalls; this one ends those of calls that may take minutes. */

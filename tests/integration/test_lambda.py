@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """weir as the Lambda runtime, against the fake Runtime API: what it answers, and when it must not."""
 import json
+import os
 import random
+import re
 import signal
 import socket
 import threading
@@ -13,6 +15,7 @@ from harness import (LambdaWeir, aws_server, config, equal, folder, holds, main,
 
 SUCCESS = {"statusCode": 200, "body": '"Successfully processed stream records"', "batchItemFailures": []}
 RETRY = {"max_attempts": 2, "base": "1ms", "cap": "5ms"}
+FREEZE_S = float(os.environ.get("WEIR_FREEZE_S", 5.4))  # by hand: WEIR_FREEZE_S=60
 
 
 def failures(*identifiers):
@@ -295,6 +298,32 @@ def F24_after_a_thaw_old_connections_do_no_harm():
         equal(len(it.rows()), 20, "rows")
 
 
+def waits_for_ever(process):
+    """Does it wait without a time limit, that is, with no timer armed? (epoll_pwait: descriptor, events, count,
+    timeout.) None where the kernel does not tell."""
+    try:
+        with open(f"/proc/{process.pid}/syscall") as file:
+            words = file.read().split()
+    except OSError:
+        return None
+    return len(words) > 4 and int(words[4], 16) & 0xffffffff == 0xffffffff
+
+
+@test
+def F24_nothing_is_armed_while_it_waits_for_an_event():
+    """Neither by the router, which times each delivery, nor by libcurl: all of it would be overdue after a thaw."""
+    sinks = {"price": history(), "queue": {"plugin": "sqs", "config": {"queue_url": "QUEUE:all"}}}
+    with Setup(sinks, rules=[refuse("p3", times=1)], partial=True) as it:
+        until(it.weir.api.waiting.is_set, 5, "asks for the first")
+        if waits_for_ever(it.weir.process) is None:
+            return
+        for turn in range(3):
+            until(lambda: waits_for_ever(it.weir.process), 1, f"no timer is armed before invocation {turn + 1}")
+            it.invoke(changes(10))
+            it.weir.api.waiting.wait(5)
+        until(lambda: waits_for_ever(it.weir.process), 1, "no timer is armed after the last")
+
+
 class Vanishing:
     """Passes connections on to a server; those open at vanish() are gone without a trace: nothing that is
     sent on them arrives, and nobody says so."""
@@ -341,7 +370,7 @@ def F24_connections_gone_without_a_trace_after_a_freeze():
             until(runtime.api.waiting.is_set, 5, "asks for the next")
             runtime.process.send_signal(signal.SIGSTOP)
             middle.vanish()
-            time.sleep(5.4)
+            time.sleep(FREEZE_S)
             runtime.process.send_signal(signal.SIGCONT)
             answer = runtime.invoke(events.batch(changes(30, first=100)), deadline_ms=10000)
             equal(answer.json, SUCCESS)
@@ -435,6 +464,34 @@ def the_trace_goes_on_with_the_requests():
         it.weir.invoke(events.batch(changes(1)), Lambda_Runtime_Trace_Id=trace)
         it.weir.invoke(events.batch(changes(1, first=9)))
         equal(it.aws.traces, [trace, None])
+
+
+@test
+def the_trace_stands_in_the_environment_for_plugins():
+    with folder() as path:
+        config(path, {"x": {"plugin": "environ"}})
+        with LambdaWeir(path) as runtime:
+            for trace in ("Root=1-5759e988;Sampled=1", "Root=1-6859e988;Sampled=0", None):
+                headers = {"Lambda_Runtime_Trace_Id": trace} if trace else {}
+                equal(runtime.invoke(events.batch(changes(1)), **headers).json, SUCCESS)
+                last = [line for line in runtime.output().splitlines() if "_X_AMZN_TRACE_ID=" in line][-1]
+                holds(f"_X_AMZN_TRACE_ID={trace or ''}" + ("" if trace else '"') in last, last)
+
+
+@test
+def each_level_of_lambdas_is_one_of_ours():
+    for level, said in (("TRACE", True), ("DEBUG", True), ("INFO", True), ("WARN", False), ("ERROR", False),
+                        ("FATAL", False)):
+        with folder() as path:
+            config(path, {"price": {"plugin": "pricehistory",
+                                    "config": {"store": "sqlite", "path": str(path / "h.db")}}})
+            with LambdaWeir(path, AWS_LAMBDA_LOG_LEVEL=level, AWS_LAMBDA_LOG_FORMAT="JSON") as runtime:
+                runtime.invoke(events.batch(changes(1)))
+                lines = [line for line in json_lines(runtime.output()) if "Price updated" in line.get("message", "")]
+                equal(len(lines), int(said), f"lines at {level}")
+                for line in lines:  # what Lambda's own filter needs: RFC 3339, and a level it knows
+                    holds(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line["timestamp"]), line)
+                    equal(line["level"], "INFO")
 
 
 # ---- the Runtime API misbehaves ----
@@ -562,6 +619,40 @@ def handler_names_the_config():
 
 
 @test
+def variables_and_headers_that_may_be_missing_may_be_missing():
+    """_HANDLER, region, and all that AWS_LAMBDA_ begins, but the API; and headers that mean nothing to us may be there."""
+    with folder() as path:
+        config(path, {"x": {"plugin": "stdout"}})
+        with LambdaWeir(path, handler=None, AWS_REGION=None) as runtime:
+            equal(runtime.invoke(events.batch(changes(1))).json, SUCCESS)
+            equal(runtime.invoke(events.batch(changes(1)), Lambda_Runtime_Client_Context="e30=",
+                                 Lambda_Runtime_Cognito_Identity="{}", Lambda_Runtime_Aws_Tenant_Id="t1").json, SUCCESS)
+
+
+@test
+def an_api_that_is_gone_ends_the_process():
+    with folder() as path:
+        config(path, {"x": {"plugin": "stdout"}})
+        with LambdaWeir(path) as runtime:
+            until(runtime.api.waiting.is_set, 10, "asks for the next")
+            runtime.api.close()
+            equal(runtime.wait_exit(), 1)
+
+
+@test
+def TERM_ends_it_at_once():
+    """As with an external extension: 300 ms are left to it. Nothing is open, so it needs none of them."""
+    with Setup({"price": history()}) as it:
+        equal(it.invoke(changes(3)).json, SUCCESS)
+        it.weir.api.waiting.wait(5)
+        began = time.monotonic()
+        it.weir.process.send_signal(signal.SIGTERM)
+        it.weir.wait_exit()
+        holds(time.monotonic() - began < 2, "it ends")
+        equal(len(it.rows()), 3, "rows")
+
+
+@test
 def F29_nothing_is_deferred_past_the_answer():
     with folder() as path:
         config(path, {"price": {"plugin": "pricehistory", "config": {"store": "sqlite", "path": str(path / "h.db")}}})
@@ -573,5 +664,5 @@ def F29_nothing_is_deferred_past_the_answer():
                 runtime.start()
 
 
-watchdog(280)
+watchdog(280 + FREEZE_S)
 main()
