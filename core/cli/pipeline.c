@@ -122,9 +122,10 @@ static enum route_order order_of(const struct built_sink *sink)
                                           : ROUTE_ITEM;
 }
 
-static void revoke_aws(void *arg, uint64_t token)
+static void revoke_calls(void *arg, uint64_t token)
 {
-    const weir_instance *instance = arg;
+    weir_instance *instance = arg;
+    instance_revoke(instance, token);
     if (instance->aws)
         aws_extension_revoke(instance->aws, token);
 }
@@ -153,7 +154,7 @@ static struct route route_of(const struct pipeline *pipeline, size_t index)
         .concurrency = config->concurrency ? (size_t)config->concurrency : DEFAULT_CONCURRENCY,
         .batch_records = config->batch_records ? (size_t)config->batch_records : wish,
         .queue_records = (size_t)pipeline->config->queued_records,
-        .revoke = revoke_aws,
+        .revoke = revoke_calls,
         .revoke_arg = sink->instance,
     };
 }

@@ -1,6 +1,7 @@
 /* Extensions of the host table that the core brings itself. */
 #ifndef WEIR_PLUGIN_EXT_H
 #define WEIR_PLUGIN_EXT_H
+#include <weir/ext/http.h>
 #include <weir/ext/json.h>
 #include <weir/ext/timer.h>
 #include <weir/ext/work.h>
@@ -11,6 +12,7 @@ struct world;
 extern const weir_timer ext_timer_table;
 extern const weir_work ext_work_table;
 extern const weir_json ext_json_table;
+extern const weir_http ext_http_table;
 
 /* An instance's timers. `world` NULL: nothing can be started. */
 struct ext_timers *ext_timers_new(struct world *world); /* NULL when out of memory */
@@ -21,4 +23,7 @@ void ext_timers_free(struct ext_timers *timers);        /* drops those armed, wi
 struct ext_works *ext_works_new(struct world *world, void (*drained)(void *arg), void *arg);
 bool ext_works_idle(const struct ext_works *works); /* NULL is idle */
 void ext_works_free(struct ext_works *works);       /* only when idle; NULL is fine */
+
+/* An instance's requests of weir.http/1 (see calls.h). NULL when out of memory. */
+struct plugin_calls *ext_http_new(struct world *world);
 #endif

@@ -194,6 +194,18 @@ static const void *extension_aws(weir_instance *instance)
     return instance->aws || !services->aws_attach ? services->aws_table : NULL;
 }
 
+static const void *extension_http(weir_instance *instance)
+{
+    struct world *world = instance->services.world;
+    if (!world) /* in check open() calls nothing */
+        return &ext_http_table;
+    if (!instance->http && instance->opening && world->transport.start) {
+        instance->http = ext_http_new(world);
+        instance->out_of_memory |= !instance->http;
+    }
+    return instance->http ? &ext_http_table : NULL;
+}
+
 static const void *host_extension(weir_instance *instance, const char *id)
 {
     if (!instance || !id)
@@ -206,6 +218,8 @@ static const void *host_extension(weir_instance *instance, const char *id)
         return &ext_work_table;
     if (strcmp(id, WEIR_EXT_JSON) == 0)
         return &ext_json_table;
+    if (strcmp(id, WEIR_EXT_HTTP) == 0)
+        return extension_http(instance);
     if (strcmp(id, WEIR_EXT_AWS) == 0)
         return extension_aws(instance);
     return NULL;

@@ -1,5 +1,6 @@
 #include "plugin/instance.h"
 
+#include "plugin/calls.h"
 #include "plugin/ext.h"
 #include "plugin/host.h"
 #include "plugin/options.h"
@@ -21,6 +22,7 @@ static void instance_free(weir_instance *instance)
     ext_works_free(instance->works);
     if (instance->aws && instance->services.aws_detach)
         instance->services.aws_detach(instance->services.ctx, instance->aws);
+    plugin_calls_close(instance->http);
     instance_unsubscribe(instance);
     option_set_free(instance->options);
     list_free(instance->tables);
@@ -114,6 +116,12 @@ int instance_new(struct plugin *plugin, const char *name, const struct json_valu
     }
     *out = instance;
     return 0;
+}
+
+void instance_revoke(weir_instance *instance, uint64_t token)
+{
+    if (instance->http)
+        plugin_calls_revoke(instance->http, token);
 }
 
 void instance_flush(weir_instance *instance, int64_t deadline_ms)

@@ -39,6 +39,8 @@ typedef void (*option_problem_cb)(void *arg, const struct option_problem *proble
 int instance_new(struct plugin *plugin, const char *name, const struct json_value *options,
                  const struct instance_services *services, option_problem_cb problem, void *arg,
                  weir_instance **out, struct err *err);
+void instance_revoke(weir_instance *instance,
+                     uint64_t token); /* aborts the delivery's requests of weir.http/1 */
 void instance_flush(weir_instance *instance, int64_t deadline_ms);
 /* close(), drops its timers, frees. NULL is fine. While weir.work/1 still has work of this
  * instance, all that happens after the last of it, so wait for instance_idle() before the world
@@ -60,6 +62,7 @@ struct weir_instance {
     struct ext_timers *timers;
     struct ext_works *works;
     void *aws;                             /* what aws_attach returned */
+    struct plugin_calls *http;             /* of weir.http/1, once asked for */
     bool opening;                          /* inside open() */
     bool out_of_memory;                    /* a declaration of open() was lost */
     bool self_open;                        /* open() returned 0, close() is due */

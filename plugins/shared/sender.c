@@ -20,8 +20,12 @@ int sender_open(struct sender *sender, const struct sender_kind *kind, const wei
     host->option_str(instance, "region", &sender->region);
     if (sender->concurrency < 1 || sender->concurrency > SENDER_CONCURRENCY_MAX)
         return sender_refuse(sender, "concurrency", "must be 1 to 64");
+    if (kind->send)
+        return 0;
     sender->aws = host->extension(instance, WEIR_EXT_AWS);
     sender->json = host->extension(instance, WEIR_EXT_JSON);
+    if (!sender->aws || !sender->json)
+        sender->unable = "this host has no weir.aws/1 or weir.json/1";
     return 0;
 }
 
@@ -192,6 +196,8 @@ static void fill(struct call *call)
 void sender_pump(struct sender *sender)
 {
     while (sender->head && sender->in_flight < sender->concurrency) {
+        if (sender->kind->may_send && !sender->kind->may_send(sender))
+            return;
         struct call *call = call_take(sender);
         if (!call)
             break;
@@ -224,9 +230,8 @@ void sender_deliver(void *sink, weir_delivery *delivery)
     const weir_host *host = sender->host;
     uint64_t token = host->token(delivery);
     size_t count = host->count(delivery);
-    if (!sender->aws || !sender->json) {
-        host->complete_rest(sender->instance, token, WEIR_DOWN,
-                            WEIR_STR("this host has no weir.aws/1 or weir.json/1"));
+    if (sender->unable) {
+        host->complete_rest(sender->instance, token, WEIR_DOWN, weir_cstr(sender->unable));
         return;
     }
     for (size_t i = 0; i < count; i++) {
@@ -269,7 +274,7 @@ void sender_cancel(void *sink, uint64_t token)
             left += call->entries[i].message != NULL;
         }
         if (dropped > 0 && left == 0)
-            sender->aws->abort(sender->instance, call->id);
+            call_abort(call);
     }
 }
 

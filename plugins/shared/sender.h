@@ -1,5 +1,5 @@
-/* What waits in one sink, and its calls on their way: for services of weir.aws/1 that take many
- * records in a call and answer for each. The sink says what an entry looks like and what an answer
+/* What waits in one sink, and its calls on their way: for services that take many records in a call,
+ * by weir.aws/1 or in the sink's own way. The sink says what an entry looks like and what an answer
  * means; order, limits, failures of whole calls, cancelling and memory are here. All [loop]. */
 #ifndef WEIR_PLUGINS_SHARED_SENDER_H
 #define WEIR_PLUGINS_SHARED_SENDER_H
@@ -31,7 +31,7 @@ struct call {
     struct sender *sender;
     struct call *next;   /* in sender.open or sender.spare */
     const char *target;  /* sender_kind.target unless the sink sets another one */
-    uint64_t id;         /* of weir.aws/1 */
+    uint64_t id;         /* of weir.aws/1 or what else carries it */
     uint64_t number;     /* of this sender: never the same twice */
     size_t count, bytes; /* entries; as the service counts them */
     weir_buf body;
@@ -53,6 +53,11 @@ struct sender_kind {                     /* static */
     void (*read)(void *sink, struct call *call, const weir_json_node *answer);
     int32_t (*judge)(weir_str error_type); /* an outcome, or 0: the host's is right */
     uint64_t (*group)(void *sink, const weir_record *record); /* optional: its lane */
+    /* Optional, all three or none; else weir.aws/1. send: 0, and call_answered() follows, later; or
+     * -errno. may_send: false while the sink wants to wait; sender_pump() goes on. */
+    int (*send)(void *sink, struct call *call);
+    void (*abort)(void *sink, struct call *call);
+    bool (*may_send)(void *sink);
 };
 
 struct sender { /* the first member of the sink's own struct, which malloc() gave */
@@ -61,6 +66,7 @@ struct sender { /* the first member of the sink's own struct, which malloc() gav
     weir_instance *instance;
     const weir_aws *aws;
     const weir_json *json;
+    const char *unable; /* why nothing can be sent on this host, or NULL */
     weir_str endpoint, region;
     int64_t concurrency, entry_bytes_max, call_bytes_max;
 
@@ -82,6 +88,12 @@ int sender_refuse(const struct sender *sender, const char *option, const char *w
  * that is no ARN stands for `kind`NAME ("stream/"). `name` that is an ARN gives the region too. */
 void sender_declare(const struct sender *sender, const char *word, const char *action,
                     const char *kind, weir_str name);
+
+/* For a kind with a send() of its own. `code` and `message` are the error's, `body` the answer's. */
+void call_answered(struct call *call, int32_t outcome, weir_str code, weir_str message,
+                   weir_str body);
+uint64_t call_token(const struct call *call); /* the delivery that it serves; 0: several */
+void sender_pump(struct sender *sender);
 
 /* The plugin's functions. sender_close() frees the sink. */
 void sender_deliver(void *sink, weir_delivery *delivery);

@@ -125,13 +125,13 @@ static void stored(struct call *call, weir_str body)
     }
 }
 
-static void refused(struct call *call, const weir_aws_response *response)
+static void refused(struct call *call, int32_t outcome, weir_str code, weir_str message)
 {
     char reason[256];
-    int32_t outcome = call->sender->kind->judge(response->error_type);
-    if (outcome == 0)
-        outcome = response->outcome;
-    describe(response->error_type, response->error_message, reason, sizeof reason);
+    int32_t judged = call->sender->kind->judge ? call->sender->kind->judge(code) : 0;
+    if (judged != 0)
+        outcome = judged;
+    describe(code, message, reason, sizeof reason);
     if (outcome != WEIR_FAIL || call->count == 1) {
         finish_all(call, outcome, reason);
         return;
@@ -143,26 +143,32 @@ static void refused(struct call *call, const weir_aws_response *response)
     }
 }
 
-static void answered(void *arg, const weir_aws_response *response)
+void call_answered(struct call *call, int32_t outcome, weir_str code, weir_str message,
+                   weir_str body)
 {
-    struct call *call = arg;
     struct sender *sender = call->sender;
-    if (response->outcome != WEIR_OK)
-        refused(call, response);
+    if (outcome != WEIR_OK)
+        refused(call, outcome, code, message);
     else if (sender->kind->read)
-        stored(call, response->body);
+        stored(call, body);
     else
         finish_all(call, WEIR_OK, NULL);
     call_release(call);
     sender_pump(sender);
 }
 
-static uint64_t one_token(const struct call *call)
+uint64_t call_token(const struct call *call)
 {
     for (size_t i = 1; i < call->count; i++)
         if (call->entries[i].message->token != call->entries[0].message->token)
             return 0;
     return call->entries[0].message->token;
+}
+
+static void answered(void *arg, const weir_aws_response *response)
+{
+    call_answered(arg, response->outcome, response->error_type, response->error_message,
+                  response->body);
 }
 
 static int start(struct call *call)
@@ -171,6 +177,8 @@ static int start(struct call *call)
     put_text(&call->body, sender->kind->body_end);
     if (call->body.failed)
         return -ENOMEM;
+    if (sender->kind->send)
+        return sender->kind->send(sender, call);
     const weir_aws_request request = {
         .struct_size = sizeof request,
         .concurrency = (int32_t)sender->concurrency,
@@ -180,9 +188,18 @@ static int start(struct call *call)
         .body = weir_buf_view(&call->body),
         .endpoint = sender->endpoint,
         .region = sender->region,
-        .token = one_token(call),
+        .token = call_token(call),
     };
     return sender->aws->call(sender->instance, &request, answered, call, &call->id);
+}
+
+void call_abort(struct call *call)
+{
+    struct sender *sender = call->sender;
+    if (sender->kind->abort)
+        sender->kind->abort(sender, call);
+    else
+        sender->aws->abort(sender->instance, call->id);
 }
 
 bool call_send(struct call *call)

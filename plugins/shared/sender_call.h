@@ -10,6 +10,7 @@ struct call *call_take(struct sender *sender); /* an open one, empty; NULL: out 
 void call_release(struct call *call);
 /* Appends the message to the call's body. For ADD_TOO_LARGE *bytes is its size. */
 enum added call_add(struct call *call, struct message *message, size_t *bytes);
+void call_abort(struct call *call);
 bool call_send(struct call *call); /* false: its messages are finished, it is to be released */
 
 /* ---- sender.c ---- */
@@ -18,5 +19,4 @@ bool call_send(struct call *call); /* false: its messages are finished, it is to
 void sender_finish(struct sender *sender, struct message *message, int32_t outcome,
                    const char *reason);
 void sender_put_back(struct sender *sender, struct message *message); /* first, and sent alone */
-void sender_pump(struct sender *sender);
 #endif
