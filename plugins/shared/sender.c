@@ -15,6 +15,7 @@ int sender_open(struct sender *sender, const struct sender_kind *kind, const wei
     sender->host = host;
     sender->instance = instance;
     sender->tail = &sender->head;
+    sender->entries_max = kind->entries_max;
     sender->concurrency = 4;
     host->option_i64(instance, "concurrency", &sender->concurrency);
     host->option_str(instance, "region", &sender->region);
@@ -174,7 +175,7 @@ static void fill(struct call *call)
     struct sender *sender = call->sender;
     struct skipped skipped = {.count = 0};
     struct message **at = &sender->head;
-    while (call->count < sender->kind->entries_max) {
+    while (call->count < sender->entries_max) {
         struct message *message = next_free(sender, &at, &skipped);
         size_t bytes = 0;
         if (!message || (message->alone && call->count > 0))

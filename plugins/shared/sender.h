@@ -1,6 +1,7 @@
-/* What waits in one sink, and its calls on their way: for services that take many records in a call,
- * by weir.aws/1 or in the sink's own way. The sink says what an entry looks like and what an answer
- * means; order, limits, failures of whole calls, cancelling and memory are here. All [loop]. */
+/* What waits in one sink, and its calls on their way: for services that take many records in a
+ * call, by weir.aws/1 or in the sink's own way. The sink says what an entry looks like and what an
+ * answer means; order, limits, failures of whole calls, cancelling and memory are here. All [loop].
+ */
 #ifndef WEIR_PLUGINS_SHARED_SENDER_H
 #define WEIR_PLUGINS_SHARED_SENDER_H
 #include "shared/arn.h"
@@ -68,6 +69,7 @@ struct sender { /* the first member of the sink's own struct, which malloc() gav
     const weir_json *json;
     const char *unable; /* why nothing can be sent on this host, or NULL */
     weir_str endpoint, region;
+    size_t entries_max; /* in one call: the kind's, or fewer */
     int64_t concurrency, entry_bytes_max, call_bytes_max;
 
     struct message *head, **tail; /* waiting, in the order delivered */
@@ -89,7 +91,8 @@ int sender_refuse(const struct sender *sender, const char *option, const char *w
 void sender_declare(const struct sender *sender, const char *word, const char *action,
                     const char *kind, weir_str name);
 
-/* For a kind with a send() of its own. `code` and `message` are the error's, `body` the answer's. */
+/* For a kind with a send() of its own. `code` and `message` are the error's, `body` the answer's.
+ */
 void call_answered(struct call *call, int32_t outcome, weir_str code, weir_str message,
                    weir_str body);
 uint64_t call_token(const struct call *call); /* the delivery that it serves; 0: several */

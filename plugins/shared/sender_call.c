@@ -125,13 +125,13 @@ static void stored(struct call *call, weir_str body)
     }
 }
 
-static void refused(struct call *call, int32_t outcome, weir_str code, weir_str message)
+static void refused(struct call *call, int32_t outcome, weir_str code, weir_str text)
 {
     char reason[256];
     int32_t judged = call->sender->kind->judge ? call->sender->kind->judge(code) : 0;
     if (judged != 0)
         outcome = judged;
-    describe(code, message, reason, sizeof reason);
+    describe(code, text, reason, sizeof reason);
     if (outcome != WEIR_FAIL || call->count == 1) {
         finish_all(call, outcome, reason);
         return;

@@ -1,0 +1,51 @@
+#include "http.h"
+
+enum { SECOND_US = 1000000 };
+
+void pace_open(struct pace *pace, struct sender *sender, int64_t rate)
+{
+    pace->timer = sender->host->extension(sender->instance, WEIR_EXT_TIMER);
+    pace->sender = sender;
+    pace->rate = rate;
+}
+
+static int64_t now_us(const struct pace *pace)
+{
+    return pace->timer->now_ms(pace->sender->instance) * 1000;
+}
+
+static void wake(void *arg)
+{
+    struct pace *pace = arg;
+    pace->alarm = 0;
+    sender_pump(pace->sender);
+}
+
+/* Without memory for a timer the request goes now: a rate is worth less than a record. */
+static bool sleep_until(struct pace *pace, int64_t then_us)
+{
+    int64_t delay_ms = (then_us - now_us(pace) + 999) / 1000;
+    if (pace->alarm == 0)
+        pace->alarm = pace->timer->start(pace->sender->instance, delay_ms, wake, pace);
+    return pace->alarm != 0;
+}
+
+/* A quarter of a second's requests may go at once after a pause. */
+bool pace_may_send(struct pace *pace)
+{
+    int64_t now = now_us(pace);
+    if (now < pace->next_us && sleep_until(pace, pace->next_us))
+        return false;
+    if (pace->rate > 0) {
+        int64_t step_us = SECOND_US / pace->rate, earliest_us = now - SECOND_US / 4;
+        pace->next_us = (pace->next_us > earliest_us ? pace->next_us : earliest_us) + step_us;
+    }
+    return true;
+}
+
+void pace_wait(struct pace *pace, int64_t delay_ms)
+{
+    int64_t then_us = now_us(pace) + delay_ms * 1000;
+    if (then_us > pace->next_us)
+        pace->next_us = then_us;
+}
