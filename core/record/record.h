@@ -88,10 +88,10 @@ struct batch {
     struct record *
         *records; /* owned. Kept: those that matched a sink, would have (unmet), or are poison */
     size_t record_count;
-    size_t read_count;      /* all records seen, kept or not */
+    size_t read_count;                  /* all records seen, kept or not */
     uint32_t event_counts[READ_EVENTS]; /* of them, by event: read_event_name() */
-    size_t stencil_count;   /* of them, read by the stencil of an earlier one */
-    weir_str last_sequence; /* of the last record with a readable position */
+    size_t stencil_count;               /* of them, read by the stencil of an earlier one */
+    weir_str last_sequence;             /* of the last record with a readable position */
     weir_str
         next_iterator; /* GetRecords: NextShardIterator, unescaped; ptr NULL = absent or null */
     weir_str source_arn,
