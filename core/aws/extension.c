@@ -68,6 +68,8 @@ static void report(struct plugin_call *base, bool dropped)
 static void on_call_done(struct aws_call *aws)
 {
     struct ext_call *call = aws->arg;
+    if (aws->outcome == AWS_AMBIGUOUS)
+        plugin_call_ambiguous(&call->base);
     plugin_call_ended(&call->base);
 }
 

@@ -15,6 +15,7 @@ void cli_init(struct cli *cli, FILE *out, FILE *err, char **environ_block)
     cli->seed = 1;
     cli->limit = 100;
     cli->timeout_s = 30;
+    cli->interval_s = 1;
     arena_init(&cli->arena, 1024);
     const char *runtime = env_get(cli->environ_block, "AWS_LAMBDA_RUNTIME_API");
     cli->lambda = runtime && *runtime;
@@ -78,6 +79,16 @@ int cli_color(const struct cli *cli)
     if (!cli->color || strcmp(cli->color, "auto") == 0)
         return COLOR_AUTO;
     return strcmp(cli->color, "always") == 0 ? COLOR_ALWAYS : COLOR_NEVER;
+}
+
+bool cli_colors(const struct cli *cli)
+{
+    const char *none = env_get(cli->environ_block, "NO_COLOR");
+    const char *term = env_get(cli->environ_block, "TERM");
+    int color = cli_color(cli);
+    if (color != COLOR_AUTO)
+        return color == COLOR_ALWAYS;
+    return isatty(STDOUT_FILENO) && !(none && *none) && term && *term && strcmp(term, "dumb") != 0;
 }
 
 struct log *cli_log_new(const struct cli *cli, int level, const char *format, struct clock *clock)

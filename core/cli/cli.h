@@ -61,6 +61,10 @@ struct cli {
     int64_t limit;
     bool all;
 
+    /* status, top, tap */
+    const char *socket, *event;
+    int64_t interval_s;
+
     /* lambda */
     const char *bootstrap, *table, *key;
     const char *esm, *on_failure;
@@ -84,6 +88,8 @@ int cli_log_level(const struct cli *cli, int fallback);
 /* The log as flags and config want it. `format` is the config's. NULL when out of memory. */
 struct log *cli_log_new(const struct cli *cli, int level, const char *format, struct clock *clock);
 int cli_color(const struct cli *cli); /* COLOR_* */
+/* Whether standard output gets colour: as asked, else on a terminal (NO_COLOR, TERM=dumb). */
+bool cli_colors(const struct cli *cli);
 /* Prints "weir: ..." and an optional second line; returns `code`. */
 int cli_fail(const struct cli *cli, int code, const char *help, const char *format, ...)
     __attribute__((format(printf, 4, 5)));

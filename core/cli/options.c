@@ -345,3 +345,57 @@ const struct cli_option accept_gap_options[] = {
     {0},
 };
 #endif
+
+#define SOCKET                                                                                     \
+    {                                                                                              \
+        .name = "socket", .kind = OPTION_TEXT, .value = "FILE", .offset = AT(socket),              \
+        .help = "The running weir's socket; else that of the configuration, or the only one."      \
+    }
+
+const struct cli_option status_options[] = {SOCKET, {0}};
+
+const struct cli_option top_options[] = {
+    SOCKET,
+    {.name = "interval",
+     .kind = OPTION_NUMBER,
+     .value = "SECONDS",
+     .offset = AT(interval_s),
+     .min = 1,
+     .max = 3600,
+     .no_twin = true,
+     .help = "Seconds between two looks; 1 unless said."},
+    {.name = "count",
+     .kind = OPTION_NUMBER,
+     .value = "N",
+     .offset = AT(count),
+     .min = 0,
+     .max = 10000000,
+     .no_twin = true,
+     .help = "Ends after so many looks; 0 = never."},
+    {0},
+};
+
+const struct cli_option tap_options[] = {
+    SOCKET,
+    {.name = "sink",
+     .kind = OPTION_TEXT,
+     .value = "NAME",
+     .offset = AT(sink),
+     .no_twin = true,
+     .help = "Only records that this sink wants."},
+    {.name = "event",
+     .kind = OPTION_CHOICE,
+     .value = "INSERT|MODIFY|REMOVE",
+     .offset = AT(event),
+     .no_twin = true,
+     .help = "Only records of this event."},
+    {.name = "count",
+     .kind = OPTION_NUMBER,
+     .value = "N",
+     .offset = AT(count),
+     .min = 0,
+     .max = 10000000,
+     .no_twin = true,
+     .help = "Ends after so many records; 0 = never."},
+    {0},
+};

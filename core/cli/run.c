@@ -2,6 +2,7 @@
 #include "cli/run.h"
 
 #include "cli/crash.h"
+#include "cli/run_admin.h"
 #include "source/replay.h"
 #include "state/sqlite.h"
 #include "util/text.h"
@@ -187,6 +188,9 @@ static int run_kind(struct run *run)
     if (run->cli->lambda)
         return run_lambda(run);
     run->watchdog = watchdog_start(run->pipeline.router, log_fd);
+    log_redact(run->log, run->config->log.redact);
+    if (run_admin_start(run) < 0)
+        return cli_fail(run->cli, EXIT_CANTCREATE, NULL, "%s", run->err.msg);
     return run->config->source == SOURCE_POLL  ? run_poll(run)
            : run->config->source == SOURCE_KCL ? run_kcl(run)
                                                : run_file(run);
@@ -226,6 +230,7 @@ static int end(struct run *run, int exit_code)
         clock->disarm(clock->ctx, &run->grace);
         run_unwatch(run);
     }
+    run_admin_end(run);
     run_poll_end(run);
     watchdog_stop(run->watchdog);
     crash_forget();

@@ -14,6 +14,7 @@ struct lambda_run;
 struct poll;
 struct replay;
 struct run;
+struct run_admin;
 struct watchdog;
 
 enum { RUN_DOWN_LIMIT_MS = 120000 }; /* of a run that is to end: a source or sink out of reach */
@@ -44,6 +45,7 @@ struct run {
     struct fetch_inline *fetch;           /* with one loop */
     struct fetch_threads *fetch_threads;  /* with more */
     struct watchdog *watchdog;
+    struct run_admin *admin; /* NULL: nothing listens */
     struct timer grace, watch, alive;
     int64_t alive_ms;    /* between two WATCHDOG=1 */
     uint64_t looks_told; /* watchdog_looks() at the last of them */

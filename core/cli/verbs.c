@@ -200,6 +200,29 @@ const struct verb verbs[] = {
      .options = dead_some_options,
      .run = verb_dead_drop},
 #endif
+    {.name = "status",
+     .positional = "",
+     .summary = "show how the running weir is",
+     .details = "Source, sinks and the shards furthest behind; with --json the whole status. Exit "
+                "69 when none runs.",
+     .options = status_options,
+     .run = verb_status},
+    {.name = "top",
+     .positional = "",
+     .summary = "show the same again and again, with rates",
+     .details = "Written in place on a terminal, one block behind the other elsewhere.",
+     .options = top_options,
+     .run = verb_top},
+    {.name = "tap",
+     .positional = "",
+     .summary = "follow the records in the running weir",
+     .details = "One line a record: what changed, and what became of it at each sink (\"-\": it "
+                "did not want it).\n"
+                "At most some hundred a second are shown. The weir that runs must allow it: "
+                "\"admin\": { \"tap\": true }.\n"
+                "With --json each as an object.",
+     .options = tap_options,
+     .run = verb_tap},
     {.name = "version",
      .positional = "",
      .summary = "show the version",

@@ -52,6 +52,9 @@ int verb_dead_retry(struct cli *cli);
 int verb_dead_drop(struct cli *cli);
 int verb_shards(struct cli *cli);
 int verb_shards_accept_gap(struct cli *cli);
+int verb_status(struct cli *cli);
+int verb_top(struct cli *cli);
+int verb_tap(struct cli *cli);
 int verb_version(struct cli *cli);
 int verb_help(struct cli *cli);
 

@@ -69,6 +69,7 @@ const struct diag_code diag_codes[] = {
     {"W0701", "shutdown.grace is over; what was under way was cancelled and will be repeated."},
     {"W0702", "A plugin's work on a pool thread did not end; weir left without it."},
     {"W0703", "The run ended early: nobody reads its output, or a sink was down for too long."},
+    {"W0704", "Something of the admin server is missing: its address or its socket can't be had."},
     {"W0707", "The service manager can't be told of start, stop or life: its socket refuses."},
     {"W0801", "The source can't be reached, or does not answer as it should; it is tried again."},
     {"W0802", "The source throttles a shard: it serves two readers at most."},

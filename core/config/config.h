@@ -93,9 +93,17 @@ struct config {
     int64_t queued_records;  /* limits.queued_records per sink, 10,000 */
     struct {
         int level;
-        const char *format; /* "auto", "text", "json" */
+        const char *format;        /* "auto", "text", "json" */
+        const char *const *redact; /* NULL-terminated or NULL */
     } log;
     struct {
+        const char *listen; /* as written; NULL = no TCP */
+        const char *host;   /* of it, a literal address */
+        int port;
+        bool loopback, ui, tap, allow_remote;
+    } admin;
+    struct {
+        bool prometheus;
         bool emf_off; /* else one set of lines per invocation, in Lambda */
         const char *emf_namespace;
     } metrics;

@@ -112,6 +112,9 @@ void special_inputs(struct apply *, const struct key *, const struct json_value 
 void special_counts(struct apply *, const struct key *, const struct json_value *, const char *,
                     void *);
 
+/* admin.listen taken apart (core/config/listen.c). */
+void rules_listen(struct apply *apply);
+
 /* The rules between keys, after all were read (core/config/rules.c). */
 void config_rules(struct apply *apply);
 #endif

@@ -356,6 +356,7 @@ void config_rules(struct apply *apply)
     check_kcl(apply);
     check_endpoints(apply);
     check_state(apply);
+    rules_listen(apply);
     weir_str poison_at = target_at(config->root, "on_poison");
     if (config->on_poison == EXHAUSTED_DEAD)
         check_dead(apply, poison_at);

@@ -218,6 +218,11 @@ int loop_new(const struct loop_config *config, struct loop **out, struct err *er
     return 0;
 }
 
+struct uv_loop_s *loop_uv(struct loop *loop)
+{
+    return &loop->uv;
+}
+
 void loop_world(struct loop *loop, struct world *world)
 {
     struct store store = world->store;

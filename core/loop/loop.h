@@ -21,6 +21,9 @@ struct loop_config {
 int loop_new(const struct loop_config *config, struct loop **out, struct err *err);
 /* Fills all seams but store. The world must not outlive the loop. */
 void loop_world(struct loop *loop, struct world *world);
+/* For handles of one's own, which keep nothing running; all must be closed, or closing, when
+ * loop_free() is called. */
+struct uv_loop_s *loop_uv(struct loop *loop);
 /* Runs until loop_stop(), or until no timer is armed and no transfer, work or post is open; a
  * signal handler alone does not keep it running. May be called again. */
 void loop_run(struct loop *loop);

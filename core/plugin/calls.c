@@ -9,7 +9,7 @@ struct plugin_calls {
     const struct clock *clock;
     void *ctx;
     struct plugin_call *first, *last, *spare;
-    uint64_t last_id;
+    uint64_t last_id, ambiguous;
     int open, open_max;
     bool closing; /* the instance is gone: nobody is called back */
 };
@@ -88,6 +88,16 @@ void plugin_call_ended(struct plugin_call *call)
 {
     call->calls->open--;
     report(call, false);
+}
+
+void plugin_call_ambiguous(struct plugin_call *call)
+{
+    call->calls->ambiguous++;
+}
+
+uint64_t plugin_calls_ambiguous(const struct plugin_calls *calls)
+{
+    return calls ? calls->ambiguous : 0;
 }
 
 static void on_dropped(struct post *post)

@@ -50,6 +50,9 @@ struct plugin_call *plugin_calls_take(struct plugin_calls *calls);
 void plugin_calls_give_back(struct plugin_calls *calls, struct plugin_call *call); /* never asked */
 uint64_t plugin_calls_ask(struct plugin_calls *calls, struct plugin_call *call, uint64_t token);
 void plugin_call_ended(struct plugin_call *call); /* an open one: reports it, starts others */
+/* Nobody knows whether it was carried out. */
+void plugin_call_ambiguous(struct plugin_call *call);
+uint64_t plugin_calls_ambiguous(const struct plugin_calls *calls); /* so many; NULL is fine */
 void plugin_calls_abort(struct plugin_calls *calls, uint64_t id);     /* unknown: ignored */
 void plugin_calls_revoke(struct plugin_calls *calls, uint64_t token); /* 0: ignored */
 #endif

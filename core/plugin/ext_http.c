@@ -106,6 +106,8 @@ static void report(struct plugin_call *base, bool dropped)
 static void on_done(struct http_call *http)
 {
     struct request *request = http->arg;
+    if (http->result == HTTP_AMBIGUOUS || http->result == HTTP_TIMEOUT)
+        plugin_call_ambiguous(&request->base);
     plugin_call_ended(&request->base);
 }
 

@@ -99,6 +99,7 @@ enum record_outcome {
 /* Told of each outcome, on the router thread; it may not call the router. */
 struct router_observer {
     void *ctx;
+    uint32_t wanted; /* bit n: told of outcome n; may change */
     /* `first_us`: unix time of the first attempt, 0 = there was none. `reason` may be NULL. */
     void (*outcome)(void *ctx, const struct record *record, size_t sink, enum record_outcome what,
                     uint32_t attempts, int64_t first_us, const char *reason);

@@ -24,7 +24,7 @@ void sink_note_error(struct sink *sink, const char *reason)
 void item_observe(const struct item *item, enum record_outcome what, const char *reason)
 {
     const struct router_observer *observer = item->sink->router->observer;
-    if (observer && !item->letter && !item->record->poison)
+    if (observer && observer->wanted >> what & 1 && !item->letter && !item->record->poison)
         observer->outcome(observer->ctx, item->record, item->sink->index, what, item->attempts,
                           item->first_us, reason);
 }

@@ -1,0 +1,412 @@
+#include "admin/tap.h"
+
+#include "admin/tap_record.h"
+#include "util/alloc.h"
+#include "util/text.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+
+enum {
+    ENTRIES = 256,      /* records that wait for outcomes; a power of two */
+    PATIENCE_MS = 2000, /* then a record is told of as it is */
+    KEPT_MS = 30000,    /* and is not told of again after so long */
+    REASON_SHOWN = 80,
+    RECORD_BYTES_MAX = 64 << 10
+};
+
+struct said { /* by a sink, of one record */
+    bool any, final;
+    enum record_outcome what;
+    uint32_t attempts;
+    int64_t took_ms; /* -1 = not known */
+    char reason[REASON_SHOWN];
+};
+
+struct entry {    /* a record that was chosen to be shown */
+    uint64_t key; /* 0 = free */
+    uint64_t matched;
+    uint32_t event;
+    int64_t since_ms;
+    bool told, changed; /* changed: since it was told */
+    char *text;         /* from tap_put_record */
+    size_t text_len;
+    struct said *said; /* by sink */
+};
+
+struct tap_reader {
+    struct tap_filter filter;
+    bool (*send)(void *arg, weir_str bytes);
+    void *arg;
+};
+
+struct dead_one {
+    int64_t at_us;
+    char *text; /* its members, without braces */
+};
+
+struct tap {
+    struct tap_config config;
+    struct router_observer observer;
+    struct tap_reader readers[TAP_READERS_MAX];
+    size_t sink_count, reader_count;
+    struct entry *entries; /* NULL: nobody reads */
+    struct said *said;     /* of all entries */
+    double tokens;
+    int64_t filled_ms;
+    uint64_t unseen; /* records that were not chosen, since it was told */
+    uint64_t dropped;
+    struct buf line;
+    struct dead_one dead[TAP_DEAD_KEPT];
+    size_t dead_next;
+};
+
+static int64_t now_ms(const struct tap *tap)
+{
+    return tap->config.clock->now_ms(tap->config.clock->ctx);
+}
+
+/* ---- what is told ---- */
+
+static void put_time(struct buf *out, int64_t us)
+{
+    buf_putc(out, '"');
+    buf_put_iso_time(out, us, 3);
+    buf_putc(out, '"');
+}
+
+static void put_said(const struct tap *tap, size_t sink, const struct entry *entry, struct buf *out)
+{
+    static const char *const names[] = {
+        [RECORD_DELIVERED] = "ok",    [RECORD_SKIPPED] = "skipped", [RECORD_DEAD] = "dead",
+        [RECORD_DROPPED] = "dropped", [RECORD_RETRIED] = "retry",   [RECORD_SINK_DOWN] = "down"};
+    const struct said *said = &entry->said[sink];
+    bool matched = entry->matched >> sink & 1;
+    buf_printf(out, "{\"sink\":\"%s\",\"outcome\":\"%s\"",
+               router_sink_name(tap->config.router, sink),
+               !matched    ? "-"
+               : said->any ? names[said->what]
+                           : "pending");
+    if (matched && said->any && said->took_ms >= 0)
+        buf_printf(out, ",\"ms\":%" PRId64, said->took_ms);
+    if (matched && said->any && said->attempts)
+        buf_printf(out, ",\"attempt\":%" PRIu32 ",\"of\":%" PRId64, said->attempts,
+                   router_max_attempts(tap->config.router, sink));
+    if (matched && said->reason[0]) {
+        buf_puts(out, ",\"reason\":");
+        buf_put_json_string(out, str_of(said->reason));
+    }
+    buf_putc(out, '}');
+}
+
+static bool wanted_by(const struct tap_reader *reader, const struct entry *entry)
+{
+    if (reader->filter.sink != SIZE_MAX && !(entry->matched >> reader->filter.sink & 1))
+        return false;
+    return !reader->filter.events || (reader->filter.events & entry->event);
+}
+
+static void send_to(struct tap *tap, struct tap_reader *reader, weir_str bytes)
+{
+    if (!reader->send(reader->arg, bytes))
+        tap->dropped++;
+}
+
+static void tell(struct tap *tap, struct entry *entry)
+{
+    struct buf *line = &tap->line;
+    const struct clock *clock = tap->config.clock;
+    entry->told = true;
+    entry->changed = false;
+    buf_reset(line);
+    buf_puts(line, "data: ");
+    buf_put(line, entry->text, entry->text_len);
+    buf_puts(line, ",\"at\":");
+    put_time(line, clock->wall_us(clock->ctx));
+    buf_puts(line, ",\"sinks\":[");
+    for (size_t i = 0; i < tap->sink_count; i++) {
+        buf_puts(line, i ? "," : "");
+        put_said(tap, i, entry, line);
+    }
+    buf_puts(line, "]}\n\n");
+    if (line->failed)
+        return;
+    for (size_t i = 0; i < TAP_READERS_MAX; i++)
+        if (tap->readers[i].send && wanted_by(&tap->readers[i], entry))
+            send_to(tap, &tap->readers[i], buf_str(line));
+}
+
+/* ---- entries ---- */
+
+static uint64_t key_of(const struct record *record)
+{
+    weir_str position = record_position(record);
+    uint64_t key = hash_bytes(record->item_hash, position.ptr, position.len);
+    return key ? key : 1;
+}
+
+static void entry_free(struct entry *entry)
+{
+    mem_free(entry->text);
+    entry->text = NULL;
+    entry->key = 0;
+}
+
+static bool all_said(const struct entry *entry, bool final)
+{
+    for (uint64_t left = entry->matched; left; left &= left - 1) {
+        const struct said *said = &entry->said[__builtin_ctzll(left)];
+        if (final ? !said->final : !said->any)
+            return false;
+    }
+    return true;
+}
+
+static bool take_token(struct tap *tap)
+{
+    int64_t now = now_ms(tap);
+    tap->tokens += (double)(now - tap->filled_ms) * TAP_RECORDS_PER_S / 1000;
+    tap->filled_ms = now;
+    if (tap->tokens > TAP_RECORDS_PER_S)
+        tap->tokens = TAP_RECORDS_PER_S;
+    if (tap->tokens < 1)
+        return false;
+    tap->tokens -= 1;
+    return true;
+}
+
+/* One place for each key: whoever comes later to one that is taken is not shown. */
+static struct entry *entry_at(struct tap *tap, uint64_t key)
+{
+    return &tap->entries[key & (ENTRIES - 1)];
+}
+
+static struct entry *entry_begin(struct tap *tap, struct entry *entry, uint64_t key,
+                                 const struct record *record)
+{
+    struct buf text;
+    if (entry->key && (!entry->told || now_ms(tap) - entry->since_ms < PATIENCE_MS))
+        return NULL;
+    if (!take_token(tap))
+        return NULL;
+    if (entry->key)
+        entry_free(entry);
+    buf_init(&text, RECORD_BYTES_MAX);
+    tap_put_record(record, tap->config.redact, &text);
+    if (text.failed) {
+        buf_done(&text);
+        return NULL;
+    }
+    struct said *said = entry->said;
+    memset(said, 0, tap->sink_count * sizeof *said);
+    *entry = (struct entry){.key = key,
+                            .matched = record->matched,
+                            .event = record->event,
+                            .since_ms = now_ms(tap),
+                            .text_len = text.len,
+                            .said = said};
+    entry->text = buf_take(&text);
+    return entry;
+}
+
+static void note(struct tap *tap, struct entry *entry, size_t sink, const struct said *said)
+{
+    entry->said[sink] = *said;
+    entry->changed = true;
+    entry->matched |= UINT64_C(1) << sink;
+    if (all_said(entry, false) && (!entry->told || all_said(entry, true)))
+        tell(tap, entry);
+    if (entry->told && all_said(entry, true))
+        entry_free(entry);
+}
+
+/* ---- dead letters ---- */
+
+static void keep_dead(struct tap *tap, const struct record *record, size_t sink,
+                      const struct said *said)
+{
+    const struct clock *clock = tap->config.clock;
+    struct dead_one *one = &tap->dead[tap->dead_next++ % TAP_DEAD_KEPT];
+    struct buf text, keys;
+    buf_init(&text, 8192);
+    buf_init(&keys, 4096);
+    buf_printf(&text, "\"sink\":\"%s\",\"outcome\":\"%s\",\"attempts\":%" PRIu32 ",\"sequence\":",
+               router_sink_name(tap->config.router, sink),
+               said->what == RECORD_DEAD ? "dead" : "dropped", said->attempts);
+    buf_put_json_string(&text, record_position(record));
+    if (tap->config.shows_records) {
+        tap_put_keys(record, tap->config.redact, &keys);
+        buf_puts(&text, ",\"keys\":");
+        buf_put_json_string(&text, buf_str(&keys));
+    }
+    buf_puts(&text, ",\"reason\":");
+    buf_put_json_string(&text, str_of(said->reason));
+    buf_done(&keys);
+    mem_free(one->text);
+    *one = (struct dead_one){.at_us = clock->wall_us(clock->ctx)};
+    if (!text.failed && buf_putc(&text, '\0') == 0)
+        one->text = buf_take(&text);
+    buf_done(&text);
+}
+
+void tap_put_dead(const struct tap *tap, struct buf *out)
+{
+    bool any = false;
+    buf_putc(out, '[');
+    for (size_t i = 0; i < TAP_DEAD_KEPT; i++) {
+        const struct dead_one *one =
+            &tap->dead[(tap->dead_next + TAP_DEAD_KEPT - 1 - i) % TAP_DEAD_KEPT];
+        if (!one->text)
+            continue;
+        buf_puts(out, any ? ",{\"at\":" : "{\"at\":");
+        put_time(out, one->at_us);
+        buf_printf(out, ",%s}", one->text);
+        any = true;
+    }
+    buf_putc(out, ']');
+}
+
+/* ---- the router's word ---- */
+
+static void on_outcome(void *ctx, const struct record *record, size_t sink,
+                       enum record_outcome what, uint32_t attempts, int64_t first_us,
+                       const char *reason)
+{
+    struct tap *tap = ctx;
+    const struct clock *clock = tap->config.clock;
+    struct said said = {.any = true, .what = what, .attempts = attempts};
+    said.final = what != RECORD_RETRIED && what != RECORD_SINK_DOWN;
+    said.took_ms = first_us ? (clock->wall_us(clock->ctx) - first_us) / 1000 : -1;
+    if (reason && what != RECORD_DELIVERED)
+        snprintf(said.reason, sizeof said.reason, "%s", reason);
+    if (what == RECORD_DEAD || what == RECORD_DROPPED)
+        keep_dead(tap, record, sink, &said);
+    if (!tap->entries)
+        return;
+    uint64_t key = key_of(record);
+    struct entry *entry = entry_at(tap, key);
+    if (entry->key != key)
+        entry = entry_begin(tap, entry, key, record);
+    if (entry)
+        note(tap, entry, sink, &said);
+    else if (sink == (size_t)__builtin_ctzll(record->matched | UINT64_C(1) << 63))
+        tap->unseen++; /* each record once, about */
+}
+
+/* ---- readers ---- */
+
+enum { DEAD_ONLY = 1 << RECORD_DEAD | 1 << RECORD_DROPPED, ALL_OUTCOMES = 63 };
+
+static int begin(struct tap *tap)
+{
+    tap->entries = mem_zalloc(ENTRIES, sizeof *tap->entries);
+    tap->said = mem_zalloc(ENTRIES * (tap->sink_count + 1), sizeof *tap->said);
+    if (!tap->entries || !tap->said) {
+        mem_free(tap->entries);
+        mem_free(tap->said);
+        tap->entries = NULL;
+        tap->said = NULL;
+        return -ENOMEM;
+    }
+    for (size_t i = 0; i < ENTRIES; i++)
+        tap->entries[i].said = tap->said + i * tap->sink_count;
+    tap->tokens = TAP_RECORDS_PER_S;
+    tap->filled_ms = now_ms(tap);
+    tap->unseen = 0;
+    tap->observer.wanted = ALL_OUTCOMES;
+    return 0;
+}
+
+static void end(struct tap *tap)
+{
+    for (size_t i = 0; tap->entries && i < ENTRIES; i++)
+        mem_free(tap->entries[i].text);
+    mem_free(tap->entries);
+    mem_free(tap->said);
+    tap->entries = NULL;
+    tap->said = NULL;
+    tap->observer.wanted = DEAD_ONLY;
+}
+
+struct tap_reader *tap_add(struct tap *tap, const struct tap_filter *filter,
+                           bool (*send)(void *arg, weir_str bytes), void *arg)
+{
+    if (tap->reader_count == TAP_READERS_MAX || (!tap->entries && begin(tap) < 0))
+        return NULL;
+    struct tap_reader *reader = tap->readers;
+    while (reader->send)
+        reader++;
+    *reader = (struct tap_reader){*filter, send, arg};
+    tap->reader_count++;
+    return reader;
+}
+
+void tap_remove(struct tap *tap, struct tap_reader *reader)
+{
+    *reader = (struct tap_reader){0};
+    if (--tap->reader_count == 0)
+        end(tap);
+}
+
+static void tell_unseen(struct tap *tap)
+{
+    char text[80];
+    int len = snprintf(text, sizeof text, "event: unseen\ndata: {\"records\":%" PRIu64 "}\n\n",
+                       tap->unseen);
+    weir_str event = tap->unseen ? (weir_str){text, (size_t)len} : STR(":\n\n");
+    tap->unseen = 0;
+    for (size_t i = 0; i < TAP_READERS_MAX; i++)
+        if (tap->readers[i].send)
+            tap->readers[i].send(tap->readers[i].arg, event);
+}
+
+void tap_tick(struct tap *tap)
+{
+    int64_t now = now_ms(tap);
+    if (!tap->entries)
+        return;
+    for (size_t i = 0; i < ENTRIES; i++) {
+        struct entry *entry = &tap->entries[i];
+        if (!entry->key || now - entry->since_ms < PATIENCE_MS)
+            continue;
+        if (entry->changed)
+            tell(tap, entry);
+        if (now - entry->since_ms >= KEPT_MS)
+            entry_free(entry);
+    }
+    tell_unseen(tap);
+}
+
+uint64_t tap_dropped(const struct tap *tap)
+{
+    return tap->dropped;
+}
+
+/* ---- life ---- */
+
+int tap_new(const struct tap_config *config, struct tap **out)
+{
+    struct tap *tap = mem_zalloc(1, sizeof *tap);
+    if (!tap)
+        return -ENOMEM;
+    tap->config = *config;
+    tap->sink_count = router_sink_count(config->router);
+    tap->observer = (struct router_observer){tap, DEAD_ONLY, on_outcome};
+    buf_init(&tap->line, RECORD_BYTES_MAX + (64 << 10));
+    router_observe(config->router, &tap->observer);
+    *out = tap;
+    return 0;
+}
+
+void tap_free(struct tap *tap)
+{
+    if (!tap)
+        return;
+    router_observe(tap->config.router, NULL);
+    end(tap);
+    buf_done(&tap->line);
+    for (size_t i = 0; i < TAP_DEAD_KEPT; i++)
+        mem_free(tap->dead[i].text);
+    mem_free(tap);
+}

@@ -1,0 +1,13 @@
+/* A record as the tap shows it. */
+#ifndef WEIR_ADMIN_TAP_RECORD_H
+#define WEIR_ADMIN_TAP_RECORD_H
+#include "record/record.h"
+#include "util/buf.h"
+
+/* {"event":"MODIFY","keys":{"product_id":"p1"},"changes":[{"name":"price","old":"10","new":"12.5",
+ * "delta":"+2.5"}]} without the last brace. Values are texts for people, cut to a bearable length;
+ * those of attributes that `redact` covers are "***". */
+void tap_put_record(const struct record *record, const char *const *redact, struct buf *out);
+/* Its keys alone, as one text: product_id=p1 */
+void tap_put_keys(const struct record *record, const char *const *redact, struct buf *out);
+#endif

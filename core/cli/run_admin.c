@@ -1,0 +1,178 @@
+#include "cli/run_admin.h"
+
+#include "admin/admin.h"
+#include "cli/daemon.h"
+#include "cli/run.h"
+#include "plugin/calls.h"
+#include "source/replay.h"
+#include "util/alloc.h"
+#include "util/text.h"
+
+#include <errno.h>
+#include <inttypes.h>
+
+enum { LEVEL_SECONDS_MAX = 3600 };
+
+struct run_admin {
+    struct run *run;
+    struct admin *admin;
+    struct buf socket_path;
+    int64_t started_us;
+};
+
+/* ---- what it looks at ---- */
+
+static uint64_t ambiguous(void *ctx, size_t sink)
+{
+    const struct run *run = ctx;
+    const weir_instance *instance = run->pipeline.sinks->sinks[sink].instance;
+    return instance ? plugin_calls_ambiguous(instance->aws) + plugin_calls_ambiguous(instance->http)
+                    : 0;
+}
+
+static void observe(void *ctx, struct observed *out)
+{
+    const struct run_admin *admin = ctx;
+    struct run *run = admin->run;
+    out->pipeline = run->config->name;
+    out->mode = run->poll ? "poll" : "file";
+    out->world = &run->pipeline.world;
+    out->router = run->pipeline.router;
+    out->poll = run->poll;
+    out->read = run->replay ? &replay_result(run->replay)->read : NULL;
+    out->started_us = admin->started_us;
+    out->stopping = run->signals > 0;
+    out->reload.last_success_us = admin->started_us;
+    out->log_dropped = log_dropped(run->log);
+    out->ambiguous = ambiguous;
+    out->ctx = run;
+}
+
+/* ---- what it may change ---- */
+
+static void reply(struct admin_asker *asker, int status, const char *member, const char *text)
+{
+    struct buf body;
+    buf_init(&body, 64 << 10);
+    buf_printf(&body, "{\"%s\":", member);
+    buf_put_json_string(&body, str_of(text));
+    buf_puts(&body, "}\n");
+    admin_reply(asker, status, buf_str(&body));
+    buf_done(&body);
+}
+
+static void set_level(void *ctx, struct admin_asker *asker, weir_str level, weir_str seconds)
+{
+    static const char *const names[] = {"error", "warn", "info", "debug"};
+    const struct run_admin *admin = ctx;
+    int64_t for_s = 0;
+    for (size_t i = 0; i < seconds.len && for_s <= LEVEL_SECONDS_MAX; i++)
+        for_s = seconds.ptr[i] >= '0' && seconds.ptr[i] <= '9' ? for_s * 10 + (seconds.ptr[i] - '0')
+                                                               : LEVEL_SECONDS_MAX + 1;
+    for (int i = 0; i < 4; i++) {
+        if (!str_is(level, names[i]) || for_s > LEVEL_SECONDS_MAX)
+            continue;
+        if (for_s)
+            log_raise(admin->run->log, WEIR_LOG_ERROR + i, for_s * 1000);
+        else
+            log_set_level(admin->run->log, WEIR_LOG_ERROR + i);
+        log_line(admin->run->log, WEIR_LOG_INFO, "admin", NULL, "log level %s%s%.*s%s", names[i],
+                 for_s ? " for " : "", STR_ARG(seconds), for_s ? " s" : "");
+        reply(asker, 200, "level", names[i]);
+        return;
+    }
+    reply(asker, 400, "error", "level is error, warn, info or debug; seconds at most 3600");
+}
+
+/* ---- life ---- */
+
+static const char *socket_of(struct run_admin *admin)
+{
+    struct run *run = admin->run;
+    struct err err = {0};
+    buf_init(&admin->socket_path, 512);
+    if (daemon_socket(run->cli->environ_block, run->config->name, true, &admin->socket_path,
+                      &err) == 0)
+        return buf_cstr(&admin->socket_path);
+    log_line(run->log, WEIR_LOG_WARN, "admin", "W0704", "no socket for status, top and tap: %s",
+             err.msg);
+    return NULL;
+}
+
+static struct admin_config config_of(struct run_admin *admin)
+{
+    struct run *run = admin->run;
+    const struct config *config = run->config;
+    return (struct admin_config){.loop = loop_uv(run->pipeline.loop),
+                                 .clock = &run->pipeline.world.clock,
+                                 .router = run->pipeline.router,
+                                 .observe = observe,
+                                 .log_level = set_level,
+                                 .ctx = admin,
+                                 .redact = config->log.redact,
+                                 .tap = config->admin.tap,
+                                 .ui = config->admin.ui,
+                                 .metrics = config->metrics.prometheus,
+                                 .host = config->admin.host,
+                                 .port = config->admin.port,
+                                 .loopback = config->admin.loopback};
+}
+
+/* A second weir over the same files, or one that only plays a file, goes on without what the first
+ * one has; a daemon's own address is what its operator looks at, and is worth an end. */
+static int listen_on(struct run_admin *admin, struct admin_config *config, int *port)
+{
+    struct run *run = admin->run;
+    bool daemon = run->config->source == SOURCE_POLL && !run->cli->once;
+    int rc = admin_new(config, &admin->admin, port, &run->err);
+    if (rc == -EADDRINUSE && config->socket_path) {
+        config->socket_path = NULL; /* or was it the address? */
+        rc = admin_new(config, &admin->admin, port, &run->err);
+        if (rc == 0)
+            log_line(run->log, WEIR_LOG_WARN, "admin", "W0704",
+                     "no socket for status, top and tap: another weir of this name has it");
+    }
+    if (rc < 0 && !daemon) {
+        log_line(run->log, WEIR_LOG_WARN, "admin", "W0704", "not served: %s", run->err.msg);
+        return 0;
+    }
+    return rc;
+}
+
+int run_admin_start(struct run *run)
+{
+    const struct clock *clock = &run->pipeline.world.clock;
+    int port = 0;
+    if (run->config->source == SOURCE_KCL || run->cli->lambda)
+        return 0;
+    struct run_admin *admin = mem_zalloc(1, sizeof *admin);
+    if (!admin)
+        return err_set(&run->err, -ENOMEM, "out of memory");
+    admin->run = run;
+    admin->started_us = clock->wall_us(clock->ctx);
+    run->admin = admin;
+    struct admin_config config = config_of(admin);
+    config.socket_path = socket_of(admin);
+    int rc = listen_on(admin, &config, &port);
+    if (rc == 0 && admin->admin && config.host)
+        log_line(run->log, WEIR_LOG_INFO, "admin", NULL, "listening on http://%s%s%s:%d/",
+                 strchr(config.host, ':') ? "[" : "", config.host,
+                 strchr(config.host, ':') ? "]" : "", port);
+    return rc;
+}
+
+void run_admin_renew(struct run *run)
+{
+    if (run->admin && run->admin->admin)
+        admin_renew(run->admin->admin);
+}
+
+void run_admin_end(struct run *run)
+{
+    if (!run->admin)
+        return;
+    admin_free(run->admin->admin);
+    buf_done(&run->admin->socket_path);
+    mem_free(run->admin);
+    run->admin = NULL;
+}
