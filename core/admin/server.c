@@ -12,7 +12,13 @@
 #include <unistd.h>
 #include <uv.h>
 
-enum { TICK_MS = 500, LAG_TICKS = 30, BACKLOG = 32, LINGER_MS = 1000 };
+enum {
+    TICK_MS = 500,
+    LAG_TICKS = 30,
+    BACKLOG = 32,
+    LINGER_MS = 1000,
+    STREAM_KERNEL_BYTES = 64 << 10
+};
 
 enum conn_phase {
     CONN_READING, /* the request */
@@ -239,7 +245,9 @@ void admin_conn_hold(struct admin_conn *conn, void (*gone)(void *arg), void *arg
 void admin_stream_begin(struct admin_conn *conn, const char *type)
 {
     struct buf head;
+    int kernel_bytes = STREAM_KERNEL_BYTES; /* else it takes megabytes of what nobody reads */
     buf_init(&head, 16 << 10);
+    uv_send_buffer_size(&conn->uv.handle, &kernel_bytes);
     put_head(&head, 200, type, NULL);
     buf_puts(&head, "\r\n");
     conn->phase = CONN_STREAMING;

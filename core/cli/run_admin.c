@@ -133,7 +133,7 @@ static int listen_on(struct run_admin *admin, struct admin_config *config, int *
                      "no socket for status, top and tap: another weir of this name has it");
     }
     if (rc < 0 && !daemon) {
-        log_line(run->log, WEIR_LOG_WARN, "admin", "W0704", "not served: %s", run->err.msg);
+        log_line(run->log, WEIR_LOG_DEBUG, "admin", NULL, "not served: %s", run->err.msg);
         return 0;
     }
     return rc;

@@ -121,12 +121,16 @@ def until(condition, seconds, what):
 
 # ---- weir ----
 
+RUNTIME = tempfile.mkdtemp(prefix="weir-run-")  # where the daemons' sockets are
+atexit.register(shutil.rmtree, RUNTIME, ignore_errors=True)
+
+
 def environment(**extra):
     """A clean environment: nothing of the caller's AWS or weir settings gets through."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR", "LD_LIBRARY_PATH",
                                                 "ASAN_OPTIONS", "UBSAN_OPTIONS") if name in os.environ}
     kept.update(AWS_ACCESS_KEY_ID=aws_server.KEY_ID, AWS_SECRET_ACCESS_KEY=aws_server.SECRET,
-                AWS_REGION="us-east-1", AWS_EC2_METADATA_DISABLED="true")
+                AWS_REGION="us-east-1", AWS_EC2_METADATA_DISABLED="true", XDG_RUNTIME_DIR=RUNTIME)
     kept.update(extra)
     return {name: str(value) for name, value in kept.items() if value is not None}
 
