@@ -3,6 +3,7 @@
 #include "admin/admin.h"
 #include "cli/daemon.h"
 #include "cli/run.h"
+#include "config/show.h"
 #include "plugin/calls.h"
 #include "source/replay.h"
 #include "util/alloc.h"
@@ -11,12 +12,13 @@
 #include <errno.h>
 #include <inttypes.h>
 
-enum { LEVEL_SECONDS_MAX = 3600 };
+enum { LEVEL_SECONDS_MAX = 3600, SHOWN_BYTES_MAX = 8 << 20 };
 
 struct run_admin {
     struct run *run;
     struct admin *admin;
     struct buf socket_path;
+    struct buf shown; /* the configuration in force: made once, since plugins are looked at */
     int64_t started_us;
 };
 
@@ -46,6 +48,26 @@ static void observe(void *ctx, struct observed *out)
     out->log_dropped = log_dropped(run->log);
     out->ambiguous = ambiguous;
     out->ctx = run;
+}
+
+static void show_config(struct run_admin *admin)
+{
+    const struct run *run = admin->run;
+    struct arena arena;
+    arena_init(&arena, 4096);
+    const struct plugin_search search = {
+        .dirs = plugin_folders(&arena, run->config, run->cli->environ_block, false)};
+    buf_reset(&admin->shown);
+    if (search.dirs)
+        config_show(run->config, &search, SHOW_JSON, &admin->shown);
+    arena_done(&arena);
+}
+
+static void put_config(void *ctx, struct buf *out)
+{
+    const struct run_admin *admin = ctx;
+    if (!admin->shown.failed)
+        buf_put_str(out, buf_str(&admin->shown));
 }
 
 /* ---- what it may change ---- */
@@ -107,6 +129,7 @@ static struct admin_config config_of(struct run_admin *admin)
                                  .clock = &run->pipeline.world.clock,
                                  .router = run->pipeline.router,
                                  .observe = observe,
+                                 .put_config = put_config,
                                  .log_level = set_level,
                                  .ctx = admin,
                                  .redact = config->log.redact,
@@ -149,6 +172,8 @@ int run_admin_start(struct run *run)
     if (!admin)
         return err_set(&run->err, -ENOMEM, "out of memory");
     admin->run = run;
+    buf_init(&admin->shown, SHOWN_BYTES_MAX);
+    show_config(admin);
     admin->started_us = clock->wall_us(clock->ctx);
     run->admin = admin;
     struct admin_config config = config_of(admin);
@@ -163,7 +188,10 @@ int run_admin_start(struct run *run)
 
 void run_admin_renew(struct run *run)
 {
-    if (run->admin && run->admin->admin)
+    if (!run->admin)
+        return;
+    show_config(run->admin);
+    if (run->admin->admin)
         admin_renew(run->admin->admin);
 }
 
@@ -173,6 +201,7 @@ void run_admin_end(struct run *run)
         return;
     admin_free(run->admin->admin);
     buf_done(&run->admin->socket_path);
+    buf_done(&run->admin->shown);
     mem_free(run->admin);
     run->admin = NULL;
 }

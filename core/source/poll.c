@@ -420,8 +420,7 @@ static void begin_reading(struct poll *poll)
     const char *const *streams = poll->config.streams;
     int rc = 0;
     poll->phase = POLL_READING;
-    poll->quiet_since_ms = poll->watched_ms = poll->saver.clean_ms = poll->ticked_ms =
-        poll_now(poll);
+    poll->quiet_since_ms = poll->watched_ms = poll->ticked_ms = poll_now(poll);
     for (; rc == 0 && streams && *streams; streams++) {
         struct stream *stream;
         rc = stream_open(poll, str_of(*streams), STR_NONE, &stream);

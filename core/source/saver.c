@@ -245,7 +245,7 @@ static void succeeded(struct poll *poll)
         poll_log(poll, WEIR_LOG_INFO, NULL, "positions are stored again");
     saver->failing = saver->paused_said = false;
     saver->failures = 0;
-    poll->counts.stored_ms = saver->clean_ms = poll_now(poll);
+    poll->counts.stored_ms = poll_now(poll);
     for (struct stream *stream = poll->streams; stream; stream = stream->next)
         stream_stored(stream);
     if (saver->wanted)
@@ -281,7 +281,6 @@ static void save(struct poll *poll)
     saver->wanted = false;
     int rc = collect(poll);
     if (rc == 0 && saver->count == 0) {
-        saver->clean_ms = poll_now(poll);
         for (struct stream *stream = poll->streams; stream; stream = stream->next)
             stream_stored(stream);
         saver_start(poll);
@@ -304,7 +303,7 @@ static void on_timer(struct timer *timer)
     save((struct poll *)((char *)timer - offsetof(struct poll, saver.timer)));
 }
 
-void saver_start(struct poll *poll)
+static void save_later(struct poll *poll)
 {
     if (poll->phase >= POLL_RELEASING)
         return;
@@ -312,10 +311,16 @@ void saver_start(struct poll *poll)
     poll->clock->arm(poll->clock->ctx, &poll->saver.timer, poll->config.store_every_ms);
 }
 
+void saver_start(struct poll *poll)
+{
+    poll->saver.clean_ms = poll_now(poll); /* nothing waits to be stored now */
+    save_later(poll);
+}
+
 void saver_look(struct poll *poll)
 {
     if (!poll->saver.busy && poll->saver.timer.heap_slot == 0) /* memory was lacking for it */
-        saver_start(poll);
+        save_later(poll);
 }
 
 void saver_want(struct poll *poll)

@@ -57,7 +57,7 @@ static double sum(const char *text, const char *begin)
             const char *end = strchr(at, '\n'), *value = end;
             while (value[-1] != ' ')
                 value--;
-            total += strtod(value, NULL);
+            total += (double)strtoll(value, NULL, 10);
         }
     return total;
 }
