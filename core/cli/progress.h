@@ -44,6 +44,9 @@ int progress_read(struct progress *progress, struct visit *visit);
 int progress_accept(struct progress *progress, struct visit *visit, int64_t now_us,
                     size_t *accepted);
 const char *progress_state(const struct progress_sink *sink); /* "reading", "held", "done", "gap" */
+/* A daemon runs, and there was nothing behind the sink's position when it looked last. */
+bool progress_caught_up(const struct progress_stream *stream, const struct progress_sink *sink,
+                        int64_t now_us);
 
 /* ---- progress_tree.c ---- rows to tree: 0 or -ENOMEM */
 int progress_build(struct progress *progress);

@@ -14,6 +14,15 @@ const char *progress_state(const struct progress_sink *sink)
                                          : "reading";
 }
 
+bool progress_caught_up(const struct progress_stream *stream, const struct progress_sink *sink,
+                        int64_t now_us)
+{
+    const struct state_row *row = sink->position;
+    bool followed = stream->row && now_us - stream->row->updated_us < STATE_FOLLOWED_US;
+    return followed && row && row->position.len && strcmp(progress_state(sink), "reading") == 0 &&
+           row->record_us && row->updated_us - row->record_us < STATE_BEHIND_US;
+}
+
 static void *take(struct progress *progress, size_t count, size_t bytes)
 {
     void *memory = arena_alloc(&progress->arena, count * bytes + 1, _Alignof(max_align_t));

@@ -54,12 +54,14 @@ static void put_position(struct buf *out, const struct state_row *row)
     buf_done(&text);
 }
 
-static void put_sink(struct buf *out, const struct progress_sink *sink, weir_str shard,
-                     unsigned depth, int64_t now_us)
+static void put_sink(struct buf *out, const struct progress_stream *stream,
+                     const struct progress_sink *sink, weir_str shard, unsigned depth)
 {
+    int64_t now_us = wall_us();
     const struct state_row *row = sink->position;
     const char *state = progress_state(sink);
     bool reading = strcmp(state, "reading") == 0;
+    bool caught_up = progress_caught_up(stream, sink, now_us);
     buf_printf(out, "  %*s", (int)(depth < 20 ? depth : 20) * 2, "");
     put_padded(out, shard, 41 - (depth < 20 ? depth : 20) * 2);
     buf_puts(out, "  ");
@@ -69,9 +71,9 @@ static void put_sink(struct buf *out, const struct progress_sink *sink, weir_str
         put_position(out, row);
     else
         put_padded(out, STR("-"), 25);
-    put_age(out, row && reading && row->position.len ? row->record_us : 0, now_us);
+    put_age(out, row && reading && !caught_up && row->position.len ? row->record_us : 0, now_us);
     put_age(out, row ? row->updated_us : 0, now_us);
-    buf_printf(out, "  %s\n", state);
+    buf_printf(out, "  %s\n", caught_up ? "caught up" : state);
     if (!sink->gap || sink->gap->done)
         return;
     weir_str after = sink->gap->position, first = sink->gap->first_available;
@@ -82,7 +84,7 @@ static void put_sink(struct buf *out, const struct progress_sink *sink, weir_str
     buf_putc(out, '\n');
 }
 
-static void put_stream(struct buf *out, const struct progress_stream *stream, int64_t now_us)
+static void put_stream(struct buf *out, const struct progress_stream *stream)
 {
     const struct state_row *row = stream->row;
     buf_put_visible(out, row && row->table.len ? row->table : STR("stream"), 256);
@@ -93,7 +95,7 @@ static void put_stream(struct buf *out, const struct progress_stream *stream, in
                "SAVED", "STATE");
     for (const struct progress_shard *shard = stream->first; shard; shard = shard->next)
         for (size_t i = 0; i < shard->sink_count; i++)
-            put_sink(out, &shard->sinks[i], i == 0 ? shard->id : STR(""), shard->depth, now_us);
+            put_sink(out, stream, &shard->sinks[i], i == 0 ? shard->id : STR(""), shard->depth);
 }
 
 static void put_text(struct visit *visit, const struct progress *progress)
@@ -101,7 +103,7 @@ static void put_text(struct visit *visit, const struct progress *progress)
     struct buf *out = &visit->out;
     size_t shards = 0;
     for (const struct progress_stream *stream = progress->first; stream; stream = stream->next) {
-        put_stream(out, stream, wall_us());
+        put_stream(out, stream);
         shards += stream->shard_count;
         visit_flush(visit);
     }
@@ -116,10 +118,13 @@ static void put_text(struct visit *visit, const struct progress *progress)
 
 /* ---- JSON ---- */
 
-static void json_sink(struct buf *out, const struct progress_sink *sink, int64_t now_us)
+static void json_sink(struct buf *out, const struct progress_stream *stream,
+                      const struct progress_sink *sink)
 {
+    int64_t now_us = wall_us();
     const struct state_row *row = sink->position;
     const char *state = progress_state(sink);
+    bool caught_up = progress_caught_up(stream, sink, now_us);
     buf_put_comma(out);
     buf_putc(out, '{');
     buf_put_member(out, "sink", sink->name);
@@ -137,15 +142,18 @@ static void json_sink(struct buf *out, const struct progress_sink *sink, int64_t
     }
     if (row)
         buf_put_time_member(out, "saved", row->updated_us);
+    buf_put_flag_member(out, "caught_up", caught_up);
     if (row && row->position.len && row->record_us && strcmp(state, "reading") == 0)
-        buf_put_number_member(out, "lag_seconds",
-                              now_us > row->record_us ? (now_us - row->record_us) / 1000000 : 0);
+        buf_put_number_member(
+            out, "lag_seconds",
+            !caught_up && now_us > row->record_us ? (now_us - row->record_us) / 1000000 : 0);
     else
         buf_puts(out, ",\"lag_seconds\":null");
     buf_putc(out, '}');
 }
 
-static void json_shard(struct buf *out, const struct progress_shard *shard, int64_t now_us)
+static void json_shard(struct buf *out, const struct progress_stream *stream,
+                       const struct progress_shard *shard)
 {
     buf_put_comma(out);
     buf_putc(out, '{');
@@ -154,11 +162,11 @@ static void json_shard(struct buf *out, const struct progress_shard *shard, int6
     buf_put_key(out, "sinks");
     buf_putc(out, '[');
     for (size_t i = 0; i < shard->sink_count; i++)
-        json_sink(out, &shard->sinks[i], now_us);
+        json_sink(out, stream, &shard->sinks[i]);
     buf_puts(out, "]}");
 }
 
-static void json_stream(struct buf *out, const struct progress_stream *stream, int64_t now_us)
+static void json_stream(struct buf *out, const struct progress_stream *stream)
 {
     const struct state_row *row = stream->row;
     buf_putc(out, '{');
@@ -168,7 +176,7 @@ static void json_stream(struct buf *out, const struct progress_stream *stream, i
     buf_put_key(out, "shards");
     buf_putc(out, '[');
     for (const struct progress_shard *shard = stream->first; shard; shard = shard->next)
-        json_shard(out, shard, now_us);
+        json_shard(out, stream, shard);
     buf_puts(out, "]}");
 }
 
@@ -181,7 +189,7 @@ static void put_json(struct visit *visit, const struct progress *progress)
     buf_put_key(out, "streams");
     buf_putc(out, '[');
     for (const struct progress_stream *stream = progress->first; stream; stream = stream->next) {
-        json_stream(out, stream, wall_us());
+        json_stream(out, stream);
         if (stream->next)
             buf_putc(out, ',');
         visit_flush(visit);

@@ -81,7 +81,9 @@ const struct diag_code diag_codes[] = {
     {"W0809", "A shard that is open gives no pages."},
     {"W0811", "The source refuses the credentials, or the role lacks a permission."},
     {"W0812", "A record that can't be finished holds its shard."},
-    {"W0813", "Positions are stored of a sink that the configuration does not name any more."},
+    {"W0813",
+     "Positions are stored of a sink that the configuration does not name any more, or of a "
+     "stream that is not followed any more."},
     {"W0814", "A sink held up reading until its records were max_hold old; the others go on "
               "without it, and it reads alone from its positions."},
     {"W0815",

@@ -478,7 +478,7 @@ static void on_loaded(struct store_load *load, int status)
     if (status == 0)
         status = keep_rows(poll, load->rows, load->count);
     if (status == 0) {
-        strangers_find(poll);
+        strangers_find_sinks(poll);
         begin_reading(poll);
         return;
     }

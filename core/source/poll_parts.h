@@ -59,10 +59,14 @@ struct range { /* records from `first` to `last` */
     struct sequence first, last;
 };
 
+/* What the stored row says of the sink on a shard where nothing moves: see watch.c. */
+enum told { TOLD_NOTHING, TOLD_CAUGHT_UP, TOLD_BEHIND };
+
 struct progress {             /* one sink on one shard */
     struct sequence position; /* this record and all before it are finished for the sink */
-    int64_t record_us;        /* about when the record there was made; 0 = not known. Without a
-                                 position: nothing that was made earlier is still to be read */
+    int64_t record_us;        /* about when the record there was made; 0 = not known. Later, where
+                                 nothing that was made earlier is still to be read */
+    enum told told;           /* since the position moved last */
     enum start_kind start;    /* while there is no position */
     int64_t start_us;
     bool done;
@@ -241,11 +245,12 @@ struct sink_watch {
     size_t behind;      /* shards on which it is apart */
 };
 
-enum { STRANGERS_MAX = 16 };
-struct stranger { /* a sink with stored progress that is not configured any more */
-    weir_str sink;
+struct stranger { /* a sink or a stream with stored progress that is not in use any more */
+    struct stranger *next;
+    weir_str name;
+    bool is_stream;
     int64_t used_us;
-    bool goes; /* its rows are to be erased */
+    bool goes, erasing; /* its rows are to be erased; a save is doing it */
 };
 
 enum poll_phase {
@@ -274,9 +279,8 @@ struct poll {
     struct arena rows_arena;
     struct state_row *rows; /* as they were loaded */
     size_t row_count;
-    struct stranger strangers[STRANGERS_MAX];
-    size_t stranger_count;
-    bool erase_strangers, erasing_strangers;
+    struct stranger *strangers; /* in rows_arena */
+    bool erase_strangers, streams_judged;
     struct table *tables;
     struct stream *streams;
     struct reader *due_first, *due_last;
@@ -294,6 +298,7 @@ struct poll {
     uint64_t full_sinks; /* those that reading waits for */
     int64_t trouble_since_ms, denied_since_ms, reload_ms, watched_ms, quiet_since_ms;
     int64_t ticked_ms; /* poll_tick was last called */
+    bool watched;      /* for a minute at least */
     bool answered;     /* the source has ever answered */
     struct poll_counts counts;
 };
@@ -405,14 +410,21 @@ int stream_begin(struct stream *stream); /* after its first sweep: rows, tracks.
 void progress_begin_later(struct track *track); /* a shard that appeared later */
 
 /* ---- strangers.c ---- */
-void strangers_find(struct poll *poll); /* in the rows that were loaded */
-bool stranger_goes(struct poll *poll, const struct state_row *row);
+/* In the rows that were loaded; streams once it is known which are followed. */
+void strangers_find_sinks(struct poll *poll);
+void strangers_find_streams(struct poll *poll);
+/* Of a save: those that go now, whether a row is of one, and that they are gone. */
+void strangers_erase(struct poll *poll);
+bool stranger_goes(const struct poll *poll, const struct state_row *row);
+void strangers_erased(struct poll *poll);
 
 /* ---- tables.c ---- */
 int tables_start(struct poll *poll); /* 0 or -ENOMEM */
 void tables_stop(struct poll *poll);
 bool tables_stopped(const struct poll *poll);
 void tables_look(struct poll *poll);
+/* An earlier stream of the table than the one that is followed. */
+bool tables_left_behind(const struct table *table, weir_str arn);
 void tables_free(struct poll *poll);
 
 /* ---- saver.c ---- */

@@ -116,6 +116,7 @@ static void set_position(struct progress *progress, const struct place *place)
         return;
     sequence_set(&progress->position, at);
     progress->record_us = place->record_us;
+    progress->told = TOLD_NOTHING;
     progress->mark.now++;
     forget_finished(progress);
 }

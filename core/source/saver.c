@@ -146,16 +146,16 @@ static bool has_begun(const struct stream *stream)
 
 static int add_strangers(struct poll *poll)
 {
-    poll->erasing_strangers = poll->erase_strangers;
+    strangers_erase(poll);
     for (size_t i = 0; poll->erase_strangers && i < poll->row_count; i++) {
         const struct state_row *old = &poll->rows[i];
-        struct state_row *row = stranger_goes(poll, old) ? add_row(poll, NULL) : NULL;
-        if (!row && stranger_goes(poll, old))
+        if (!stranger_goes(poll, old))
+            continue;
+        struct state_row *row = add_row(poll, NULL);
+        if (!row)
             return -ENOMEM;
-        if (row) {
-            *row = *old;
-            row->erase = true;
-        }
+        *row = *old;
+        row->erase = true;
     }
     return 0;
 }
@@ -240,7 +240,7 @@ static void succeeded(struct poll *poll)
             saver->marks[i]->saved = saver->marks[i]->saving;
     for (struct stream *stream = poll->streams; stream; stream = stream->next)
         forget_erased(stream);
-    poll->erase_strangers = poll->erase_strangers && !poll->erasing_strangers;
+    strangers_erased(poll);
     if (saver->failing)
         poll_log(poll, WEIR_LOG_INFO, NULL, "positions are stored again");
     saver->failing = saver->paused_said = false;

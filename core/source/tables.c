@@ -25,6 +25,11 @@ static bool comes_before(weir_str a, weir_str b)
     return order < 0 || (order == 0 && a.len < b.len);
 }
 
+bool tables_left_behind(const struct table *table, weir_str arn)
+{
+    return table->stream && comes_before(arn, str_of(table->stream->arn));
+}
+
 /* The stored stream of the table that comes next behind `last`. */
 static const struct state_row *next_row(const struct table *table, weir_str last)
 {

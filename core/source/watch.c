@@ -49,20 +49,42 @@ static void watch_reader(struct poll *poll, struct reader *reader)
     poll_due(reader);
 }
 
-/* A shard in which nothing ever happens leaves no position: how long it was watched is kept now and
- * then, so that a start much later knows that it missed nothing before (gap.c). */
-static void watch_quiet(struct poll *poll, struct reader *reader)
+/* Whether records wait for the sink, or nobody has looked whether they do. */
+static bool is_behind(const struct track *track, size_t sink, int64_t now_us)
 {
+    const struct reader *reader = track->reader;
+    if (!reader || !(reader->sinks >> sink & 1) || reader->held != HELD_NOT)
+        return true;
+    int64_t oldest_us = pages_oldest_us(reader, sink);
+    return poll_now(track->poll) - reader->fresh_ms >= STATE_BEHIND_US / 1000 ||
+           (oldest_us && now_us - oldest_us >= STATE_BEHIND_US);
+}
+
+/* Where nothing moves nothing is stored, so that it is noted whether all was read or records wait:
+ * for `weir shards`, and, of a shard without a position, so that a start much later knows that it
+ * missed nothing before (gap.c). Once; what is caught up again now and then. */
+static void watch_quiet(struct track *track)
+{
+    const struct poll *poll = track->poll;
+    const struct reader *reader = track->reader;
     int64_t now_us = poll->clock->wall_us(poll->clock->ctx);
-    const struct track *track = reader->track;
-    if (!reader->caught_up || reader->first || reader->peeking)
-        return;
-    for (size_t i = 0; i < poll->sink_count; i++)
-        if (poll->sinks >> i & 1 && !track->sinks[i].position.len &&
-            now_us - track->sinks[i].record_us >= QUIET_US) {
-            gap_none_before_now(reader);
-            return;
+    bool quiet = reader && reader->held == HELD_NOT && reader->caught_up && !reader->first &&
+                 !reader->peeking;
+    for (uint64_t left = poll->sinks & ~track->done; left; left &= left - 1) {
+        size_t sink = (size_t)__builtin_ctzll(left);
+        struct progress *progress = &track->sinks[sink];
+        bool caught_up = quiet && reader->sinks >> sink & 1;
+        if (caught_up &&
+            (progress->told != TOLD_CAUGHT_UP || now_us - progress->record_us >= QUIET_US)) {
+            progress->record_us = now_us;
+            progress->told = TOLD_CAUGHT_UP;
+            progress->mark.now++;
+        } else if (!caught_up && progress->told != TOLD_BEHIND && progress->position.len &&
+                   is_behind(track, sink, now_us)) {
+            progress->told = TOLD_BEHIND;
+            progress->mark.now++;
         }
+    }
 }
 
 /* A stream that is open has an open shard. */
@@ -73,8 +95,7 @@ static void watch_stream(struct poll *poll, struct stream *stream)
         open = open || track->reader;
         if (track->reader && track->reader->held == HELD_NOT)
             watch_reader(poll, track->reader);
-        if (track->reader && track->reader->held == HELD_NOT)
-            watch_quiet(poll, track->reader);
+        watch_quiet(track);
         if (track->catch_up && track->catch_up->held == HELD_NOT && !track->catch_up->closing)
             watch_reader(poll, track->catch_up);
     }
@@ -95,8 +116,16 @@ static void watch_streams(struct poll *poll)
 {
     for (struct stream *stream = poll->streams; stream; stream = stream->next) {
         watch_stream(poll, stream);
+        if (poll->watched && stream->phase == STREAM_RUNNING)
+            stream->mark
+                .now++; /* its row says that it is followed, and what its shards' say holds */
         stream_turn(stream);
     }
+    if (poll->watched && !poll->streams_judged) {
+        poll->streams_judged = true;
+        strangers_find_streams(poll);
+    }
+    poll->watched = true;
 }
 
 /* Refused or unreachable from the first call on: no shard is known that could tell. */

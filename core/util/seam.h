@@ -147,12 +147,17 @@ struct state_row {
     bool
         read_to_end; /* POSITION: its last page was read. STREAM: drained, nothing comes any more */
     bool done;       /* POSITION: every record is finished for the sink. GAP: accepted */
-    /* POSITION: creation time of the record at it; 0 = not known. Without a position: nothing that
-     * was made earlier is still to be read. */
+    /* POSITION: about when the record at it was made; 0 = not known. Later where nothing that was
+     * made earlier is still to be read. */
     int64_t record_us;
-    int64_t updated_us;
-    bool erase; /* save: remove the row */
+    int64_t updated_us; /* of a STREAM: it was followed then. Renewed every minute */
+    bool erase;         /* save: remove the row */
 };
+
+/* A daemon renews a STREAM row each minute, and a POSITION row when it moves, falls this far
+ * behind, or has caught up: between, what the row said holds. */
+#define STATE_BEHIND_US   (30 * INT64_C(1000000))
+#define STATE_FOLLOWED_US (180 * INT64_C(1000000)) /* a STREAM row older than this: none runs */
 
 struct store_load { /* owned by the caller until done() returns */
     void (*done)(struct store_load *load, int status); /* 0 or -errno; later, never from inside */

@@ -7,6 +7,7 @@
 
 #include <dirent.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 struct place { /* a folder with weir.json, the state file and its owner */
@@ -368,8 +369,52 @@ static void shards_are_shown_under_their_parents(void)
               "\"Products\",\"ended\":false,\"shards\":[{\"shard\":\"c\",\"parent\":\"b\","
               "\"sinks\":[{\"sink\":\"other\",\"state\":\"reading\",\"position\":\"\",\"start\":"
               "\"AT_TIMESTAMP\",\"start_time\":\"2026-01-15T10:00:00.000Z\",\"saved\":"
-              "\"1970-01-01T00:00:00.000Z\",\"lag_seconds\":null}]}]}]}\n");
+              "\"1970-01-01T00:00:00.000Z\",\"caught_up\":false,\"lag_seconds\":null}]}]}]}\n");
     place_end(&place);
+}
+
+/* What was written last, of the shard and of its stream, says whether records wait. */
+static void a_shard_that_is_only_quiet_has_no_lag(void)
+{
+    static const struct {
+        int followed_s, saved_s, record_s; /* ago */
+        bool done, caught_up;
+        const char *text, *json;
+    } table[] = {
+        {10, 3000, 3001, false, true, "- 50m caught up\n", "\"lag_seconds\":0}"},
+        {10, 3000, 3029, false, true, "- 50m caught up\n", "\"lag_seconds\":0}"},
+        {10, 3000, 3100, false, false, "51m 50m reading\n", "\"lag_seconds\":310"},
+        {300, 3000, 3001, false, false, "50m 50m reading\n", "\"lag_seconds\":300"},
+        {10, 3000, 3001, true, false, "- 50m held\n", "\"lag_seconds\":null}"},
+    };
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        struct place place;
+        int64_t now_us = (int64_t)now.tv_sec * 1000000;
+        const struct state_row rows[] = {{.kind = STATE_STREAM,
+                                          .stream = STR("arn:1"),
+                                          .updated_us = now_us - table[i].followed_s * 1000000LL},
+                                         {.kind = STATE_POSITION,
+                                          .sink = STR("price"),
+                                          .stream = STR("arn:1"),
+                                          .shard = STR("a"),
+                                          .position = STR("1"),
+                                          .read_to_end = table[i].done,
+                                          .updated_us = now_us - table[i].saved_s * 1000000LL,
+                                          .record_us = now_us - table[i].record_s * 1000000LL}};
+        place_begin(&place, true);
+        CHECK_FATAL(db_begin(place.db, NULL) == 0);
+        CHECK_FATAL(db_write_rows(place.db, STR("prices"), rows, 2, NULL) == 0);
+        CHECK_FATAL(db_commit(place.db, NULL) == 0);
+        CHECK_INT(weir(&place, "shards"), 0);
+        squeeze(place.out);
+        CHECK(strstr(place.out, table[i].text) != NULL);
+        CHECK_INT(weir(&place, "shards --json"), 0);
+        CHECK(strstr(place.out, table[i].json) != NULL);
+        CHECK_INT(strstr(place.out, "\"caught_up\":true") != NULL, table[i].caught_up);
+        place_end(&place);
+    }
 }
 
 static bool gap_open(const struct place *place)
@@ -419,6 +464,7 @@ int main(int argc, char **argv)
         {"F74_a_state_file_that_is_none_is_said", F74_a_state_file_that_is_none_is_said},
         {"a_retried_letter_goes_only_after_ok", a_retried_letter_goes_only_after_ok},
         {"shards_are_shown_under_their_parents", shards_are_shown_under_their_parents},
+        {"a_shard_that_is_only_quiet_has_no_lag", a_shard_that_is_only_quiet_has_no_lag},
         {"a_gap_is_accepted_beside_its_owner", a_gap_is_accepted_beside_its_owner},
         {NULL, NULL}};
     return unit_main(argc, argv, "weir dead, weir shards", tests);

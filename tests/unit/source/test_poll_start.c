@@ -461,6 +461,89 @@ static void D9_positions_of_a_sink_outlive_its_removal_by_a_week(void)
     prig_done(&prig);
 }
 
+static bool only_a(void *ctx, weir_str sink)
+{
+    (void)ctx;
+    return str_is(sink, "a");
+}
+
+/* However many names there are: each row of 21 is another sink's. */
+static void D9_rows_of_any_number_of_removed_sinks_go(void)
+{
+    struct prig prig;
+    char names[RIG_SINKS * 3][8];
+    size_t renamed = 0;
+    prig_init(&prig, RIG_SINKS);
+    prig.config.configured = only_a;
+    size_t stream = streams_model_create(&prig.model, "Products", 3, prig_unix_ms(&prig));
+    prig_write(&prig, stream, 30, 30);
+    prig_start(&prig);
+    prig_run(&prig, 10000);
+    prig_stop(&prig, 0);
+    prig_end(&prig);
+    for (size_t i = 0; i < prig.disk.row_count; i++) {
+        struct state_row *row = &prig.disk.rows[i].row;
+        if (row->kind != STATE_POSITION || str_is(row->sink, "a"))
+            continue;
+        snprintf(names[renamed], sizeof names[renamed], "s%zu", renamed);
+        row->sink = str_of(names[renamed++]);
+    }
+    CHECK_INT(renamed, (RIG_SINKS - 1) * 3);
+    prig.rig.count = 1;
+    prig.rig.config.route_count = 1;
+    prig_run(&prig, INT64_C(8) * 24 * 3600000);
+    prig.config.on_gap_continue = true;
+    prig_start(&prig);
+    prig_run(&prig, 10000);
+    CHECK_INT(prig_lines(&prig, "W0813"), 17); /* the others in one line */
+    CHECK_INT(prig.disk.row_count, 4 + 3);     /* the stream, its shards for "a", and their gaps */
+    prig_stop(&prig, 0);
+    prig_end(&prig);
+    prig.rig.count = RIG_SINKS;
+    prig_done(&prig);
+}
+
+static const struct state_row *stream_row(struct prig *prig, size_t stream)
+{
+    return vdisk_row(&prig->disk, STATE_STREAM, "", prig->model.streams[stream].arn, "");
+}
+
+/* "Orders" is taken out of the configuration; "Products" gets another stream. */
+static void rows_of_a_stream_go_a_week_after_it_was_followed_last(void)
+{
+    struct prig prig;
+    prig_init(&prig, 1);
+    prig.tables[1] = "Orders";
+    prig.config.on_gap_continue = true;
+    size_t products = streams_model_create(&prig.model, "Products", 1, prig_unix_ms(&prig));
+    size_t orders = streams_model_create(&prig.model, "Orders", 1, prig_unix_ms(&prig));
+    prig_write(&prig, products, 30, 30);
+    prig_write(&prig, orders, 30, 30);
+    prig_start(&prig);
+    prig_run(&prig, 5 * MINUTE_MS);
+    int64_t followed_us = stream_row(&prig, products)->updated_us;
+    CHECK(prig_unix_ms(&prig) * 1000 - followed_us <= 65000000); /* renewed */
+    prig_stop(&prig, 0);
+    prig_end(&prig);
+    prig.tables[1] = NULL;
+    for (int day = 0; day < 6; day++) {
+        prig_start(&prig);
+        prig_run(&prig, 24 * 3600000);
+        prig_stop(&prig, 0);
+        prig_end(&prig);
+        CHECK(stream_row(&prig, orders) && prig_row(&prig, 0, orders, 0));
+    }
+    prig_run(&prig, 25 * 3600000);
+    prig_start(&prig);
+    prig_run(&prig, 50000); /* it is not known at once which streams are followed */
+    CHECK(stream_row(&prig, orders) && prig_row(&prig, 0, orders, 0));
+    prig_run(&prig, 2 * MINUTE_MS);
+    CHECK(!stream_row(&prig, orders) && !prig_row(&prig, 0, orders, 0));
+    CHECK(stream_row(&prig, products) && prig_row(&prig, 0, products, 0));
+    prig_stop(&prig, 0);
+    prig_done(&prig);
+}
+
 static const struct unit_test tests[] = {
 #define TEST(name)                                                                                 \
     {                                                                                              \
@@ -483,6 +566,8 @@ static const struct unit_test tests[] = {
     TEST(batches_of_a_shard_are_bounded_by_the_factor),
     TEST(once_reads_what_is_there_and_ends),
     TEST(D9_positions_of_a_sink_outlive_its_removal_by_a_week),
+    TEST(D9_rows_of_any_number_of_removed_sinks_go),
+    TEST(rows_of_a_stream_go_a_week_after_it_was_followed_last),
     {0},
 };
 

@@ -286,6 +286,52 @@ static void F02_a_quiet_shard_that_was_trimmed_is_said_at_once(void)
     prig_done(&prig);
 }
 
+/* As `weir shards` judges it. */
+static bool told_caught_up(struct prig *prig, size_t sink)
+{
+    const struct state_row *row = prig_row(prig, sink, 0, 0);
+    const struct state_row *stream =
+        vdisk_row(&prig->disk, STATE_STREAM, "", prig->model.streams[0].arn, "");
+    CHECK_FATAL(row && stream);
+    CHECK(prig_unix_ms(prig) * 1000 - stream->updated_us < STATE_FOLLOWED_US);
+    return row->updated_us - row->record_us < STATE_BEHIND_US;
+}
+
+static int32_t b_is_down(struct vsink *sink, const struct vseen *seen)
+{
+    (void)seen;
+    return sink->arg ? WEIR_DOWN : WEIR_OK;
+}
+
+static void what_is_stored_tells_a_quiet_shard_from_one_that_a_sink_is_behind_on(void)
+{
+    struct prig prig;
+    bool down = true;
+    prig_init(&prig, 2);
+    prig.rig.sinks[1].script = b_is_down;
+    size_t stream = stream_of(&prig, 1);
+    prig_write(&prig, stream, 5, 5);
+    prig_run(&prig, HOUR_MS); /* what is old when it is read */
+    prig_start(&prig);
+    prig_run(&prig, 10000);
+    CHECK(!told_caught_up(&prig, 0) && !told_caught_up(&prig, 1));
+    prig_run(&prig, 3 * MINUTE_MS);
+    CHECK(told_caught_up(&prig, 0) && told_caught_up(&prig, 1));
+    uint64_t saves = prig.disk.saves;
+    prig_run(&prig, HOUR_MS);
+    CHECK(told_caught_up(&prig, 0) && prig.disk.saves - saves <= 65); /* one a minute */
+    prig.rig.sinks[1].arg = &down;
+    prig_write(&prig, stream, 5, 5);
+    prig_run(&prig, 3 * MINUTE_MS);
+    CHECK(told_caught_up(&prig, 0) && !told_caught_up(&prig, 1));
+    prig.rig.sinks[1].arg = NULL;
+    prig_run(&prig, 5 * MINUTE_MS);
+    CHECK(told_caught_up(&prig, 0) && told_caught_up(&prig, 1));
+    check_sink(&prig, 0, 10, 0);
+    prig_stop(&prig, 0);
+    prig_done(&prig);
+}
+
 /* ---- the store ---- */
 
 struct refusing {
@@ -478,6 +524,7 @@ static const struct unit_test tests[] = {
     TEST(B20_a_shard_that_is_gone_is_a_gap_and_then_its_children),
     TEST(F02_a_quiet_shard_that_was_trimmed_is_said_at_once),
     TEST(a_day_away_is_a_gap_not_a_silence),
+    TEST(what_is_stored_tells_a_quiet_shard_from_one_that_a_sink_is_behind_on),
     TEST(F73_positions_that_cant_be_stored_pause_reading_and_acknowledge_nothing),
     TEST(F73_a_stop_that_cant_store_says_so_with_75),
     TEST(F18_a_process_that_lost_the_state_stores_and_delivers_nothing_more),
