@@ -102,7 +102,7 @@ def one_daemon_owns_the_file_and_positions_outlive_a_kill():
         second.ends(73)
         holds(f"is in use by process {daemon.process.pid};" in second.output(), second.output())
         until(lambda: any(positions(where)), 20, "a position is stored")
-        holds(b"reading" in weir("shards", "-c", where / "weir.json", cwd=where).stdout, "shards as text")
+        holds(b"  price  " in weir("shards", "-c", where / "weir.json", cwd=where).stdout, "shards as text")
         daemon.signal(signal.SIGKILL)
         daemon.ends(-9)
         write("File", 40, 60)
