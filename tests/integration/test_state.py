@@ -1,10 +1,13 @@
 #!/usr/bin/env python3
 """The stored state of a daemon on DynamoDB Local: one owner of a file; two daemons and a table, of which one
 is stopped and wakes up; what `weir shards` says of both."""
+import http.client
+import http.server
 import json
 import os
 import signal
 import tempfile
+import threading
 import time
 
 from harness import (WEIR, emulator, environment, equal, folder, holds, main, plugin_dirs, start, stop, test, until,
@@ -51,9 +54,9 @@ def history(name):
         at = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
 
 
-def config_of(where, name, **state):
+def config_of(where, name, url=None, **state):
     (where / "weir.json").write_text(json.dumps({
-        "name": name.lower(), "plugin_dirs": plugin_dirs(), "aws": {"endpoint_url": local()[1]},
+        "name": name.lower(), "plugin_dirs": plugin_dirs(), "aws": {"endpoint_url": url or local()[1]},
         "source": {"kind": "poll", "tables": [f"{name}Products"], "idle_poll": "250ms"},
         "state": state or {"path": "state/weir.db"},
         "sinks": {"price": {"plugin": "pricehistory",
@@ -146,6 +149,95 @@ def F18_a_standby_takes_over_and_the_zombie_ends():
         holds(time.monotonic() - began < 3 or "standing by" not in third.output(), "no lease to wait for")
         third.signal(signal.SIGTERM)
         third.ends(0)
+
+
+class Recording:
+    """Between the daemon and the server: keeps the bodies of TransactWriteItems, as weir wrote them."""
+
+    def __enter__(self):
+        bodies = self.bodies = []
+        server = local()[1].removeprefix("http://")
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                if self.headers["X-Amz-Target"].endswith(".TransactWriteItems"):
+                    bodies.append(json.loads(body))
+                behind = http.client.HTTPConnection(server, timeout=60)
+                behind.request("POST", self.path, body, dict(self.headers))
+                answer = behind.getresponse()
+                content = answer.read()
+                self.send_response(answer.status)
+                for name, value in answer.getheaders():
+                    if name.lower().startswith("x-amz"):
+                        self.send_header(name, value)
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content)
+                behind.close()
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
+        return self
+
+    def __exit__(self, *_):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+@test
+def D10_an_accepted_gap_is_not_opened_again_by_a_write_that_comes_late():
+    """A position of a shard that is gone makes a gap. What weir sent to store it is sent once more after the gap
+    was accepted: the real server must refuse it."""
+    with folder() as where, Recording() as between:
+        tables("Late")
+        table("LateState", ("pk", "S"), ("sk", "S"))
+        config_of(where, "Late", between.url, kind="dynamodb", table="LateState", every="500ms")
+        daemon = Daemon(where)
+        write("Late", 0, 12)
+        until(lambda: history("Late") == list(range(4, 12)), 30, "the first changes are delivered")
+        until(lambda: any(positions(where)), 20, "a position is stored")
+        daemon.signal(signal.SIGTERM)
+        daemon.ends(0)
+
+        def stored():
+            return local()[0].dynamodb("Scan", TableName="LateState", ConsistentRead=True)["Items"]
+
+        row = next(item for item in stored() if item.get("kind") == {"S": "position"} and "position" in item)
+        gone = row["shard"]["S"][:-8] + "00000000"
+        row["sk"] = {"S": row["sk"]["S"].replace(row["shard"]["S"], gone)}
+        row["shard"] = {"S": gone}
+        local()[0].dynamodb("PutItem", TableName="LateState", Item=row)
+        daemon = Daemon(where)
+
+        def gaps():
+            return [item for item in stored() if item.get("kind") == {"S": "gap"}]
+
+        until(lambda: gaps() or daemon.process.poll() is not None, 60, "the gap is stored")
+        late = [action for body in between.bodies for action in body["TransactItems"]
+                if action.get("Put", {}).get("Item", {}).get("kind") == {"S": "gap"}][-1]
+        holds("ConditionExpression" in late["Put"], late)
+        answer = weir("shards", "accept-gap", "--all", "-c", where / "weir.json", cwd=where)
+        equal(answer.stdout, b"accepted 1 gap\n")
+        equal([gap["done"] for gap in gaps()], [{"BOOL": True}])
+        try:
+            local()[0].dynamodb("TransactWriteItems", TransactItems=[late])
+            raise AssertionError("the server took it")
+        except aws_client.AwsError as failure:
+            holds("ConditionalCheckFailed" in str(failure), str(failure))
+        equal([gap["done"] for gap in gaps()], [{"BOOL": True}])
+        local()[0].dynamodb("DeleteItem", TableName="LateState", Key={k: gaps()[0][k] for k in ("pk", "sk")})
+        local()[0].dynamodb("TransactWriteItems", TransactItems=[late])  # nobody has accepted that one
+        holds("done" not in gaps()[0], gaps())
+        daemon.signal(signal.SIGTERM)
+        daemon.ends(0)
 
 
 @test
