@@ -14,7 +14,8 @@ needs_test='pc:cunit=libcunit1-dev c++=g++ clang=clang clang-format=clang-format
     clang-tidy=clang-tidy llvm-symbolizer=llvm valgrind=valgrind java=openjdk-17-jre-headless
     mvn=maven cargo=cargo pip=python3-pip git=git readelf=binutils curl=curl setsid=util-linux
     faketime=faketime strace=strace javac=openjdk-17-jdk-headless py:yaml=python3-yaml
-    py:jsonschema=python3-jsonschema mandoc=mandoc'
+    py:jsonschema=python3-jsonschema mandoc=mandoc
+    zsh=zsh fish=fish'
 
 have() {
     case $1 in

@@ -238,14 +238,20 @@ static int find_verb(struct cli *cli, char **words, int count, int *used)
                     words[0]);
 }
 
-/* WEIR_LOG_LEVEL for --log-level; read before the flags, which come over it. */
+void cli_twin_name(const struct cli_option *option, char out[64])
+{
+    size_t at = (size_t)snprintf(out, 64, "WEIR_");
+    for (const char *c = option->name; *c && at + 1 < 64; c++)
+        out[at++] = *c == '-' ? '_' : *c >= 'a' && *c <= 'z' ? (char)(*c - 'a' + 'A') : *c;
+    out[at] = '\0';
+}
+
+/* Read before the flags, which come over it. */
 static int take_twin(struct cli *cli, const struct cli_option *option)
 {
-    char name[64] = "WEIR_";
-    size_t at = 5;
-    for (const char *c = option->name; *c && at + 1 < sizeof name; c++)
-        name[at++] = *c == '-' ? '_' : *c >= 'a' && *c <= 'z' ? (char)(*c - 'a' + 'A') : *c;
-    name[at] = '\0';
+    char name[64];
+    cli_twin_name(option, name);
+    size_t at = strlen(name);
     for (char **entry = cli->environ_block; *entry && !option->no_twin; entry++)
         if (strncmp(*entry, name, at) == 0 && (*entry)[at] == '=' && (*entry)[at + 1] != '\0')
             return set_option(cli, option, *entry + at + 1, name);

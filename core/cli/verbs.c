@@ -223,16 +223,27 @@ const struct verb verbs[] = {
                 "With --json each as an object.",
      .options = tap_options,
      .run = verb_tap},
+    {.name = "completion",
+     .positional = "bash|zsh|fish",
+     .min_args = 1,
+     .max_args = 1,
+     .summary = "print a completion script for your shell",
+     .details = "bash: source <(weir completion bash); fish: weir completion fish | source; zsh: "
+                "weir completion zsh > _weir,\n"
+                "in a folder of $fpath.",
+     .run = verb_completion},
     {.name = "version",
      .positional = "",
      .summary = "show the version",
      .details = "With --json for programs.",
      .run = verb_version},
     {.name = "help",
-     .positional = "[VERB|CODE]",
+     .positional = "[VERB|CODE|config [KEY]]",
      .max_args = 2,
-     .summary = "explain a verb, or a message's code",
-     .details = "`weir help W0101` explains the code of a message.",
+     .summary = "explain a verb, a message's code, or the configuration's keys",
+     .details = "`weir help W0101` explains the code of a message, `weir help config sinks` the "
+                "keys of sinks. With --json\n"
+                "`weir help` lists all verbs, options and codes, and `weir help config` all keys.",
      .run = verb_help},
     {0},
 };

@@ -28,6 +28,8 @@ struct verb {
 
 extern const struct verb verbs[];
 extern const struct cli_option global_options[];
+void cli_twin_name(const struct cli_option *option,
+                   char out[64]);               /* WEIR_LOG_LEVEL for --log-level */
 const struct verb *verb_find(const char *name); /* NULL when there is none */
 
 int verb_run(struct cli *cli);
@@ -55,6 +57,7 @@ int verb_shards_accept_gap(struct cli *cli);
 int verb_status(struct cli *cli);
 int verb_top(struct cli *cli);
 int verb_tap(struct cli *cli);
+int verb_completion(struct cli *cli);
 int verb_version(struct cli *cli);
 int verb_help(struct cli *cli);
 

@@ -78,9 +78,9 @@ int diags_print(struct diags *diags, const char *outcome, struct buf *out);
  */
 int diags_print_json(struct diags *diags, struct buf *out);
 
-/* Every code with one line that explains it, ordered; ends with a NULL code. */
+/* Every code with what it means and what to do, ordered; ends with a NULL code. */
 struct diag_code {
-    const char *code, *meaning;
+    const char *code, *meaning, *remedy;
 };
 extern const struct diag_code diag_codes[];
 #endif

@@ -189,6 +189,7 @@ static void codes_are_ordered_and_explained(void)
     for (const struct diag_code *code = diag_codes; code[1].code; code++) {
         CHECK(strcmp(code[0].code, code[1].code) < 0);
         CHECK(strlen(code->meaning) > 10);
+        CHECK(code->remedy && strlen(code->remedy) > 10);
     }
 }
 

@@ -1,0 +1,111 @@
+#!/usr/bin/env python3
+"""What is made from the tables: help, man pages, completions and the reference in docs."""
+import json
+import re
+import subprocess
+
+from harness import BUILD, ROOT, WEIR, environment, equal, folder, holds, main, test, watchdog, weir
+
+SHELLS = {"bash": ["bash", "-n"], "zsh": ["zsh", "-n"], "fish": ["fish", "--no-execute"]}
+
+
+def ask(*arguments):
+    done = weir(*arguments, cwd="/")
+    equal(done.returncode, 0, done.stderr.decode())
+    return done.stdout.decode()
+
+
+HELP = json.loads(ask("help", "--json"))
+KEYS = json.loads(ask("help", "config", "--json"))["keys"]
+
+
+def make_man(path):
+    subprocess.run([ROOT / "scripts/docs", "man", WEIR, path], check=True, env=environment())
+    return {f.name: f.read_text() for f in path.iterdir()}
+
+
+@test
+def man_pages_are_clean_and_hold_every_verb_option_key_and_code():
+    with folder() as path:
+        pages = make_man(path)
+        done = subprocess.run(["mandoc", "-Tlint", *sorted(path.iterdir())], stdout=subprocess.PIPE,
+                              stderr=subprocess.DEVNULL, text=True)
+        # the pages refer to each other, which mandoc looks for where they are not installed
+        found = [line for line in done.stdout.splitlines() if "referenced manual not found" not in line]
+        equal(found, [], "mandoc -Tlint")
+        for name, section in set(re.findall(r"^\.Xr (\S+) (\d)", "\n".join(pages.values()), re.M)):
+            holds(f"{name}.{section}" in pages, f"no page {name}({section})")
+        for verb in HELP["verbs"]:
+            text = pages[f"weir-{verb['name'].replace(' ', '-')}.1"]
+            for option in verb["options"]:
+                holds(f"Fl \\-{option['name']}" in text, f"{verb['name']}: --{option['name']} is not in its page")
+        for option in HELP["options"]:
+            holds(f"Fl \\-{option['name']}" in pages["weir.1"], f"--{option['name']} is not in weir(1)")
+        for key in KEYS:
+            holds(f".It Va {key['path']}\n" in pages["weir.json.5"], f"{key['path']} is not in weir.json(5)")
+        for code in HELP["codes"]:
+            holds(f".It Er {code['code']}\n" in pages["weir-messages.7"], f"{code['code']} is not in weir-messages(7)")
+
+
+@test
+def the_documents_are_what_the_tables_say():
+    done = subprocess.run([ROOT / "scripts/docs", "check", WEIR], stdout=subprocess.PIPE, text=True, env=environment())
+    equal((done.returncode, done.stdout), (0, ""))
+
+
+@test
+def completions_are_valid_in_their_shells():
+    with folder() as path:
+        for shell, command in SHELLS.items():
+            script = path / shell
+            script.write_text(ask("completion", shell))
+            done = subprocess.run([*command, script], stderr=subprocess.PIPE, text=True, env=environment())
+            equal((done.returncode, done.stderr), (0, ""), shell)
+
+
+def complete_in_bash(*words):
+    line = " ".join(f"'{w}'" for w in words)
+    script = (f"source <('{WEIR}' completion bash); COMP_WORDS=({line}); COMP_CWORD={len(words) - 1}; _weir; "
+              'printf "%s\\n" "${COMPREPLY[@]}"')
+    return subprocess.run(["bash", "-c", script], stdout=subprocess.PIPE, text=True, check=True, cwd="/",
+                          env=environment()).stdout.split()
+
+
+@test
+def bash_offers_verbs_options_and_choices():
+    firsts = {v["name"].split()[0] for v in HELP["verbs"]}
+    equal({w for w in complete_in_bash("weir", "") if not w.startswith("-")}, firsts)
+    equal(complete_in_bash("weir", "chec"), ["check"])
+    equal(complete_in_bash("weir", "config", "s"), ["show", "schema"])
+    equal(complete_in_bash("weir", "check", "--str"), ["--strict"])
+    equal(complete_in_bash("weir", "check", "--color", "a"), ["auto", "always"])
+    holds("--junit" in complete_in_bash("weir", "test", "--"), "options of test")
+    holds("--junit" not in complete_in_bash("weir", "check", "--"), "options of check")
+
+
+@test
+def every_code_that_the_program_uses_is_explained():
+    known = {c["code"] for c in HELP["codes"]}
+    used = set()
+    for file in (ROOT / "core").glob("*/*.c"):
+        if file.name != "codes.c":
+            used |= set(re.findall(r'"(W\d{4})"', file.read_text()))
+    equal(used - known, set(), "codes without an explanation")
+    for code in HELP["codes"]:
+        said = ask("help", code["code"])
+        holds(code["remedy"] and f"What to do: {code['remedy']}" in said, code["code"])
+
+
+@test
+def an_installed_weir_has_its_pages():
+    if "WEIR_SANITIZE:STRING=\n" not in (BUILD / "CMakeCache.txt").read_text():
+        return  # made by the plain build
+    with folder() as path:
+        subprocess.run(["cmake", "--install", BUILD, "--prefix", path], check=True, stdout=subprocess.DEVNULL)
+        pages = {f.name for f in (path / "share/man").glob("*/*")}
+        holds({"weir.1", "weir-run.1", "weir.json.5", "weir-plugin.7"} <= pages, pages)
+        holds((path / "share/bash-completion/completions/weir").stat().st_size > 1000, "bash completion")
+
+
+watchdog(110)
+main()
