@@ -114,6 +114,7 @@ void cli_config_request(const struct cli *cli, struct config_request *request)
         .plugin = cli->plugin,
         .from = cli->from,
         .environ_block = cli->environ_block,
+        .text = cli->demo ? cli->demo->config : NULL,
         .lambda = cli->lambda,
     };
 }
@@ -128,6 +129,8 @@ int cli_main(struct cli *cli, int argc, char **argv)
     int rc = cli_parse(cli, argc, argv);
     if (rc != 0)
         return rc;
+    if (cli->color) /* its twin: plugins that print colours look there */
+        setenv("WEIR_COLOR", cli->color, 1);
     if (cli->version)
         return verb_version(cli);
     if (cli->verb)

@@ -22,6 +22,13 @@ enum {
 
 enum { COLOR_AUTO = -1, COLOR_NEVER, COLOR_ALWAYS };
 
+/* What `weir demo` runs instead of a configuration and a file. */
+struct demo {
+    const char *config;
+    weir_str records;
+    int pace_ms; /* between two of them */
+};
+
 struct verb;
 struct cli {
     FILE *out, *err;
@@ -41,6 +48,7 @@ struct cli {
     bool quiet, verbose, json, help, version;
 
     /* run */
+    const struct demo *demo; /* NULL but in the demo */
     const char *from;
     bool once, dry_run;
     /* check */

@@ -35,6 +35,7 @@ int help_front(const struct cli *cli)
              "  weir check                                    is it right?\n"
              "\n"
              "The configuration is weir.json here, or the file named by -c.\n"
+             "Plugins: weir plugin list, weir plugin info NAME.\n"
              "Help: weir help, weir help VERB, weir help W0101 (the code of a message).\n");
     return done(cli, &text);
 }

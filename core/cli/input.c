@@ -6,28 +6,55 @@
 #include <string.h>
 #include <unistd.h>
 
+static int open_wake(struct input *input)
+{
+    if (pipe(input->wake) < 0)
+        return -errno;
+    for (int i = 0; i < 2; i++)
+        fcntl(input->wake[i], F_SETFD, FD_CLOEXEC);
+    input->open = true;
+    return 0;
+}
+
 int input_open(struct input *input, const char *path)
 {
     bool standard = !path || strcmp(path, "-") == 0;
     int fd = standard ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return -errno;
-    if (pipe(input->wake) < 0) {
-        int rc = -errno;
-        if (!standard)
-            close(fd);
-        return rc;
-    }
-    for (int i = 0; i < 2; i++)
-        fcntl(input->wake[i], F_SETFD, FD_CLOEXEC);
+    int rc = open_wake(input);
+    if (rc < 0 && !standard)
+        close(fd);
     input->fd = fd;
-    input->open = true;
-    return 0;
+    return rc;
+}
+
+int input_open_text(struct input *input, weir_str text, int pace_ms)
+{
+    input->fd = STDIN_FILENO; /* not read, and not closed */
+    input->text = text;
+    input->pace_ms = pace_ms;
+    return open_wake(input);
+}
+
+static long read_text(struct input *input, char *into, size_t len)
+{
+    struct pollfd wake = {.fd = input->wake[0], .events = POLLIN};
+    const char *end = memchr(input->text.ptr, '\n', input->text.len);
+    size_t take = end ? (size_t)(end - input->text.ptr) + 1 : input->text.len;
+    if (poll(&wake, 1, input->pace_ms) > 0)
+        return -ECANCELED;
+    take = take < len ? take : len;
+    memcpy(into, input->text.ptr, take);
+    input->text = (weir_str){input->text.ptr + take, input->text.len - take};
+    return (long)take;
 }
 
 long input_read(void *arg, char *into, size_t len)
 {
-    const struct input *input = arg;
+    struct input *input = arg;
+    if (input->text.ptr)
+        return read_text(input, into, len);
     for (;;) {
         struct pollfd both[] = {{.fd = input->fd, .events = POLLIN},
                                 {.fd = input->wake[0], .events = POLLIN}};

@@ -160,7 +160,9 @@ static int run_file(struct run *run)
         .arg = run,
     };
     const char *path = run->config->file_path;
-    int rc = input_open(&run->input, path);
+    const struct demo *demo = run->cli->demo;
+    int rc = demo ? input_open_text(&run->input, demo->records, demo->pace_ms)
+                  : input_open(&run->input, path);
     if (rc < 0)
         return cli_fail(run->cli, EXIT_NO, "name a file with --from FILE, or - for standard input",
                         "can't open %s: %s", path ? path : "standard input", strerror(-rc));

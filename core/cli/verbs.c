@@ -9,7 +9,14 @@ const struct verb verbs[] = {
      .details = "Inside AWS Lambda this is the runtime. Elsewhere the configuration's source, or "
                 "--from, is read.",
      .options = run_options,
-     .run = verb_run},
+     .run = verb_run_or_demo},
+    {.name = "demo",
+     .positional = "",
+     .summary = "play a shop's prices, with no configuration",
+     .details = "A small stream that is built in, through a price history in memory and onto the "
+                "terminal: at a\n"
+                "readable pace on a terminal, at once elsewhere. No AWS, no network, no file.",
+     .run = verb_demo},
     {.name = "check",
      .positional = "[FILE...]",
      .max_args = 64,

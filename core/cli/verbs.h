@@ -33,6 +33,8 @@ void cli_twin_name(const struct cli_option *option,
 const struct verb *verb_find(const char *name); /* NULL when there is none */
 
 int verb_run(struct cli *cli);
+int verb_run_or_demo(struct cli *cli); /* nothing configured, on a terminal: the demo */
+int verb_demo(struct cli *cli);
 int verb_check(struct cli *cli);
 int verb_sample(struct cli *cli);
 int verb_explain(struct cli *cli);

@@ -39,8 +39,8 @@ static int read_text(struct loading *loading)
 {
     struct config *config = loading->config;
     const char *searched = NULL;
-    if (loading->request->plugin && !loading->request->path) {
-        config->text = STR("{}");
+    if (loading->request->text || (loading->request->plugin && !loading->request->path)) {
+        config->text = str_of(loading->request->text ? loading->request->text : "{}");
         return 0;
     }
     int rc = config_find(&config->arena, loading->request, &config->path, &searched);

@@ -16,6 +16,7 @@ struct config_request {
     const char *from;   /* --from FILE or "-": the source is this file, whatever the config says */
     char **environ_block; /* NULL = the process's; read for interpolation and the search */
     const char *cwd;      /* relative paths of the command line; NULL = the process's */
+    const char *text;     /* instead of a file: a configuration that is built in. NUL-terminated */
     bool lambda;          /* search as the Lambda runtime does, source is lambda */
     bool no_plugins;      /* report only what the file itself does wrong, load no plugin */
 };

@@ -35,6 +35,13 @@ static void put_enum(struct buf *out, const char *choices)
     buf_puts(out, "]}," ANY_INTERPOLATED);
 }
 
+static void put_one_of(struct buf *out, const char *choices)
+{
+    buf_puts(out, "\"anyOf\":[");
+    put_enum(out, choices);
+    buf_puts(out, "]");
+}
+
 static void put_integer(struct buf *out, const struct key *key)
 {
     buf_puts(out, "\"anyOf\":[{\"type\":\"integer\"");
@@ -146,9 +153,7 @@ static void put_type(struct buf *out, const struct key *key)
     case KEY_ENUM:
     case KEY_CHOICE:
     case KEY_SWITCH:
-        buf_puts(out, "\"anyOf\":[");
-        put_enum(out, key->choices);
-        buf_puts(out, "]");
+        put_one_of(out, key->choices);
         break;
     case KEY_SECTION:
         put_properties(out, key->section);
@@ -266,9 +271,7 @@ static void put_option_type(struct buf *out, const weir_option *option)
     if (option->flags & WEIR_O_SECRET) {
         buf_puts(out, "\"anyOf\":[{\"const\":\"\"}," ANY_INTERPOLATED "]");
     } else if (option->type == WEIR_O_ENUM) {
-        buf_puts(out, "\"anyOf\":[");
-        put_enum(out, option->choices);
-        buf_puts(out, "]");
+        put_one_of(out, option->choices);
     } else if (option->type == WEIR_O_STRING || option->type == WEIR_O_PATH) {
         buf_printf(out, "\"type\":\"string\",\"minLength\":%d",
                    option->flags & WEIR_O_REQUIRED ? 1 : 0);

@@ -46,6 +46,8 @@ static void read_options(const weir_host *host, weir_instance *instance, struct 
         host->option_str(instance, texts[i].name, texts[i].out);
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
         host->option_i64(instance, numbers[i].name, numbers[i].out);
+    if (s->store == 2) /* SQLite's name of a file that is none */
+        s->path = weir_cstr(":memory:");
     host->option_i64(instance, "on_missing", &on_missing);
     host->option_i64(instance, "announce", &announce);
     host->option_i64(instance, "other_keys", &other_keys);
@@ -131,7 +133,7 @@ static int check(const weir_host *host, weir_instance *instance, const struct se
 #ifndef WEIR_SQLITE
         return refuse(host, instance, "store", "this build has no SQLite: use store \"dynamodb\"");
 #endif
-        if (s->path.len == 0)
+        if (s->store == 1 && s->path.len == 0)
             return refuse(host, instance, "path",
                           "is needed by store \"sqlite\": the file for the history");
     } else if (!is_table(s->table)) {
@@ -155,8 +157,9 @@ static void declare(const weir_host *host, weir_instance *instance, const struct
     bool puts = s->mode == STAMP_SECONDS || s->batch == 1;
     weir_buf text = {0};
     if (s->store != 0) {
-        put_text(&text, "file ");
-        put_visible(&text, s->path, 512);
+        put_text(&text, s->store == 1 ? "file " : "memory");
+        if (s->store == 1)
+            put_visible(&text, s->path, 512);
         host->declare(instance, WEIR_D_TARGET, weir_buf_view(&text));
     } else {
         host->declare(instance, WEIR_D_WRITES_TABLE, s->table);

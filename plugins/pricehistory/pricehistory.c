@@ -107,7 +107,7 @@ static void pricehistory_close(void *self)
 
 static int32_t pricehistory_open(const weir_host *host, weir_instance *instance, void **self)
 {
-    enum { STORE_DYNAMODB, STORE_SQLITE };
+    enum { STORE_DYNAMODB };
     struct history *history = calloc(1, sizeof *history);
     if (!history)
         return -ENOMEM;
@@ -116,7 +116,7 @@ static int32_t pricehistory_open(const weir_host *host, weir_instance *instance,
     history->store = &store_dynamodb;
     int rc = settings_read(host, instance, &history->settings);
 #ifdef WEIR_SQLITE
-    if (history->settings.store == STORE_SQLITE)
+    if (history->settings.store != STORE_DYNAMODB)
         history->store = &store_sqlite;
 #endif
     if (rc == 0)
@@ -130,8 +130,8 @@ static int32_t pricehistory_open(const weir_host *host, weir_instance *instance,
 }
 
 static const weir_option options[] = {
-    {"store", "\"dynamodb\"", WEIR_O_ENUM, 0, "dynamodb|sqlite",
-     "Where the history is kept: a DynamoDB table, or one SQLite file."},
+    {"store", "\"dynamodb\"", WEIR_O_ENUM, 0, "dynamodb|sqlite|memory",
+     "Where the history is kept: a DynamoDB table, one SQLite file, or, to try things, memory."},
     {"table", "\"PriceHistory\"", WEIR_O_STRING, 0, NULL,
      "Name or ARN of the DynamoDB table that gets the rows."},
     {"path", NULL, WEIR_O_PATH, 0, NULL, "The SQLite file (store sqlite); made when absent."},

@@ -229,6 +229,9 @@ static void stdout_cancel(void *self, uint64_t token)
 static bool terminal_takes_colour(void)
 {
     const char *term = getenv("TERM"), *no_colour = getenv("NO_COLOR");
+    const char *flag = getenv("WEIR_COLOR"); /* also what `weir --color` says */
+    if (flag && (strcmp(flag, "always") == 0 || strcmp(flag, "never") == 0))
+        return *flag == 'a';
     return isatty(STDOUT_FILENO) && !(no_colour && *no_colour) && term && strcmp(term, "dumb") != 0;
 }
 
@@ -284,7 +287,8 @@ static const weir_option options[] = {
     {"format", "\"pretty\"", WEIR_O_ENUM, 0, "pretty|json|plain",
      "pretty: for people; json: the record as Lambda gets it; plain: untyped JSON, numbers exact."},
     {"color", "\"auto\"", WEIR_O_ENUM, 0, "auto|always|never",
-     "Colours in format pretty; auto: on a terminal, unless NO_COLOR is set or TERM is dumb."},
+     "Colours in format pretty; auto: as --color says, else on a terminal, unless NO_COLOR is set "
+     "or TERM is dumb."},
     {"raw", "false", WEIR_O_BOOL, 0, NULL,
      "With format json: the record's bytes as received from its source instead of the Lambda "
      "shape."},
