@@ -138,7 +138,8 @@ const struct diag_code diag_codes[] = {
      "Make the target work, or the reader stay; then run it again: what was stored is not stored "
      "twice."},
     {"W0704", "Something of the admin server is missing: its address or its socket can't be had.",
-     "x"},
+     "Free the address in admin.listen, or name another; the socket needs a folder that weir may "
+     "write."},
     {"W0707", "The service manager can't be told of start, stop or life: its socket refuses.",
      "Check NOTIFY_SOCKET and NotifyAccess= of the unit; weir itself goes on."},
     {"W0801", "The source can't be reached, or does not answer as it should; it is tried again.",
