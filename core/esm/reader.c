@@ -187,7 +187,10 @@ static int64_t age_us(const struct esm_reader *reader, const struct batch *batch
     const struct clock *clock = &reader->mapping->config.world->clock;
     const struct record *last =
         batch->record_count ? batch->records[batch->record_count - 1] : NULL;
-    return last && last->created_us ? clock->wall_us(clock->ctx) - last->created_us : -1;
+    if (!last || last->created_us <= 0)
+        return -1;
+    int64_t us = clock->wall_us(clock->ctx) - last->created_us;
+    return us > 0 ? us : 0; /* its clock may be ahead */
 }
 
 static int64_t pause_after(struct esm_reader *reader, const struct batch *batch)
@@ -236,7 +239,6 @@ static void on_page(struct fetch *fetch)
         failed(reader, fetch->decode_status < 0 ? STREAMS_UNAVAILABLE : fault, "GetRecords",
                fetch->message);
     } else {
-        reader->pace.broken = 0;
         mapping_heard(mapping, STREAMS_OK, NULL, NULL);
         take_page(reader, fetch->batch);
     }

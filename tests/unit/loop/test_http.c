@@ -19,14 +19,19 @@ struct test_call {
     int done;
 };
 
-static struct fixture begin(void)
+static struct fixture begin_with(const struct loop_config *config)
 {
     struct fixture f = {
         .server = child_start((const char *[]){"python3", FAKES "/http_server.py", NULL})};
-    struct loop_config config = {0};
-    CHECK_INT(loop_new(&config, &f.loop, NULL), 0);
+    CHECK_INT(loop_new(config, &f.loop, NULL), 0);
     loop_world(f.loop, &f.world);
     return f;
+}
+
+static struct fixture begin(void)
+{
+    struct loop_config config = {0};
+    return begin_with(&config);
 }
 
 static void end(struct fixture *f)
@@ -337,6 +342,25 @@ static void F48_a_connection_closed_while_idle_is_no_failure(void)
     end(&f);
 }
 
+/* Lambda: 25 s; what a router on the way has forgotten is not tried. */
+static void F24_connections_that_idled_too_long_are_not_used_again(void)
+{
+    struct loop_config config = {.max_idle_ms = 1000};
+    struct fixture f = begin_with(&config);
+    struct test_call call;
+    const char *served[] = {" 0", " 1", " 0"};
+    for (int i = 0; i < 3; i++) {
+        call_init(&f, &call, "POST", "/connection");
+        if (i == 2)
+            wait_ms(&f, 2200); /* libcurl counts whole seconds */
+        run(&f, &call);
+        CHECK_INT(call.http.result, HTTP_DONE);
+        CHECK(strstr(call.http.answer.ptr, served[i]) != NULL);
+        call_done(&call);
+    }
+    end(&f);
+}
+
 static void F50_an_unsolicited_answer_is_never_taken(void)
 {
     struct fixture f = begin();
@@ -544,6 +568,7 @@ static const struct unit_test tests[] = {
     TEST(a_header_of_an_interim_answer_is_not_the_answers),
     TEST(F48_a_reused_connection_that_dies_sends_nothing_twice),
     TEST(F48_a_connection_closed_while_idle_is_no_failure),
+    TEST(F24_connections_that_idled_too_long_are_not_used_again),
     TEST(F50_an_unsolicited_answer_is_never_taken),
     TEST(F53_nothing_listens_or_no_such_name),
     TEST(F84_S12_requests_that_can_not_be_made_are_refused),
