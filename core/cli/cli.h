@@ -61,8 +61,9 @@ struct cli {
     const char *sinks, *record, *filter, *junit;
     bool tap;
 
-    /* plugin check */
-    const char *options;
+    /* plugin check, plugin new */
+    const char *options, *lang, *kind;
+    int64_t records; /* bench */
 
     /* dead, shards */
     const char *sink, *stream, *shard;

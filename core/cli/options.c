@@ -118,6 +118,53 @@ const struct cli_option sample_options[] = {
 };
 
 #ifdef WEIR_KIT
+const struct cli_option plugin_new_options[] = {
+    {.name = "lang",
+     .kind = OPTION_CHOICE,
+     .value = "c|c++|rust|go",
+     .offset = AT(lang),
+     .no_twin = true,
+     .help = "Its language; c unless said."},
+    {.name = "kind",
+     .kind = OPTION_CHOICE,
+     .value = "sync|async|aws",
+     .offset = AT(kind),
+     .no_twin = true,
+     .help = "A record at a time; many, completed later; calls to AWS. sync unless said."},
+    {0},
+};
+
+const struct cli_option bench_options[] = {
+    {.name = "plugin",
+     .kind = OPTION_TEXT,
+     .value = "FILE",
+     .offset = AT(plugin),
+     .help = "The plugin's file."},
+    {.name = "records",
+     .kind = OPTION_NUMBER,
+     .value = "N",
+     .offset = AT(records),
+     .min = 1,
+     .max = 100000000,
+     .no_twin = true,
+     .help = "So many; 100000 unless said."},
+    {.name = "options",
+     .kind = OPTION_TEXT,
+     .value = "JSON",
+     .offset = AT(options),
+     .no_twin = true,
+     .help = "What its \"config\" holds."},
+    {.name = "seed",
+     .kind = OPTION_NUMBER,
+     .value = "N",
+     .offset = AT(seed),
+     .min = 0,
+     .max = INT64_MAX,
+     .no_twin = true,
+     .help = "The same seed gives the same records."},
+    {0},
+};
+
 const struct cli_option plugin_check_options[] = {
     {.name = "options",
      .kind = OPTION_TEXT,

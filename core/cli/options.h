@@ -6,6 +6,8 @@
 extern const struct cli_option run_options[];
 extern const struct cli_option check_options[];
 extern const struct cli_option sample_options[];
+extern const struct cli_option bench_options[];
+extern const struct cli_option plugin_new_options[];
 extern const struct cli_option plugin_check_options[];
 extern const struct cli_option invoke_local_options[];
 extern const struct cli_option lambda_iam_options[];

@@ -95,6 +95,26 @@ const struct verb verbs[] = {
          "The table is what the plugin declares and what its configuration is checked against.",
      .run = verb_plugin_info},
 #ifdef WEIR_KIT
+    {.name = "bench",
+     .positional = "",
+     .summary = "measure what a record costs in a plugin",
+     .details = "Made-up records, decoded beforehand, go through one sink of --plugin in this "
+                "process. Calls to "
+                "AWS are\n"
+                "answered at once; nothing is sent.",
+     .options = bench_options,
+     .run = verb_bench},
+    {.name = "plugin new",
+     .positional = "NAME",
+     .min_args = 1,
+     .max_args = 1,
+     .summary = "start a plugin: code, tests, build",
+     .details = "Makes the folder NAME. What is in it builds without a warning against the "
+                "installed kit, its "
+                "tests\n"
+                "pass, and so does `weir plugin check`.",
+     .options = plugin_new_options,
+     .run = verb_plugin_new},
     {.name = "plugin check",
      .positional = "FILE",
      .min_args = 1,

@@ -45,6 +45,8 @@ int verb_config_schema(struct cli *cli);
 int verb_config_graph(struct cli *cli);
 int verb_plugin_list(struct cli *cli);
 int verb_plugin_info(struct cli *cli);
+int verb_bench(struct cli *cli);
+int verb_plugin_new(struct cli *cli);
 int verb_plugin_check(struct cli *cli);
 int verb_lambda_invoke_local(struct cli *cli);
 int verb_lambda_template(struct cli *cli);

@@ -1,5 +1,6 @@
 #include "config/sinks.h"
 
+#include "aws/aws.h"
 #include "util/alloc.h"
 
 #include <errno.h>
@@ -92,6 +93,8 @@ static int open_instance(struct opening *opening, struct built_sink *built)
     struct err err = {0};
     opening->problems = 0;
     struct instance_services services = *opening->services;
+    if (!services.aws_table) /* for checks and plans: there to be asked for, but nobody is called */
+        services.aws_table = &aws_extension;
     services.dir = opening->config->dir;
     int rc = instance_new(built->plugin, opening->sink->name, opening->sink->options, &services,
                           on_option_problem, opening, &built->instance, &err);

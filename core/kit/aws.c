@@ -35,7 +35,8 @@ static int32_t aws_call(weir_instance *instance, const weir_aws_request *request
                                    .body = call->body,
                                    .body_bytes = request->body.len};
     call->live_body = request->body;
-    call->id = ++test->call_count;
+    call->id = ++test->last_call_id;
+    test->call_count++;
     call->token = request->token;
     call->done = done;
     call->arg = arg;
@@ -214,10 +215,13 @@ void kit_calls_free(weir_test *test)
         mem_free(call->body);
         mem_free(call);
     }
+    test->last_call = NULL;
+    test->call_count = 0;
     while (test->answers) {
         struct kit_answer *answer = test->answers;
         test->answers = answer->next;
         mem_free(answer->body);
         mem_free(answer);
     }
+    test->last_answer = NULL;
 }

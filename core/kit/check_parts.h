@@ -17,7 +17,7 @@ struct check {
     const char *scenario; /* the running one */
     unsigned round;
     unsigned threads; /* of the check itself: more are the plugin's */
-    bool failed; /* the running scenario */
+    bool failed;      /* the running scenario */
     unsigned failures;
     uint64_t records, calls;
     struct buf text;

@@ -281,7 +281,9 @@ weir_test_batch *weir_test_give_bytes(weir_test *test, const char *json, size_t 
     else
         weir_test_failed("weir_test_give", 0,
                          test->instance ? err.msg : "the sink is not open: see weir_test_refused");
+    int64_t since_ns = kit_real_ns();
     weir_test_settle(test);
+    test->busy_ns += kit_real_ns() - since_ns;
     return batch;
 }
 

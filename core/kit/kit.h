@@ -91,19 +91,24 @@ struct weir_test {
     struct kit_call *calls, *last_call;
     struct kit_answer *answers, *last_answer;
     size_t call_count;
+    uint64_t last_call_id;
     int32_t refuse_call;
     /* what `weir plugin check` wants to know */
     uint64_t order_breaches; /* OK after a non-OK of its lane in a delivery of WEIR_P_KEEPS_ORDER */
     uint64_t given;          /* records */
     int64_t longest_call_ms; /* of the plugin's functions, in real time */
     const char *longest_call;
+    int64_t busy_ns; /* in weir_test_give, from the first delivery on */
+    bool quiet;      /* the log is dropped */
     bool settling, whole_batches;
 };
 
 /* Loads what is in the file, without the owner and mode checks of the program. 0 or -errno. */
 int kit_load(const char *path, weir_plugin *out, struct err *err);
 _Noreturn void kit_out_of_memory(void);
+int64_t kit_real_ns(void);
 int64_t kit_real_ms(void);
+void kit_forget(weir_test *test); /* frees all batches and calls; none may be open */
 void kit_called(weir_test *test, const char *function, int64_t since_ms);
 const char *kit_text(weir_test *test, weir_str text); /* a copy in the arena */
 uint64_t kit_bad_outcomes(const weir_test *test);

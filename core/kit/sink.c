@@ -17,11 +17,16 @@ void kit_out_of_memory(void)
     abort();
 }
 
-int64_t kit_real_ms(void)
+int64_t kit_real_ns(void)
 {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+int64_t kit_real_ms(void)
+{
+    return kit_real_ns() / 1000000;
 }
 
 void kit_called(weir_test *test, const char *function, int64_t since_ms)
@@ -70,6 +75,8 @@ static void on_log(void *ctx, const char *sink, int32_t level, weir_str msg)
     static const char *const names[] = {"?", "error", "warn", "info", "debug"};
     weir_test *test = ctx;
     (void)sink;
+    if (test->quiet)
+        return;
     pthread_mutex_lock(&test->log_lock);
     buf_printf(&test->log, "%s: ", names[level]);
     buf_put_str(&test->log, msg);
@@ -281,6 +288,17 @@ static void batch_free(weir_test_batch *batch)
     mem_free(batch);
 }
 
+void kit_forget(weir_test *test)
+{
+    while (test->batches) {
+        weir_test_batch *batch = test->batches;
+        test->batches = batch->next;
+        batch_free(batch);
+    }
+    test->last_batch = NULL;
+    kit_calls_free(test);
+}
+
 void kit_close(weir_test *test)
 {
     if (!test)
@@ -291,12 +309,7 @@ void kit_close(weir_test *test)
         ;
     board_drain(&test->board);
     kit_world_posts(&test->world);
-    while (test->batches) {
-        weir_test_batch *batch = test->batches;
-        test->batches = batch->next;
-        batch_free(batch);
-    }
-    kit_calls_free(test);
+    kit_forget(test);
     board_done(&test->board);
     match_plan_free(test->plan);
     kit_world_done(&test->world);

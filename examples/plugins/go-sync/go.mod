@@ -1,0 +1,3 @@
+module my_sink
+
+go 1.17

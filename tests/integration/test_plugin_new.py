@@ -1,0 +1,110 @@
+#!/usr/bin/env python3
+"""From nothing to a passing plugin, as a stranger does it: an installed weir and nothing of its sources. Every
+example (they are what `weir plugin new` copies) is built against a staged installation, its tests pass, `weir
+plugin check` passes, records go through it, and what one costs is printed. Prints commands and times."""
+import json
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+from harness import BUILD, environment, holds, main, test, watchdog
+
+LIMIT_C_S = 60  # of machine time, from nothing to a passing plugin in C
+EXAMPLES = [("c", "sync"), ("c", "async"), ("c", "aws"), ("c++", "sync"), ("rust", "sync"), ("go", "sync")]
+stage = Path(tempfile.mkdtemp(prefix="weir-kit-"))
+costs = {}
+
+
+def install():
+    """A packager's way (DESTDIR), then moved: nothing may remember where it was."""
+    subprocess.run(["cmake", "--install", BUILD, "--prefix", "/opt/weir"], check=True, stdout=subprocess.DEVNULL,
+                   env=dict(os.environ, DESTDIR=str(stage / "dest")))
+    (stage / "dest" / "opt" / "weir").rename(stage / "weir")
+    shutil.rmtree(stage / "dest")
+
+
+def shell(command, where, quiet=False):
+    """Runs one line of a stranger's; prints it with its time; returns (output, seconds of machine time)."""
+    path = f"{stage}/weir/bin:{os.environ['PATH']}"
+    before, began = os.times(), time.monotonic()
+    done = subprocess.run(["bash", "-o", "pipefail", "-c", command], cwd=where, stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=400,
+                          env=environment(PATH=path, NO_COLOR="1", TERM="dumb"))
+    after = os.times()
+    machine_s = after.children_user + after.children_system - before.children_user - before.children_system
+    said = done.stdout.decode("utf-8", "replace")
+    if not quiet:
+        print(f"     {time.monotonic() - began:5.1f} s  $ {command}")
+    holds(done.returncode == 0, f"`{command}` ended with {done.returncode}:\n{said}")
+    return said, machine_s
+
+
+def build_one(language, kind):
+    name = f"price_{kind}"
+    where = Path(tempfile.mkdtemp(prefix=f"{re.sub('[^a-z]', 'p', language)}-", dir=stage))
+    said, machine_s = shell(f"weir plugin new {name} --lang {language} --kind {kind}", where)
+    holds("Next:" in said, said)
+    home, library = where / name, f"build/{name}.so"
+    cmake = (home / "CMakeLists.txt").exists()
+    lines = ["cmake -S . -B build && cmake --build build && ctest --test-dir build --verbose" if cmake else "make test",
+             f"weir plugin check {library}", f"weir plugin info {library}", f"weir bench --plugin {library} --records 100000 --json"]
+    for line in lines:
+        said, took_s = shell(line, home)
+        machine_s += took_s
+        holds("warning" not in said, f"{line}: {said}")
+        if line.startswith("weir plugin check"):
+            holds("FAIL" not in said and re.search(r"passed: \d+ checks", said), said)
+        elif line.startswith("weir bench"):
+            costs[language, kind] = json.loads(said)["record_ns"]
+        elif not line.startswith("weir"):
+            holds("3 passed, 0 failed" in said, said)
+    run = f"weir sample modify --count 50 --price-walk | weir run --plugin {library} --from - --once"
+    if kind != "aws":
+        shell(run, home)
+    # The configuration that comes along is right; in its folder.
+    shell("weir check weir.json", home)
+    holds("my_sink" not in "".join(p.read_text() for p in home.iterdir() if p.is_file()), "the model's name is left")
+    return machine_s
+
+
+@test
+def a_plugin_in_c_takes_less_than_a_minute_of_machine_time():
+    machine_s = build_one("c", "sync")
+    print(f"     C, from nothing: {machine_s:.1f} s of machine time")
+    holds(machine_s < LIMIT_C_S, f"{machine_s:.1f} s of machine time")
+
+
+for _language, _kind in EXAMPLES[1:]:
+    def _case(language=_language, kind=_kind):
+        build_one(language, kind)
+    _case.__name__ = f"a_plugin_in_{_language.replace('+', 'p')}_{_kind}"
+    test(_case)
+
+
+@test
+def costs_of_a_record_beside_c():
+    base = costs["c", "sync"]
+    for language, _ in EXAMPLES[:1] + EXAMPLES[3:]:
+        cost = costs[language, "sync"]
+        print(f"     {language:5} {cost:7.0f} ns a record, {cost / base:.1f} times C")
+        holds(cost < 100_000, f"{language}: {cost} ns a record")
+
+
+@test
+def the_kit_names_no_path_of_this_machine():
+    for file in stage.rglob("weir/lib/**/*"):
+        if file.suffix in (".cmake", ".pc"):
+            holds(str(BUILD) not in file.read_text() and "/opt/weir" not in file.read_text(), f"{file.name} names a path")
+    shutil.rmtree(stage)
+
+
+watchdog(780)
+try:
+    install()
+    main()
+finally:
+    shutil.rmtree(stage, ignore_errors=True)
