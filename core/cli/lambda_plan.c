@@ -45,6 +45,11 @@ int lambda_plan_open(struct lambda_plan *plan, struct cli *cli)
     request.path = found;
     request.lambda = true;
     int rc = config_load(&request, &plan->config, &plan->diags);
+    if (rc == 0) {
+        int chosen = lambda_plan_choose(plan);
+        if (chosen != 0)
+            return chosen;
+    }
     if (rc == 0)
         rc = sink_set_open(plan->config, &services, &plan->diags, &plan->set);
     if (rc < 0)

@@ -18,6 +18,10 @@ struct lambda_plan {
 int lambda_plan_open(struct lambda_plan *plan, struct cli *cli);
 void lambda_plan_close(struct lambda_plan *plan);
 
+/* Leaves of the enabled sinks those that --sinks names, and where their dead letters go. 0 or an
+ * exit code. Before the sinks are opened. */
+int lambda_plan_choose(struct lambda_plan *plan);
+
 /* An action that the function's role must allow. In `resource`, "*" for region and account of an
  * ARN means the function's own. */
 struct lambda_grant {

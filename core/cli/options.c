@@ -234,6 +234,12 @@ const struct cli_option invoke_local_options[] = {
 };
 
 const struct cli_option lambda_iam_options[] = {
+    {.name = "sinks",
+     .kind = OPTION_TEXT,
+     .value = "NAME,...",
+     .offset = AT(sinks),
+     .no_twin = true,
+     .help = "Of the enabled sinks only these, and where their dead letters go."},
     {.name = "table",
      .kind = OPTION_TEXT,
      .value = "NAME",
@@ -243,7 +249,23 @@ const struct cli_option lambda_iam_options[] = {
     {0},
 };
 
+const struct cli_option lambda_filter_options[] = {
+    {.name = "sinks",
+     .kind = OPTION_TEXT,
+     .value = "NAME,...",
+     .offset = AT(sinks),
+     .no_twin = true,
+     .help = "Of the enabled sinks only these, and where their dead letters go."},
+    {0},
+};
+
 const struct cli_option lambda_template_options[] = {
+    {.name = "sinks",
+     .kind = OPTION_TEXT,
+     .value = "NAME,...",
+     .offset = AT(sinks),
+     .no_twin = true,
+     .help = "Of the enabled sinks only these, and where their dead letters go."},
     {.name = "table",
      .kind = OPTION_TEXT,
      .value = "NAME",

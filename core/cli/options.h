@@ -10,6 +10,7 @@ extern const struct cli_option bench_options[];
 extern const struct cli_option plugin_new_options[];
 extern const struct cli_option plugin_check_options[];
 extern const struct cli_option invoke_local_options[];
+extern const struct cli_option lambda_filter_options[];
 extern const struct cli_option lambda_iam_options[];
 extern const struct cli_option lambda_template_options[];
 extern const struct cli_option dead_list_options[];

@@ -13,6 +13,8 @@ enum { TRACE_BYTES = 512, EMF_BYTES_MAX = 256 << 10 };
 
 struct sink_mark { /* a sink's counters when the invocation began */
     uint64_t delivered, failed;
+    uint64_t deliveries;
+    int64_t busy_ms; /* over its deliveries */
 };
 
 struct lambda_run {
@@ -57,8 +59,18 @@ static void on_began(void *ctx, const struct lambda_invocation *invocation)
              invocation->request_id.ptr);
     for (size_t i = 0; i < router_sink_count(run->pipeline.router); i++) {
         struct sink_counts counts = router_counts(run->pipeline.router, i);
-        self->marks[i] = (struct sink_mark){counts.delivered + counts.skipped, failed_of(&counts)};
+        struct sink_view view = router_view(run->pipeline.router, i);
+        self->marks[i] = (struct sink_mark){counts.delivered + counts.skipped, failed_of(&counts),
+                                            view.seconds.count, view.seconds.sum_ms};
     }
+}
+
+/* In whole milliseconds, rounded up: a delivery takes some time. */
+static int64_t latency_of(const struct sink_mark *mark, struct sink_view view)
+{
+    int64_t deliveries = (int64_t)(view.seconds.count - mark->deliveries);
+    int64_t busy_ms = view.seconds.sum_ms - mark->busy_ms;
+    return deliveries > 0 ? (busy_ms + deliveries - 1) / deliveries : -1;
 }
 
 static void put_metrics(struct lambda_run *self, struct emf_invocation *invocation, struct buf *out)
@@ -68,7 +80,8 @@ static void put_metrics(struct lambda_run *self, struct emf_invocation *invocati
     buf_init(&sinks, EMF_BYTES_MAX);
     for (size_t i = 0; i < router_sink_count(router); i++) {
         struct sink_counts counts = router_counts(router, i);
-        struct emf_sink sink = {.name = router_sink_name(router, i)};
+        struct emf_sink sink = {.name = router_sink_name(router, i),
+                                .latency_ms = latency_of(&self->marks[i], router_view(router, i))};
         sink.delivered = counts.delivered + counts.skipped - self->marks[i].delivered;
         sink.failed = failed_of(&counts) - self->marks[i].failed;
         invocation->delivered += sink.delivered;

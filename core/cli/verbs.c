@@ -173,6 +173,7 @@ const struct verb verbs[] = {
      .summary = "print the event source mapping's FilterCriteria",
      .details = "It lets pass all that some enabled sink can want, by event name. No filter when "
                 "some sink wants every event.",
+     .options = lambda_filter_options,
      .run = verb_lambda_filter},
 #ifdef WEIR_SQLITE
     {.name = "shards",

@@ -70,6 +70,7 @@ void emf_put_sink(struct buf *out, const struct emf_invocation *invocation,
     const struct metric metrics[] = {
         {"RecordsDelivered", "Count", count_of(sink->delivered)},
         {"RecordsFailed", "Count", count_of(sink->failed)},
+        {"SinkLatency", "Milliseconds", sink->latency_ms},
     };
     put_line(out, invocation, str_of(sink->name), metrics, sizeof metrics / sizeof *metrics);
 }

@@ -21,7 +21,9 @@ struct emf_invocation {
 struct emf_sink {
     const char *name;
     uint64_t delivered;
-    uint64_t failed; /* not delivered: given back to the mapping, dead or dropped */
+    uint64_t failed;    /* not delivered: given back to the mapping, dead or dropped */
+    int64_t latency_ms; /* of a delivery, from handing it over to its last completion, on average;
+                           -1 = there was none */
 };
 
 /* Each appends one line with its end. */

@@ -110,13 +110,19 @@ int buf_put_json_string(struct buf *buf, weir_str text)
     return rc == 0 ? buf_putc(buf, '"') : rc;
 }
 
+/* Printable ASCII, also where char has no sign (arm64). */
+static bool is_escaped(char c)
+{
+    return c > ' ' && c <= '~';
+}
+
 /* A string of valid JSON from behind its opening quote: its escapes stay as they are. */
 static const char *put_string_ascii(struct buf *buf, const char *at, const char *end)
 {
     buf_putc(buf, '"');
     while (at < end && *at != '"' && !buf->failed) {
         const char *run = at;
-        while (at < end && (is_plain(*at) || (*at == '\\' && end - at > 1 && at[1] > ' ')))
+        while (at < end && (is_plain(*at) || (*at == '\\' && end - at > 1 && is_escaped(at[1]))))
             at += *at == '\\' ? 2 : 1;
         buf_put(buf, run, (size_t)(at - run));
         if (at < end && *at != '"')

@@ -421,6 +421,7 @@ def each_invocation_is_a_set_of_metric_lines():
         equal([whole[k] for k in ("RecordsReceived", "RecordsDelivered", "RecordsFailed", "BatchItemFailures",
                                   "ColdStart")], [10, 18, 2, 1, 1])
         holds(whole["RecordAge"] > 0 and whole["SinkLatency"] >= 0, whole)
+        holds(all(line["SinkLatency"] >= 0 for line in of_sinks), of_sinks)
         equal({line["sink"]: (line["RecordsDelivered"], line["RecordsFailed"]) for line in of_sinks},
               {"price": (8, 2), "queue": (10, 0)})
         equal([by_id[1][0][k] for k in ("RecordsReceived", "BatchItemFailures", "ColdStart")], [0, 0, 0])

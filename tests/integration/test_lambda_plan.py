@@ -83,6 +83,27 @@ def the_policy_allows_what_the_sinks_declare():
     equal(len(policy["Statement"]), 5, "no statement twice")
 
 
+# ---- --sinks ----
+
+@test
+def some_of_the_sinks_are_enough():
+    dead = {**QUEUE, "config": {"queue_url": QUEUE["config"]["queue_url"].replace("all", "dead")}, "only_from": ["price"]}
+    sinks = {"price": {**PRICE, "on_exhausted": {"to": "dead"}}, "all": QUEUE, "dead": dead}
+    equal(json.loads(printed("filter", sinks, "--sinks", "price"))["Filters"], [{"Pattern": '{"eventName":["MODIFY"]}'}])
+    equal(json.loads(printed("filter", sinks, "--sinks", "price,all"))["Filters"], [])
+    policy = printed("iam", sinks, "--sinks", "price")
+    holds("table/PriceHistory" in policy and ":dead" in policy and ":all" not in policy, policy)
+    equal(printed("template", sinks, "--sinks", "price,all,dead"), printed("template", sinks))
+    template = printed("template", sinks, "--sinks", "all")
+    holds("PriceHistoryTable" not in template and "dynamodb:BatchWriteItem" not in template, template)
+    with folder() as path:
+        config(path, {**sinks, "off": {**QUEUE, "enabled": False}})
+        for wrong in ("al", "off", "price,"):
+            ran = weir("lambda", "template", "--sinks", wrong, cwd=path)
+            equal((ran.returncode, ran.stdout), (2, b""), wrong)
+            holds(b"no enabled sink named" in ran.stderr and b"price, all, dead" in ran.stderr, ran.stderr)
+
+
 # ---- template ----
 
 @test

@@ -51,7 +51,7 @@ static void what_is_not_known_is_left_out(void)
 
 static void a_sink_has_a_dimension_of_its_own(void)
 {
-    struct emf_sink sink = {"price", 4, 3};
+    struct emf_sink sink = {"price", 4, 3, 12}, idle = {"price", 0, 0, -1};
     struct buf out;
     buf_init(&out, 4096);
     emf_put_sink(&out, &invocation, &sink);
@@ -59,9 +59,13 @@ static void a_sink_has_a_dimension_of_its_own(void)
         buf_cstr(&out),
         "{\"_aws\":{\"Timestamp\":1795386074031,\"CloudWatchMetrics\":[{\"Namespace\":\"Weir\","
         "\"Dimensions\":[[\"service\",\"sink\"]],\"Metrics\":[{\"Name\":\"RecordsDelivered\","
-        "\"Unit\":\"Count\"},{\"Name\":\"RecordsFailed\",\"Unit\":\"Count\"}]}]},\"service\":"
+        "\"Unit\":\"Count\"},{\"Name\":\"RecordsFailed\",\"Unit\":\"Count\"},{\"Name\":"
+        "\"SinkLatency\",\"Unit\":\"Milliseconds\"}]}]},\"service\":"
         "\"weir\",\"sink\":\"price\",\"function_name\":\"prices\",\"function_request_id\":\"r-1\","
-        "\"RecordsDelivered\":4,\"RecordsFailed\":3}\n");
+        "\"RecordsDelivered\":4,\"RecordsFailed\":3,\"SinkLatency\":12}\n");
+    buf_reset(&out);
+    emf_put_sink(&out, &invocation, &idle);
+    CHECK(!strstr(buf_cstr(&out), "SinkLatency"));
     buf_done(&out);
 }
 
