@@ -40,7 +40,8 @@ static void print_summary(struct run *run)
                counts.bytes, (double)(run_now_ms(run) - run->started_ms) / 1000);
     run_print_sinks(run, &out);
     if (counts.gaps)
-        buf_printf(&out, "  %" PRIu64 " ranges were trimmed before they were read\n", counts.gaps);
+        buf_printf(&out, "  %" PRIu64 " range%s trimmed before being read\n", counts.gaps,
+                   counts.gaps == 1 ? " was" : "s were");
     cli_write(run->cli->err, &out);
     buf_done(&out);
 }

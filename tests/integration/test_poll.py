@@ -533,6 +533,44 @@ def F71_a_drain_longer_than_the_grace():
         judge_rows(case.aws, records(0, 40))
 
 
+# ---- what a run says of itself ----
+
+@test
+def the_last_words_of_a_run_count_what_became_of_the_records():
+    with Case() as case:
+        shard = case.stream.shard(records=records(0, 1))
+        case.weir.start()
+        case.delivered(records(0, 1))
+        equal(case.weir.term(), 0)
+        case.weir.says("stopped: 1 record read; price delivered 1; lines delivered 1; positions are stored")
+        shard.add(*records(1, 29))
+        shard.trimmed = 10  # nine of them
+        case.weir.change("source", on_gap="continue")
+        equal(case.weir.once(), 0)
+        words = case.weir.log()
+        for line in ("20 records in, ", "price        delivered 20, filtered 0, dead 0\n",
+                     "lines        delivered 20, filtered 0, dead 0\n",
+                     "1 range was trimmed before being read\n"):
+            holds(line in words, f"{line!r} is in the summary:\n{words}")
+        holds("stopped:" not in words, "one of both")
+        shard.add(*records(30, 5))
+        equal(case.weir.start("--once", "--quiet").wait(60), 0)
+        equal(len(case.weir.lines(case.weir.runs)), 5)
+        holds("records in" not in case.weir.log(), "--quiet")
+
+
+@test
+def the_last_words_of_a_run_that_was_cut_short():
+    with Case({"price": price_sink()}, shutdown={"grace": "200ms"}) as case:
+        case.aws.faults.set([{"op": "BatchWriteItem", "do": "hang", "ms": 30000}])
+        case.stream.shard(records=records(0, 40))
+        case.weir.start()
+        until(lambda: case.aws.calls["BatchWriteItem"], 20, "a delivery is open")
+        equal(case.weir.term(), 75)
+        log = case.weir.log()
+        holds("stopped: 40 records read; price delivered 0, given back 40; positions are " in log, log)
+
+
 # ---- the host ----
 
 @test

@@ -281,7 +281,46 @@ static void F78_after_hours_of_suspension_reading_goes_on(void)
     prig_done(&prig);
 }
 
+/* Children that are listed much too late: once they could be missing, it is said, and the list is
+ * asked for at that moment, whatever was planned. */
+static void a_stream_without_a_shard_to_read_is_said_and_listed_at_once(void)
+{
+    struct prig prig;
+    prig_init(&prig, 1);
+    size_t stream = streams_model_create(&prig.model, "Products", 1, prig_unix_ms(&prig));
+    const struct model_stream *of = &prig.model.streams[stream];
+    prig_write(&prig, stream, 10, 5);
+    prig_start(&prig);
+    prig_run(&prig, 5000);
+    streams_model_close(&prig.model, stream, 0, 2, prig_unix_ms(&prig));
+    for (size_t i = 1; i < of->count; i++)
+        of->shards[i].listed_ms = prig_unix_ms(&prig) + 20 * 60000;
+    prig_write(&prig, stream, 10, 5);
+    prig_run(&prig, 270000);
+    CHECK_INT(prig_lines(&prig, "W0809"), 0);
+    uint64_t before = of->describes, quiet = 0;
+    int64_t asked_ms = -1;
+    for (int i = 0; i < 180000 && prig_lines(&prig, "W0809") == 0; i++) {
+        quiet = of->describes == before ? quiet + 1 : 0; /* ms without a list */
+        before = of->describes;
+        prig_run(&prig, 1);
+    }
+    CHECK_INT(prig_lines(&prig, "W0809"), 1);
+    for (int i = 0; i < 1000 && asked_ms < 0; i++) {
+        if (of->describes > before)
+            asked_ms = i;
+        prig_run(&prig, 1);
+    }
+    CHECK(quiet > 1000 && asked_ms >= 0 && asked_ms <= 200);
+    prig_run(&prig, 20 * 60000);
+    CHECK_INT(prig_got(&prig, 0, NULL), 20);
+    prig_stop(&prig, 0);
+    prig_done(&prig);
+}
+
 static const struct unit_test tests[] = {
+    {"a_stream_without_a_shard_to_read_is_said_and_listed_at_once",
+     a_stream_without_a_shard_to_read_is_said_and_listed_at_once},
     {"records_of_all_shards_arrive_in_order_and_positions_are_stored",
      records_of_all_shards_arrive_in_order_and_positions_are_stored},
     {"a_thousand_idle_shards_cost_one_call_a_second_each_and_few_at_once",
