@@ -15,7 +15,7 @@ needs_test='pc:cunit=libcunit1-dev c++=g++ clang=clang clang-format=clang-format
     mvn=maven cargo=cargo pip=python3-pip git=git readelf=binutils curl=curl setsid=util-linux
     faketime=faketime strace=strace javac=openjdk-17-jdk-headless py:yaml=python3-yaml
     py:jsonschema=python3-jsonschema mandoc=mandoc
-    zsh=zsh fish=fish
+    zsh=zsh fish=fish promtool=prometheus chromium=chromium chromedriver=chromium-driver
     go=golang-go make=make abidw=abigail-tools aarch64-linux-gnu-gcc=gcc-aarch64-linux-gnu'
 
 have() {
