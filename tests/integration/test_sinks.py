@@ -4,10 +4,12 @@ and truncate: nothing lost, repeats as their READMEs say, order per item."""
 import base64
 import contextlib
 import json
+import subprocess
+import time
 
 import events
 import local
-from harness import config, equal, folder, holds, main, test, watchdog, weir
+from harness import WEIR, config, environment, equal, folder, holds, main, start, test, watchdog, weir
 from fakes import aws_server, fault_proxy, webhook
 
 ITEMS, RETRY = 40, {"max_attempts": 20, "base": "2ms", "cap": "40ms"}
@@ -139,6 +141,47 @@ def a_webhook_that_refuses_one_record_gets_the_others():
     got = {r["eventID"] for _, _, _, body in hook.requests for r in json.loads(body)}
     equal(got, {r["eventID"] for r in records} - {bad})
     equal(done.returncode, 1, done.stderr.decode()[-2000:])
+
+
+def lines_of(folder):
+    """All lines of the file and of those moved away, in the order written."""
+    old = sorted(folder.glob("out.jsonl.*"), key=lambda p: (p.name.split("Z")[0], int(p.name[:-4].partition("Z-")[2] or 0)))
+    texts = [subprocess.run(["zstd", "-dcq", p], check=True, capture_output=True).stdout for p in old]
+    now = folder / "out.jsonl"
+    texts.append(now.read_bytes() if now.exists() else b"")
+    return len(old), [json.loads(line) for text in texts for line in text.splitlines()]
+
+
+@test
+def the_file_holds_every_record_in_order_through_rotations_and_kills():
+    records, _ = changes(4000)
+    with folder() as path:
+        feed = path / "records.jsonl"
+        feed.write_text("".join(json.dumps(r) + "\n" for r in records))
+        sink = {"plugin": "file", "config": {"path": str(path / "out.jsonl"), "rotate_bytes": "200KiB",
+                                             "compress": "zstd"}}
+        cfg = config(path, {"out": sink})
+        for kill_after in (0.05, 0.1, 0.2):
+            process = start([WEIR, "run", "-c", cfg, "--from", feed, "--once"], env=environment())
+            time.sleep(kill_after)
+            process.kill()
+            process.wait()
+            for name in path.glob("out.jsonl.*Z*"):  # killed between rotation and compression
+                if name.suffix == ".part" or path / (name.name + ".zst") in path.iterdir():
+                    name.unlink()
+                elif name.suffix != ".zst":
+                    subprocess.run(["zstd", "-q", "--rm", name], check=True)
+        play(path, records, {"out": sink})
+        count, written = lines_of(path)
+    ids = [r["eventID"] for r in written]
+    equal(set(ids), {r["eventID"] for r in records}, "records")
+    by_item = {}
+    for record in written[-4000:]:
+        by_item.setdefault(record["dynamodb"]["Keys"]["product_id"]["S"], []).append(record["eventID"])
+    for item, of_item in by_item.items():
+        equal(of_item, [r["eventID"] for r in records if r["dynamodb"]["Keys"]["product_id"]["S"] == item], item)
+    holds(count >= 4, f"{count} files were moved away")
+    print(f"4000 records, {len(ids) - 4000} repeats of killed runs, {count} files moved away, no torn line")
 
 
 @test

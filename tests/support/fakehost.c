@@ -94,14 +94,22 @@ static int64_t choice_index(const char *choices, weir_str word)
     return -1;
 }
 
-static int64_t size_bytes(weir_str text)
+/* "64KiB", "10s": a whole number and its unit. */
+static int64_t quantity(weir_str text)
 {
     int64_t number = 0;
     size_t i = 0;
     while (i < text.len && text.ptr[i] >= '0' && text.ptr[i] <= '9')
         number = number * 10 + (text.ptr[i++] - '0');
     weir_str unit = {text.ptr + i, text.len - i};
-    return number * (str_is(unit, "KiB") ? 1024 : str_is(unit, "MiB") ? 1024 * 1024 : 1);
+    static const struct {
+        const char *name;
+        int64_t factor;
+    } units[] = {{"KiB", 1024}, {"MiB", 1024 * 1024}, {"s", 1000}, {"m", 60000}, {"h", 3600000}};
+    for (size_t k = 0; k < sizeof units / sizeof units[0]; k++)
+        if (str_is(unit, units[k].name))
+            return number * units[k].factor;
+    return number; /* "B", "ms" */
 }
 
 static int32_t host_option_i64(weir_instance *instance, const char *name, int64_t *out)
@@ -115,8 +123,8 @@ static int32_t host_option_i64(weir_instance *instance, const char *name, int64_
         *out = choice_index(option->choices, value->text);
     else if (option->type == WEIR_O_BOOL)
         *out = value->kind == JSON_TRUE;
-    else if (option->type == WEIR_O_SIZE_BYTES)
-        *out = size_bytes(value->text);
+    else if (option->type == WEIR_O_SIZE_BYTES || option->type == WEIR_O_DURATION_MS)
+        *out = quantity(value->text);
     else
         CHECK_INT(json_i64(value, out), 0);
     return 1;
