@@ -35,7 +35,7 @@ static bool plural(size_t count)
     return count != 1;
 }
 
-/* "Weir.ConfigInvalid: the reason" of an error, the answer itself of a response. */
+/* "Weir.ConfigInvalid: the reason" of an error; of a response what it reported, else all of it. */
 static void put_answer(struct buf *out, const struct esm_call *call)
 {
     struct arena arena;
@@ -43,12 +43,16 @@ static void put_answer(struct buf *out, const struct esm_call *call)
     weir_str body = call->body;
     arena_init(&arena, 4096);
     const struct json_value *root =
-        call->end == ESM_ERROR ? json_parse(&arena, body, JSON_KEEP_DUPLICATES, 0, &error) : NULL;
+        call->end == ESM_NOT_RUN ? NULL : json_parse(&arena, body, JSON_KEEP_DUPLICATES, 0, &error);
+    const struct json_value *list = json_member0(root, "batchItemFailures");
     weir_str type = json_text(root, "errorType"), message = json_text(root, "errorMessage");
-    if (type.len) {
+    if (call->end == ESM_ERROR && type.len) {
         buf_put_visible(out, type, ANSWER_SHOWN);
         buf_puts(out, message.len ? ": " : "");
         body = message;
+    } else if (call->end == ESM_ANSWERED && list) {
+        buf_puts(out, "batchItemFailures ");
+        body = list->raw;
     }
     while (body.len && memchr(" \r\n\t", body.ptr[body.len - 1], 4))
         body.len--;

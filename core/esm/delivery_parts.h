@@ -11,6 +11,7 @@ enum {
 struct segment { /* records that are invoked together */
     size_t count;
     int64_t retries, invokes;
+    int64_t stuck; /* retries since a record of it was done: what the pause grows with */
 };
 
 struct lane {

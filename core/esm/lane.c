@@ -228,7 +228,8 @@ static void after_failure(struct lane *lane, struct esm_report *report, bool fun
     } else {
         report->decision = ESM_RETRY;
         report->retry = ++segment->retries;
-        report->delay_ms = backoff(segment->retries);
+        segment->stuck = report->finished ? 1 : segment->stuck + 1;
+        report->delay_ms = backoff(segment->stuck);
     }
 }
 

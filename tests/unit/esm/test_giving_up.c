@@ -116,7 +116,7 @@ static const struct row rows[] = {
      2,
      false,
      false,
-     "1-4 +200:2-4 +400:3-4 ",
+     "1-4 +200:2-4 +200:3-4 ",
      "retry1(1) retry2(1) given-up(1) ",
      1},
     {"a split is no retry: one bad record is given up alone",
