@@ -52,7 +52,7 @@ uint64_t plugin_calls_ask(struct plugin_calls *calls, struct plugin_call *call, 
 void plugin_call_ended(struct plugin_call *call); /* an open one: reports it, starts others */
 /* Nobody knows whether it was carried out. */
 void plugin_call_ambiguous(struct plugin_call *call);
-uint64_t plugin_calls_ambiguous(const struct plugin_calls *calls); /* so many; NULL is fine */
+uint64_t plugin_calls_ambiguous(const struct plugin_calls *calls);    /* so many; NULL is fine */
 void plugin_calls_abort(struct plugin_calls *calls, uint64_t id);     /* unknown: ignored */
 void plugin_calls_revoke(struct plugin_calls *calls, uint64_t token); /* 0: ignored */
 #endif

@@ -69,12 +69,6 @@ static void abort_call(void *self, struct call *call)
     (void)call;
 }
 
-static bool may_send(void *self)
-{
-    const struct file_sink *sink = self;
-    return sink->sender.in_flight == 0;
-}
-
 static const struct sender_kind writes = {
     .entries_max = LINES_MAX,
     .body_end = "",
@@ -83,7 +77,6 @@ static const struct sender_kind writes = {
     .put = put_line,
     .send = send_call,
     .abort = abort_call,
-    .may_send = may_send,
 };
 
 /* ---- the plugin ---- */

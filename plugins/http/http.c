@@ -154,7 +154,8 @@ static int read_options(struct webhook *hook)
         return sender_refuse(sender, "secret", "whsec_ must be followed by base64");
     sender->entries_max = (size_t)hook->batch;
     pace_open(&hook->pace, sender, rate);
-    return read_headers(hook);
+    int rc = sender_read_concurrency(sender);
+    return rc < 0 ? rc : read_headers(hook);
 }
 
 /* The scheme and host alone: paths of webhooks often hold a secret. */

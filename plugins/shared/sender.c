@@ -16,17 +16,22 @@ int sender_open(struct sender *sender, const struct sender_kind *kind, const wei
     sender->instance = instance;
     sender->tail = &sender->head;
     sender->entries_max = kind->entries_max;
-    sender->concurrency = 4;
-    host->option_i64(instance, "concurrency", &sender->concurrency);
-    host->option_str(instance, "region", &sender->region);
-    if (sender->concurrency < 1 || sender->concurrency > SENDER_CONCURRENCY_MAX)
-        return sender_refuse(sender, "concurrency", "must be 1 to 64");
+    sender->concurrency = 1;
     if (kind->send)
         return 0;
+    host->option_str(instance, "region", &sender->region);
     sender->aws = host->extension(instance, WEIR_EXT_AWS);
     sender->json = host->extension(instance, WEIR_EXT_JSON);
     if (!sender->aws || !sender->json)
         sender->unable = "this host has no weir.aws/1 or weir.json/1";
+    return sender_read_concurrency(sender);
+}
+
+int sender_read_concurrency(struct sender *sender)
+{
+    sender->host->option_i64(sender->instance, "concurrency", &sender->concurrency);
+    if (sender->concurrency < 1 || sender->concurrency > SENDER_CONCURRENCY_MAX)
+        return sender_refuse(sender, "concurrency", "must be 1 to 64");
     return 0;
 }
 

@@ -54,8 +54,9 @@ struct sender_kind {                     /* static */
     void (*read)(void *sink, struct call *call, const weir_json_node *answer);
     int32_t (*judge)(weir_str error_type); /* an outcome, or 0: the host's is right */
     uint64_t (*group)(void *sink, const weir_record *record); /* optional: its lane */
-    /* Optional, all three or none; else weir.aws/1. send: 0, and call_answered() follows, later; or
-     * -errno. may_send: false while the sink wants to wait; sender_pump() goes on. */
+    /* Optional: carries the calls instead of weir.aws/1. send: 0, and call_answered() follows,
+     * later; or -errno. may_send (optional): false while the sink wants to wait; sender_pump() goes
+     * on. */
     int (*send)(void *sink, struct call *call);
     void (*abort)(void *sink, struct call *call);
     bool (*may_send)(void *sink);
@@ -80,10 +81,12 @@ struct sender { /* the first member of the sink's own struct, which malloc() gav
     weir_buf scratch; /* the sink's: what it is rendering */
 };
 
-/* In open(): asks the host for what is needed and reads the options `concurrency` and `region`,
- * where the plugin has them. 0, or -EINVAL after option_error. */
+/* In open(). For weir.aws/1: asks the host for what is needed and reads the options `concurrency`
+ * and `region`, which the plugin then has. 0, or -EINVAL after option_error. */
 int sender_open(struct sender *sender, const struct sender_kind *kind, const weir_host *host,
                 weir_instance *instance);
+/* In open(): reads the option `concurrency`. 0, or -EINVAL after option_error. */
+int sender_read_concurrency(struct sender *sender);
 /* In open(): option_error, and -EINVAL. */
 int sender_refuse(const struct sender *sender, const char *option, const char *why);
 /* In open(): "WORD NAME" as the target, and `action` on it ("kinesis:PutRecords"), where a name
