@@ -16,7 +16,7 @@ needs_test='pc:cunit=libcunit1-dev pc:libzstd=libzstd-dev zstd=zstd c++=g++ clan
     faketime=faketime strace=strace javac=openjdk-17-jdk-headless py:yaml=python3-yaml
     py:jsonschema=python3-jsonschema mandoc=mandoc
     zsh=zsh fish=fish promtool=prometheus chromium=chromium chromedriver=chromium-driver
-    go=golang-go make=make abidw=abigail-tools aarch64-linux-gnu-gcc=gcc-aarch64-linux-gnu'
+    go=golang-go make=make patch=patch abidw=abigail-tools aarch64-linux-gnu-gcc=gcc-aarch64-linux-gnu'
 
 have() {
     case $1 in

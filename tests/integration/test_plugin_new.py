@@ -11,7 +11,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from harness import BUILD, environment, holds, main, test, watchdog
+from harness import BUILD, ROOT, environment, holds, main, test, watchdog
 
 LIMIT_C_S = 60  # of machine time, from nothing to a passing plugin in C
 EXAMPLES = [("c", "sync"), ("c", "async"), ("c", "aws"), ("c++", "sync"), ("rust", "sync"), ("go", "sync")]
@@ -92,6 +92,45 @@ def costs_of_a_record_beside_c():
         cost = costs[language, "sync"]
         print(f"     {language:5} {cost:7.0f} ns a record, {cost / base:.1f} times C")
         holds(cost < 100_000, f"{language}: {cost} ns a record")
+
+
+def steps(page):
+    """The tutorial's blocks in order: ("console", [(command, shown)]) or ("diff", text)."""
+    for language, text in re.findall(r"^```(console|diff)\n(.*?)^```$", page, re.M | re.S):
+        if language == "diff":
+            yield "diff", text
+            continue
+        commands = []
+        for line in text.splitlines():
+            if line.startswith("$ "):
+                commands.append((line[2:], []))
+            else:
+                commands[-1][1].append(line)
+        yield "console", commands
+
+
+def shows(shown, said):
+    pattern = r"\s*".join(".*?".join(map(re.escape, line.split("..."))) for line in shown if line.strip())
+    return re.search(pattern, said, re.S) is not None
+
+
+@test
+def the_tutorial_does_what_it_says():
+    where, ran = Path(tempfile.mkdtemp(dir=stage)), 0
+    for kind, block in steps((ROOT / "docs" / "plugins.md").read_text()):
+        if kind == "diff":
+            subprocess.run(["patch", "-s", "-p0"], cwd=where, input=block.encode(), check=True)
+            continue
+        for command, shown in block:
+            ran += 1
+            if command.startswith("cd "):
+                where = where / command[3:]
+                continue
+            wanted = int((re.search(r"# exit (\d+)$", command) or [0, 0])[1])
+            said, _ = shell(f"{command}\n[ $? -eq {wanted} ]", where, quiet=True)
+            holds(shows(shown, said), f"`{command}` does not print what is shown, but:\n{said}")
+    print(f"     {ran} commands")
+    holds(ran >= 10, "the tutorial has lost its steps")
 
 
 @test
