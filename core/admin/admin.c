@@ -63,7 +63,7 @@ static void put_status(struct admin *admin, const struct observed *observed, str
         out->len--;
     if (out->len)
         out->len--;
-    buf_printf(out, ",\"tap\":%s,\"dead_letters\":", admin->config.tap ? "true" : "false");
+    buf_printf(out, ",\"tap\":%s,\"dead_letters\":", admin->config.view.tap ? "true" : "false");
     tap_put_dead(admin->tap, out);
     buf_puts(out, "}\n");
 }
@@ -179,7 +179,7 @@ static void serve_tap(struct admin *admin, struct admin_conn *conn,
 {
     struct tap_filter filter;
     const char *problem = NULL;
-    if (!admin->config.tap) {
+    if (!admin->config.view.tap) {
         admin_answer_error(conn, 403, "the tap is off; set admin.tap to true");
         return;
     }
@@ -227,7 +227,7 @@ static void serve_config(struct admin *admin, struct admin_conn *conn)
 
 static void serve_page(struct admin *admin, struct admin_conn *conn)
 {
-    if (!admin->config.ui)
+    if (!admin->config.view.ui)
         admin_answer_error(conn, 404, "the page is off; set admin.ui to true");
     else
         admin_answer(conn, &(struct admin_answer){.status = 200,
@@ -238,7 +238,7 @@ static void serve_page(struct admin *admin, struct admin_conn *conn)
 
 static void serve_metrics(struct admin *admin, struct admin_conn *conn)
 {
-    if (admin->config.metrics)
+    if (admin->config.view.metrics)
         answer_document(admin, conn, DOC_METRICS, "text/plain; version=0.0.4; charset=utf-8");
     else
         admin_answer_error(conn, 404, "metrics are off; set metrics.prometheus to true");
@@ -354,8 +354,8 @@ static int open_tap(struct admin *admin)
 {
     const struct tap_config config = {.router = admin->config.router,
                                       .clock = admin->config.clock,
-                                      .redact = admin->config.redact,
-                                      .shows_records = admin->config.tap};
+                                      .redact = admin->config.view.redact,
+                                      .shows_records = admin->config.view.tap};
     return tap_new(&config, &admin->tap);
 }
 
@@ -393,8 +393,9 @@ int admin_new(const struct admin_config *config, struct admin **out, int *port, 
     return rc;
 }
 
-void admin_renew(struct admin *admin)
+void admin_renew(struct admin *admin, const struct admin_view *view)
 {
+    admin->config.view = *view;
     for (struct admin_asker *asker = admin->askers, *next; asker; asker = next) {
         next = asker->next;
         if (asker->reader) { /* it asks again */

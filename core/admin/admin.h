@@ -10,6 +10,12 @@ struct admin;
 /* Somebody who asked by POST and waits. */
 struct admin_asker;
 
+/* What a reload may change, and what it leaves. */
+struct admin_view {
+    const char *const *redact; /* attributes that the tap does not show, or NULL; borrowed */
+    bool tap, ui, metrics;     /* served at all */
+};
+
 struct admin_config { /* what it points at outlives it */
     struct uv_loop_s *loop;
     const struct clock *clock;
@@ -24,9 +30,8 @@ struct admin_config { /* what it points at outlives it */
     void (*forget)(void *ctx, struct admin_asker *asker); /* it is gone; no reply any more */
     void (*log_level)(void *ctx, struct admin_asker *asker, weir_str level, weir_str seconds);
     void *ctx;
-    const char *const *redact; /* attributes that the tap does not show */
-    bool tap, ui, metrics;     /* served at all */
-    const char *host;          /* a literal address; NULL = no TCP */
+    struct admin_view view;
+    const char *host; /* a literal address; NULL = no TCP */
     int port;
     bool loopback;           /* `host` is one of the loopback */
     const char *socket_path; /* NULL = no unix socket */
@@ -37,8 +42,8 @@ int admin_new(const struct admin_config *config, struct admin **out, int *port, 
 /* Before the router and whatever observe() looks at is freed; and before the loop is. NULL is fine.
  */
 void admin_free(struct admin *admin);
-/* The router's sinks are others now. */
-void admin_renew(struct admin *admin);
+/* The configuration, or the router's sinks, are others now. */
+void admin_renew(struct admin *admin, const struct admin_view *view);
 /* status: of HTTP; body: JSON. */
 void admin_reply(struct admin_asker *asker, int status, weir_str body);
 #endif

@@ -121,6 +121,14 @@ static const char *socket_of(struct run_admin *admin)
     return NULL;
 }
 
+static struct admin_view view_of(const struct config *config)
+{
+    return (struct admin_view){.redact = config->log.redact,
+                               .tap = config->admin.tap,
+                               .ui = config->admin.ui,
+                               .metrics = config->metrics.prometheus};
+}
+
 static struct admin_config config_of(struct run_admin *admin)
 {
     struct run *run = admin->run;
@@ -132,10 +140,7 @@ static struct admin_config config_of(struct run_admin *admin)
                                  .put_config = put_config,
                                  .log_level = set_level,
                                  .ctx = admin,
-                                 .redact = config->log.redact,
-                                 .tap = config->admin.tap,
-                                 .ui = config->admin.ui,
-                                 .metrics = config->metrics.prometheus,
+                                 .view = view_of(config),
                                  .host = config->admin.host,
                                  .port = config->admin.port,
                                  .loopback = config->admin.loopback};
@@ -190,9 +195,10 @@ void run_admin_renew(struct run *run)
 {
     if (!run->admin)
         return;
+    const struct admin_view view = view_of(run->config);
     show_config(run->admin);
     if (run->admin->admin)
-        admin_renew(run->admin->admin);
+        admin_renew(run->admin->admin, &view);
 }
 
 void run_admin_end(struct run *run)
