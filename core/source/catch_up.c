@@ -69,18 +69,33 @@ void catch_up_met(struct reader *alone)
     stream_turn(track->stream);
 }
 
+/* The shared reader has taken something that it has not got, or can't tell. */
+static bool lacks(const struct track *track, size_t sink)
+{
+    const struct reader *shared = track->reader;
+    const struct sequence *position = &track->sinks[sink].position;
+    if (!shared || !shared->cursor.len)
+        return !shared;
+    return !position->len ||
+           sequence_cmp(sequence_str(position), sequence_str(&shared->cursor)) < 0;
+}
+
+/* The shared reader, which has taken nothing yet, began where it would begin itself. */
+static bool begins_alike(const struct track *track, size_t sink)
+{
+    const struct reader *shared = track->reader;
+    const struct progress *progress = &track->sinks[sink];
+    if (progress->position.len || shared->batch_number > 0 || shared->peeking)
+        return false;
+    return shared->start == START_TRIM_HORIZON ||
+           (progress->start == START_AT_TIMESTAMP && shared->start_us <= progress->start_us);
+}
+
 /* It lacks nothing of what the shared reader has taken. */
 static bool has_all(const struct track *track, size_t sink)
 {
     const struct reader *shared = track->reader;
-    const struct sequence *position = &track->sinks[sink].position;
-    if (!shared)
-        return false;
-    if (shared->cursor.len)
-        return position->len &&
-               sequence_cmp(sequence_str(position), sequence_str(&shared->cursor)) >= 0;
-    return !position->len && shared->start == START_TRIM_HORIZON && shared->batch_number == 0 &&
-           !shared->peeking;
+    return shared && !lacks(track, sink) && (shared->cursor.len || begins_alike(track, sink));
 }
 
 /* ---- opening and closing ---- */
@@ -90,15 +105,23 @@ static bool is_open(const struct track *track)
     return track->reader || track->catch_up || track->read_to_end;
 }
 
-static void help_sink(struct track *track, size_t sink)
+/* A sink that is down reads one shard alone, and one that has something for it: with that the
+ * router sees whether it is up again. */
+static bool may_open(const struct track *track, size_t sink)
 {
     const struct poll *poll = track->poll;
+    return is_up(poll, sink) || (!poll->watches[sink].probing && lacks(track, sink));
+}
+
+static void help_sink(struct track *track, size_t sink)
+{
+    struct poll *poll = track->poll;
     if (!is_open(track) || reads_for(track->catch_up, sink) || track_gates(track) >> sink & 1)
         return;
     if (has_all(track, sink))
         join(track, sink);
-    else if (!track->catch_up && (is_up(poll, sink) || poll->watches[sink].alone_readers == 0))
-        reader_open_alone(track, sink); /* or at the next look */
+    else if (!track->catch_up && may_open(track, sink) && reader_open_alone(track, sink) == 0)
+        poll->watches[sink].probing = true; /* or at the next look */
 }
 
 void catch_up_close(struct reader *alone)
@@ -129,6 +152,20 @@ static void help_track(struct track *track)
 
 /* ---- all of it ---- */
 
+/* By sink: does it read something alone that will bring it records? */
+static void look_for_probes(const struct poll *poll)
+{
+    for (size_t i = 0; i < poll->sink_count; i++)
+        poll->watches[i].probing = false;
+    for (const struct stream *stream = poll->streams; stream; stream = stream->next)
+        for (const struct track *track = stream->tracks; track; track = track->next) {
+            const struct reader *alone = track->catch_up;
+            if (alone &&
+                (alone->first || (alone->held == HELD_NOT && lacks(track, sink_of(alone)))))
+                poll->watches[sink_of(alone)].probing = true;
+        }
+}
+
 /* By sink: shards on which it is apart. Those that nobody reads yet do not count. */
 static void count_behind(const struct poll *poll)
 {
@@ -156,6 +193,7 @@ void catch_up_look(struct poll *poll)
 {
     if (!poll->detached && !poll->alone_readers)
         return;
+    look_for_probes(poll);
     for (struct stream *stream = poll->streams; stream; stream = stream->next)
         for (struct track *track = stream->tracks; track; track = track->next)
             help_track(track);

@@ -65,6 +65,8 @@ static int restore_position(struct beginning *begin, const struct state_row *row
     sequence_set(&progress->position, row->position);
     if (!progress->position.len && !progress->record_us)
         progress->record_us = row->updated_us;
+    /* No record is made at the microsecond in which its position is stored. */
+    progress->quiet = progress->position.len && row->record_us == row->updated_us;
     if (row->done)
         track->done |= UINT64_C(1) << sink;
     begin->known |= UINT64_C(1) << sink;

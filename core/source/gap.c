@@ -81,6 +81,16 @@ static bool may_miss(const struct reader *reader, size_t sink)
     return reader->gone && !(track->fresh && poll_now(track->poll) - track->opened_ms < FRESH_MS);
 }
 
+/* A number of more than a day ago counts as trimmed, also where nothing followed it. What was quiet
+ * until less than a day ago has lost nothing. */
+static bool was_quiet(const struct reader *reader, const struct progress *progress, weir_str after)
+{
+    const struct poll *poll = reader->track->poll;
+    int64_t now_us = poll->clock->wall_us(poll->clock->ctx);
+    return progress->quiet && after.len && str_eq(after, sequence_str(&progress->position)) &&
+           now_us - progress->record_us < RETENTION_MS * INT64_C(1000) && !reader->gone;
+}
+
 /* The same one, and not one that came after it had been passed over. */
 static bool was_accepted(const struct gap *gap, const struct progress *progress, weir_str after)
 {
@@ -98,7 +108,7 @@ static bool gap_of(struct reader *reader, size_t sink, weir_str first)
         return false;
     if (after.len && first.len && sequence_cmp(after, first) >= 0)
         return false; /* it is past the gap */
-    if (!after.len && !may_miss(reader, sink))
+    if ((!after.len && !may_miss(reader, sink)) || was_quiet(reader, progress, after))
         return false;
     struct gap *gap = track_gap(track, sink);
     if (!gap)

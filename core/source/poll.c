@@ -427,7 +427,7 @@ static void begin_reading(struct poll *poll)
     }
     if (rc == 0)
         rc = tables_start(poll);
-    if (rc == 0) /* it looks after what could not be armed later on */
+    if (rc == 0)
         rc = poll->clock->arm(poll->clock->ctx, &poll->tick, TICK_MS);
     saver_start(poll);
     if (rc == 0)

@@ -66,6 +66,7 @@ struct progress {             /* one sink on one shard */
     struct sequence position; /* this record and all before it are finished for the sink */
     int64_t record_us;        /* about when the record there was made; 0 = not known. Later, where
                                  nothing that was made earlier is still to be read */
+    bool quiet;               /* that is so: nothing had come behind the position until then */
     enum told told;           /* since the position moved last */
     enum start_kind start;    /* while there is no position */
     int64_t start_us;
@@ -240,7 +241,7 @@ struct sink_watch {
     unsigned full_s;   /* rises with each second in which reading waits for it, falls with others */
     unsigned warned;   /* of what waits for it: 1 = 50% of the retention were said, 2 = 80% */
     int64_t oldest_us; /* when the oldest record that waits for it was made; 0 = none is known */
-    size_t alone_readers;
+    bool probing;      /* while it is apart: one of the shards that it reads alone has records */
     size_t alone_pages; /* read for it alone, or being read, and not finished */
     size_t behind;      /* shards on which it is apart */
 };

@@ -117,6 +117,7 @@ static void set_position(struct progress *progress, const struct place *place)
     sequence_set(&progress->position, at);
     progress->record_us = place->record_us;
     progress->told = TOLD_NOTHING;
+    progress->quiet = false;
     progress->mark.now++;
     forget_finished(progress);
 }

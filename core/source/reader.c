@@ -394,7 +394,6 @@ int reader_open_alone(struct track *track, size_t sink)
     reader->sinks = UINT64_C(1) << sink;
     track->catch_up = reader;
     track->poll->alone_readers++;
-    track->poll->watches[sink].alone_readers++;
     begin(reader);
     return 0;
 }
@@ -431,7 +430,6 @@ void reader_free(struct reader *reader)
     if (reader->alone) {
         reader->track->catch_up = NULL;
         poll->alone_readers--;
-        poll->watches[__builtin_ctzll(reader->sinks)].alone_readers--;
     } else {
         reader->track->reader = NULL;
         poll->readers--;

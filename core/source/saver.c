@@ -87,6 +87,8 @@ static int add_progress(struct poll *poll, struct track *track, size_t sink)
     row->read_to_end = track->read_to_end;
     row->done = progress->done;
     row->record_us = progress->record_us;
+    if (progress->quiet && progress->told == TOLD_CAUGHT_UP) /* known by that: first_sight.c */
+        row->updated_us = row->record_us;
     return put_sequence(poll, &progress->position, &row->position);
 }
 

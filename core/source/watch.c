@@ -66,18 +66,19 @@ static bool is_behind(const struct track *track, size_t sink, int64_t now_us)
 static void watch_quiet(struct track *track)
 {
     const struct poll *poll = track->poll;
-    const struct reader *reader = track->reader;
+    const struct reader *reader = track->reader, *alone = track->catch_up;
     int64_t now_us = poll->clock->wall_us(poll->clock->ctx);
     bool quiet = reader && reader->held == HELD_NOT && reader->caught_up && !reader->first &&
                  !reader->peeking;
     for (uint64_t left = poll->sinks & ~track->done; left; left &= left - 1) {
         size_t sink = (size_t)__builtin_ctzll(left);
         struct progress *progress = &track->sinks[sink];
-        bool caught_up = quiet && reader->sinks >> sink & 1;
+        bool caught_up = quiet && reader->sinks >> sink & 1 && !(alone && alone->sinks >> sink & 1);
         if (caught_up &&
             (progress->told != TOLD_CAUGHT_UP || now_us - progress->record_us >= QUIET_US)) {
             progress->record_us = now_us;
             progress->told = TOLD_CAUGHT_UP;
+            progress->quiet = true;
             progress->mark.now++;
         } else if (!caught_up && progress->told != TOLD_BEHIND && progress->position.len &&
                    is_behind(track, sink, now_us)) {

@@ -148,7 +148,7 @@ struct state_row {
         read_to_end; /* POSITION: its last page was read. STREAM: drained, nothing comes any more */
     bool done;       /* POSITION: every record is finished for the sink. GAP: accepted */
     /* POSITION: about when the record at it was made; 0 = not known. Later where nothing that was
-     * made earlier is still to be read. */
+     * made earlier is still to be read; equal to updated_us where that was seen then. */
     int64_t record_us;
     int64_t updated_us; /* of a STREAM: it was followed then. Renewed every minute */
     bool erase;         /* save: remove the row */

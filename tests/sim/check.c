@@ -156,7 +156,9 @@ static void check_parent(struct sim_sink *sink, uint32_t index)
                      sink->name, index, shard_of(sim, truth)->id, one->id);
 }
 
-static void check_lane(struct sim_sink *sink, struct sim_lanes *lanes, uint32_t index)
+/* What a sink finished behind its position is forgotten when memory is lacking while it is
+ * detached: `forgets`. It comes twice then. */
+static void check_lane(struct sim_sink *sink, struct sim_lanes *lanes, uint32_t index, bool forgets)
 {
     struct sim *sim = sink->sim;
     const struct sim_truth *truth = &sim->truth[index];
@@ -166,7 +168,7 @@ static void check_lane(struct sim_sink *sink, struct sim_lanes *lanes, uint32_t 
     if (lanes->open[truth->lane]++ > 0)
         sim_complain(sim, "%s is given record %u while another of item p%u is open", sink->name,
                      index, truth->item);
-    if (index + 1 < lanes->given[truth->lane] && sim->detached == 0)
+    if (index + 1 < lanes->given[truth->lane] && !forgets)
         sim_complain(sim, "%s is given record %u of item p%u after record %u, in one life",
                      sink->name, index, truth->item, lanes->given[truth->lane] - 1);
     lanes->given[truth->lane] = index + 1;
@@ -194,7 +196,7 @@ void sim_given(struct sim_process *process, struct sim_sink *sink, struct sim_la
     if (sink->route.required) /* others don't hold anything back */
         check_parent(sink, index);
     if (sink->route.order == ROUTE_ITEM)
-        check_lane(sink, lanes, index);
+        check_lane(sink, lanes, index, process->starved && sim->detached > 0);
 }
 
 void sim_let_go(struct sim_sink *sink, struct sim_lanes *lanes, uint32_t index)
@@ -343,6 +345,44 @@ void sim_after_step(struct sim_process *process)
         sim->most_queued = queued;
     if (sim->config.in_flight_bytes && pinned > sim->config.in_flight_bytes + PAGE_SLACK)
         sim_complain(sim, "%zu bytes are pinned", pinned);
+}
+
+/* ---- nothing spins ---- */
+
+static uint64_t work(const struct sim *sim)
+{
+    uint64_t count = sim->truth_count + sim->served + sim->disk.letter_count + sim->disk.saves;
+    for (size_t i = 0; i < sim->sink_count; i++)
+        count += sim->sinks[i].given_count + sim->sinks[i].repeats + sim->sinks[i].letters;
+    return count;
+}
+
+static uint64_t open_shards(const struct sim *sim)
+{
+    uint64_t count = 0;
+    for (size_t i = 0; i < sim->model.count; i++)
+        count += sim->model.streams[i].leaf_count;
+    return count;
+}
+
+void sim_check_busy(struct sim *sim)
+{
+    enum { LOOK_S = 10, STEPS = 200, STEPS_A_SHARD = 100, STEPS_A_RECORD = 40 }; /* a second */
+    if (sim->now_ms - sim->busy_ms < LOOK_S * SECOND_MS)
+        return;
+    uint64_t seconds = (uint64_t)(sim->now_ms - sim->busy_ms) / SECOND_MS;
+    uint64_t steps = sim->steps - sim->busy_steps, done = work(sim);
+    uint64_t most = seconds * (STEPS + STEPS_A_SHARD * open_shards(sim)) +
+                    (done - sim->busy_work) * STEPS_A_RECORD;
+    if (steps * 100 / most > sim->busiest)
+        sim->busiest = steps * 100 / most;
+    if (steps > most)
+        sim_complain(sim, "busy: %llu steps in %llu s, in which %llu things were done",
+                     (unsigned long long)steps, (unsigned long long)seconds,
+                     (unsigned long long)(done - sim->busy_work));
+    sim->busy_steps = sim->steps;
+    sim->busy_work = done;
+    sim->busy_ms = sim->now_ms;
 }
 
 /* ---- the end ---- */

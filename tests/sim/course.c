@@ -156,6 +156,23 @@ static void pick_config(struct sim *sim)
     config->on_gap_continue = true;
 }
 
+/* A sink that is down for longer than the others wait for it: it is detached, and catches up. */
+static void pick_detaching(struct sim *sim)
+{
+    size_t sink = sim_below(sim, sim->sink_count - 1);
+    int64_t from_ms = sim->now_ms + (int64_t)sim_below(sim, 2 * MINUTE_MS);
+    if (sim_below(sim, 6) > 0 || sim->sink_count < 3)
+        return;
+    for (size_t i = 0; i < sim->sink_count; i++)
+        sim->config.max_hold_ms[i] = ONE_OF(sim, 1000, 20000, MINUTE_MS);
+    sim->sinks[sink].route.required = true;
+    sim->sinks[sink].down[0] =
+        (struct sim_window){from_ms, from_ms + MINUTE_MS + (int64_t)sim_below(sim, 5 * MINUTE_MS)};
+    if (sim->sinks[sink].down_count == 0)
+        sim->sinks[sink].down_count = 1;
+    sim->config.queued_records = (size_t)ONE_OF(sim, 1, 5, 20);
+}
+
 static void pick_actors(struct sim *sim, struct sim_actors *actors)
 {
     int64_t lasts_ms = ONE_OF(sim, 2, 5, 10) * MINUTE_MS;
@@ -202,6 +219,8 @@ void course_pick(struct course *course)
     pick_faults(sim);
     pick_config(sim);
     pick_actors(sim, &course->actors);
+    pick_detaching(sim);
+    sim->starve_every = sim_below(sim, 3) ? 0 : (unsigned)ONE_OF(sim, 10, 100);
     course->two = course->actors.lose_every_ms > 0;
     sim->disk.lease_ms = course->two ? 10000 : 0;
     trace_sinks(sim);

@@ -103,6 +103,7 @@ static void ask_model(struct sim_exchange *one)
     streams_model_answer(&sim->model, one->target, one->body, one->body_len, sim_unix_ms(sim),
                          &answer);
     one->reply.status = answer.status;
+    sim->served += answer.record_count;
     for (size_t i = 0; i < answer.piece_count; i++)
         model_text_put(&one->reply.body, answer.pieces[i].ptr, answer.pieces[i].len);
     if (sim->trace && answer.call.shard != SIZE_MAX)

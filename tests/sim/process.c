@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { GAVE_UP = 75 }; /* the exit code */
+enum { GAVE_UP = 75 /* the exit code */, SECOND_MS = 1000 };
 
 static char *const environment[] = {
     (char *)"AWS_ACCESS_KEY_ID=AKIDEXAMPLE", (char *)"AWS_SECRET_ACCESS_KEY=secret",
@@ -26,6 +26,7 @@ static void heed_line(struct sim_process *process, int level, const char *compon
         model_text_put(&sim->lines, msg, strlen(msg));
         model_text_put(&sim->lines, "\n", 1);
     }
+    sim->detached += code && strcmp(code, "W0814") == 0;
     if (level > WEIR_LOG_ERROR)
         return;
     sim->errors_logged++;
@@ -207,6 +208,7 @@ static void open_world(struct sim_process *process)
     process->options = calloc(1, sizeof *process->options);
     CHECK_FATAL(world && process->store && process->board && process->options);
     vworld_init(world, sim_random(sim));
+    sim_reserve(&world->timers);
     world->now_ms = sim->now_ms;
     world->wall_us = SIM_START_MS * 1000;
     world->after_step = after_step;
@@ -259,6 +261,7 @@ static void open_poll(struct sim_process *process)
                                .on_gap_continue = config->on_gap_continue,
                                .store_every_ms = config->store_every_ms,
                                .once = config->once,
+                               .max_hold_ms = config->max_hold_ms,
                                .log = on_log,
                                .log_ctx = process,
                                .finished = on_finished,
@@ -301,7 +304,6 @@ void sim_start(struct sim *sim, size_t index)
     *process = (struct sim_process){
         .sim = sim, .life = process->life + 1, .alive = true, .live_before = mem_live()};
     sim_trace(sim, "process %zu begins life %u", index, process->life);
-    sim->detached = 0;
     open_world(process);
     sim_in_process(process, open_process, process);
 }
@@ -358,6 +360,8 @@ static void check_exit(struct sim_process *process)
     bool store_fails = sim->save_fails_percent || sim->store_fails_count || sim->store_slow_ms;
     if (process->exit_code == GAVE_UP && store_fails && !process->stopped_in_health)
         return; /* it says that the last positions are not stored */
+    if (process->starved && process->exit_code == GAVE_UP)
+        return;
     if (process->stopping && process->exit_code != 0)
         sim_complain(sim, "a clean end has the exit code %d (%s)", process->exit_code,
                      sim->last_error);
@@ -386,6 +390,8 @@ static void tidy(struct sim_process *process)
     free(process->board);
     free(process->options);
     check_exit(process);
+    if (process->starved && !process->stopping && !process->back_after_ms)
+        process->back_after_ms = SECOND_MS; /* who runs it starts it again */
     if (process->back_after_ms)
         process->restart_at_ms = sim->now_ms + process->back_after_ms;
 }

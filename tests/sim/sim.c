@@ -90,6 +90,19 @@ void sim_arm(struct sim *sim, struct timer *timer, int64_t delay_ms)
     CHECK_FATAL(timers_arm(&sim->timers, timer, sim->now_ms + (delay_ms > 0 ? delay_ms : 0)) == 0);
 }
 
+/* Room for so many timers, so that it is not these that lack memory. */
+void sim_reserve(struct timers *timers)
+{
+    enum { TIMERS = 2048 };
+    struct timer *list = calloc(TIMERS, sizeof *list);
+    CHECK_FATAL(list != NULL);
+    for (size_t i = 0; i < TIMERS; i++)
+        CHECK_FATAL(timers_arm(timers, &list[i], 1) == 0);
+    for (size_t i = 0; i < TIMERS; i++)
+        timers_disarm(timers, &list[i]);
+    free(list);
+}
+
 /* ---- steps ---- */
 
 /* Runs `what` as (part of) the process; a crash in it comes back here. */
@@ -103,10 +116,34 @@ static void guarded(struct sim *sim, struct sim_process *process, void (*what)(v
     sim->running = NULL;
 }
 
+/* One allocation of the step fails, now and then. */
+static void starve(struct sim_process *process)
+{
+    struct sim *sim = process->sim;
+    if (!sim->starve_every || sim_healed(sim) || !process->poll ||
+        sim_below(sim, sim->starve_every) > 0)
+        return;
+    uint64_t nth = 1 + sim_below(sim, 4);
+    sim->starves_at = mem_calls() + nth;
+    mem_fail_at(nth);
+}
+
+static void end_starving(struct sim *sim, struct sim_process *process)
+{
+    if (sim->starves_at && mem_calls() >= sim->starves_at) {
+        process->starved = true;
+        sim->starved++;
+        sim_trace(sim, "memory was lacking");
+    }
+    sim->starves_at = 0;
+    mem_fail_at(0);
+}
+
 static void run_process_step(void *arg)
 {
     struct sim_process *process = arg;
     process->stepped = false;
+    starve(process);
     vworld_until(process->world, &process->stepped, 0);
 }
 
@@ -143,6 +180,7 @@ static bool step_process(struct sim *sim, struct sim_process *process)
         return false;
     count_step(sim);
     guarded(sim, process, run_process_step, process);
+    end_starving(sim, process);
     sim_perhaps_tidy(process);
     return true;
 }
@@ -208,6 +246,7 @@ bool sim_until(struct sim *sim, bool (*come)(struct sim *sim), int64_t ms)
         if (step(sim))
             continue;
         int64_t at_ms = next_ms(sim);
+        sim_check_busy(sim);
         if (at_ms > end_ms) {
             set_now(sim, end_ms);
             break;
@@ -255,6 +294,7 @@ void sim_init(struct sim *sim, uint64_t seed, bool trace)
 {
     *sim = (struct sim){.seed = seed, .random = seed * 0x2545f4914f6cdd1dull + 1, .trace = trace};
     streams_model_init(&sim->model);
+    sim_reserve(&sim->timers);
     sim->now_ms = 1000;
     sim->net.latency_ms = 20;
     sim->config = (struct sim_config){.batch_size = 100,

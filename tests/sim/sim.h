@@ -131,6 +131,7 @@ struct sim_process {
     int64_t live_before;
     bool stopped_in_health; /* no faults were left when it was asked to stop */
     bool lost;              /* the state was taken from it: it may end by itself */
+    bool starved;           /* memory was lacking in this life: it may give up */
     int64_t back_after_ms;  /* of a clean end; 0 = stays down */
     int64_t restart_at_ms;  /* of a process that ended; 0 = stays down */
 };
@@ -146,6 +147,7 @@ struct sim_config { /* of the process; see struct poll_config */
     enum route_exhausted on_poison;
     size_t poison_sink;
     size_t in_flight_bytes, queued_records;
+    int64_t max_hold_ms[SIM_SINKS]; /* 0 = the sink is not detached */
 };
 
 struct sim {
@@ -172,6 +174,7 @@ struct sim {
     struct sim_process *running; /* whose code runs; NULL = nobody's */
     /* faults of the store, in percent; the model's own faults are the model's fields */
     unsigned save_fails_percent, put_fails_percent, store_slow_ms;
+    unsigned starve_every; /* one of so many steps of a process lacks memory once; 0 = none */
     struct sim_window store_fails[SIM_WINDOWS];
     size_t store_fails_count;
     int64_t heal_at_ms; /* no faults from then on; 0 = no end */
@@ -180,6 +183,12 @@ struct sim {
     size_t letters_heeded;
     /* counters */
     uint64_t lives, steps, steps_at_now, crashes, clean_stops, requests, gaps_told;
+    uint64_t starved, detached;     /* allocations that failed; sinks that were detached */
+    uint64_t starves_at;            /* mem_calls() of the one that is to fail; 0 = none */
+    uint64_t served;                /* records that GetRecords gave */
+    uint64_t busy_steps, busy_work; /* at the last look: see sim_check_busy */
+    int64_t busy_ms;
+    uint64_t busiest; /* percent of what may be */
     int64_t last_step_ms;
     uint64_t errors_logged;
     size_t most_pinned, most_queued;
@@ -191,7 +200,6 @@ struct sim {
      */
     int64_t began_ms[SIM_STREAMS];
     bool begun[SIM_STREAMS]; /* its row is in the store */
-    unsigned detached;       /* times that a sink was detached in this life */
 };
 
 void sim_init(struct sim *sim, uint64_t seed, bool trace);
@@ -219,6 +227,7 @@ void sim_print_failures(unsigned before); /* of checks, but for the first `befor
                                                   in a child nobody else prints them */
 /* A timer of the world around: `timer` is the caller's and must stay in place. */
 void sim_arm(struct sim *sim, struct timer *timer, int64_t delay_ms);
+void sim_reserve(struct timers *timers);
 int64_t sim_unix_ms(const struct sim *sim);
 
 /* Runs part of a process: a crash in it ends the process and comes back. */
@@ -290,5 +299,8 @@ void sim_after_step(struct sim_process *process);
 /* Everything written is finished for each required sink, or in a gap that is in the store. */
 bool sim_all_finished(struct sim *sim);
 void sim_check_end(struct sim *sim); /* complains of what is not */
+/* Steps are bounded by the time that passes and by what is read, given and stored: nothing spins.
+ */
+void sim_check_busy(struct sim *sim);
 size_t sim_count_marks(const struct sim_sink *sink, unsigned mark);
 #endif

@@ -3,10 +3,12 @@
  *   test_sim_seeds --seed N [--trace]    one seed, with all that happened in it
  *   test_sim_seeds --from N --count N [--jobs N]
  * What a seed does changes when the simulator's dice do: a bug worth keeping becomes a scenario. */
+#define _DEFAULT_SOURCE /* MAP_ANONYMOUS */
 #include "course.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -17,6 +19,37 @@ static const char *program;
 static uint64_t first_seed = 1, seed_count = 2000;
 static unsigned jobs = 2;
 static pid_t main_pid;
+static struct tally { /* of all seeds; shared with their processes */
+    _Atomic uint64_t seeds, records, crashes, clean_ends, detached, starved, seconds, busiest;
+} * tally;
+
+static void add_up(const struct sim *sim)
+{
+    if (!tally)
+        return;
+    tally->seeds++;
+    tally->records += sim->truth_count;
+    tally->crashes += sim->crashes;
+    tally->clean_ends += sim->clean_stops;
+    tally->detached += sim->detached;
+    tally->starved += sim->starved;
+    if (sim->busiest > tally->busiest)
+        tally->busiest = sim->busiest;
+    tally->seconds += (uint64_t)sim->now_ms / 1000;
+}
+
+static void put_tally(int64_t seconds)
+{
+    printf(
+        "%llu seeds in %lld s: %llu h of stream time, %llu records, %llu crashes, %llu clean ends, "
+        "%llu times a sink detached, %llu times out of memory, at most %llu%% of the steps "
+        "allowed ",
+        (unsigned long long)tally->seeds, (long long)seconds,
+        (unsigned long long)tally->seconds / 3600, (unsigned long long)tally->records,
+        (unsigned long long)tally->crashes, (unsigned long long)tally->clean_ends,
+        (unsigned long long)tally->detached, (unsigned long long)tally->starved,
+        (unsigned long long)tally->busiest);
+}
 
 static void run_seed(uint64_t seed, bool trace)
 {
@@ -34,6 +67,7 @@ static void run_seed(uint64_t seed, bool trace)
             (unsigned long long)course->sim.requests, (unsigned long long)course->sim.steps,
             (unsigned long long)course->sim.crashes, (unsigned long long)course->sim.clean_stops,
             (long long)course->sim.now_ms / 1000);
+    add_up(&course->sim);
     sim_print_failures(before);
     if (course->sim.complaints == 0)
         sim_done(&course->sim);
@@ -148,8 +182,7 @@ static void random_seeds_pass(void)
     clock_gettime(CLOCK_MONOTONIC, &began);
     CHECK_INT(run_seeds(NULL, first_seed, seed_count), 0);
     clock_gettime(CLOCK_MONOTONIC, &ended);
-    printf("%llu seeds in %lld s ", (unsigned long long)seed_count,
-           (long long)(ended.tv_sec - began.tv_sec));
+    put_tally((int64_t)(ended.tv_sec - began.tv_sec));
 }
 
 static void one_seed_passes(void)
@@ -175,6 +208,9 @@ int main(int argc, char **argv)
     const char *wish = getenv("SIM_SEEDS");
     program = argv[0];
     main_pid = getpid();
+    tally = mmap(NULL, sizeof *tally, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (tally == MAP_FAILED)
+        return 1;
     if (wish)
         seed_count = strtoull(wish, NULL, 10);
     for (int i = 1; i < argc; i++) {

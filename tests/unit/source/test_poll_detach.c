@@ -194,6 +194,33 @@ static void D4_a_crash_while_detached_starts_from_the_stored_positions(void)
     prig_done(prig);
 }
 
+/* Shards in which nothing happens tell nothing of the sink: it is probed with those that wait. */
+static void D4_idle_shards_do_not_keep_a_sink_from_being_probed(void)
+{
+    static const enum poll_position starts[] = {POLL_TRIM_HORIZON, POLL_LATEST};
+    for (size_t k = 0; k < 6; k++) {
+        struct act act;
+        struct prig *prig = act_init(&act, 2, 3);
+        uint32_t item = 0;
+        while (streams_model_leaf(&prig->model, 0, item) != k / 2)
+            item++;
+        prig->config.start = starts[k % 2];
+        prig_start(prig);
+        prig_run(prig, MINUTE_MS);
+        act.down = true;
+        for (int i = 0; i < 200; i++) {
+            struct model_write write = {.item = item};
+            streams_model_write(&prig->model, 0, &write, prig_unix_ms(prig));
+            prig_run(prig, 3 * MINUTE_MS);
+        }
+        CHECK(prig_lines(prig, "W0814") > 0);
+        act.down = false;
+        prig_run(prig, HOUR_MS);
+        CHECK_INT(poll_counts(prig->poll).sinks_detached, 0);
+        finish(&act);
+    }
+}
+
 static void D4_one_that_goes_down_again_while_it_catches_up_goes_on_later(void)
 {
     struct act act;
@@ -293,6 +320,8 @@ static const struct unit_test tests[] = {
      D4_children_wait_for_their_parents_while_a_sink_catches_up},
     {"D4_a_crash_while_detached_starts_from_the_stored_positions",
      D4_a_crash_while_detached_starts_from_the_stored_positions},
+    {"D4_idle_shards_do_not_keep_a_sink_from_being_probed",
+     D4_idle_shards_do_not_keep_a_sink_from_being_probed},
     {"D4_one_that_goes_down_again_while_it_catches_up_goes_on_later",
      D4_one_that_goes_down_again_while_it_catches_up_goes_on_later},
     {"D4_the_only_sink_is_not_detached_and_is_warned_of",

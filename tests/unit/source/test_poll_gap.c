@@ -161,6 +161,50 @@ static void no_position_is_no_gap_where_nothing_can_be_missing(void)
     }
 }
 
+/* A stream answers that a number of more than a day ago was trimmed, also where nothing came behind
+ * it. What was seen to be quiet until less than a day ago has lost nothing. */
+static void F2_a_quiet_shard_with_an_old_position_is_no_gap_after_a_restart(void)
+{
+    static const struct {
+        int64_t quiet_ms, away_ms;
+        size_t written; /* while away, an hour before the end */
+        int gaps;
+        bool crash;
+    } rows[] = {{30 * HOUR_MS, MINUTE_MS, 0, 0, false},    {30 * HOUR_MS, 20 * HOUR_MS, 0, 0, true},
+                {60 * HOUR_MS, 20 * HOUR_MS, 7, 0, true},  {26 * HOUR_MS, 2 * HOUR_MS, 7, 0, false},
+                {30 * HOUR_MS, 26 * HOUR_MS, 0, 1, false}, {30 * HOUR_MS, 26 * HOUR_MS, 7, 1, true},
+                {MINUTE_MS, 26 * HOUR_MS, 7, 1, false}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct prig prig;
+        prig_init(&prig, 2);
+        size_t stream = stream_of(&prig, 1);
+        prig_write(&prig, stream, 10, 10);
+        prig_start(&prig);
+        prig_run(&prig, rows[i].quiet_ms);
+        if (rows[i].crash)
+            prig_crash(&prig);
+        else {
+            prig_stop(&prig, 0);
+            prig_end(&prig);
+        }
+        prig_run(&prig, rows[i].away_ms - HOUR_MS * (rows[i].written > 0));
+        prig_write(&prig, stream, rows[i].written, 10);
+        prig_run(&prig, HOUR_MS * (rows[i].written > 0));
+        prig_start(&prig);
+        prig_run(&prig, MINUTE_MS);
+        CHECK_INT(prig_lines(&prig, "W0803"), 2 * rows[i].gaps); /* of each sink */
+        CHECK_INT(poll_counts(prig.poll).shards_held, rows[i].gaps);
+        if (!rows[i].gaps) {
+            prig_write(&prig, stream, 10, 10);
+            prig_run(&prig, MINUTE_MS);
+            check_sink(&prig, 0, 20 + rows[i].written, 0);
+            check_sink(&prig, 1, 20 + rows[i].written, 0);
+        }
+        prig_stop(&prig, 0);
+        prig_done(&prig);
+    }
+}
+
 /* The shards that came and went meanwhile are listed, but what they held is not all there. */
 static void F02_a_shard_that_came_while_away_for_a_day_may_be_trimmed(void)
 {
@@ -194,6 +238,7 @@ static const struct unit_test tests[] = {
     TEST(F02_a_gap_without_a_position_is_accepted_while_down_and_the_next_one_is_another),
     TEST(F02_the_sinks_with_positions_are_asked_by_those),
     TEST(no_position_is_no_gap_where_nothing_can_be_missing),
+    TEST(F2_a_quiet_shard_with_an_old_position_is_no_gap_after_a_restart),
     TEST(F02_a_shard_that_came_while_away_for_a_day_may_be_trimmed),
     {0},
 };
