@@ -117,6 +117,7 @@ void cli_config_request(const struct cli *cli, struct config_request *request)
         .environ_block = cli->environ_block,
         .text = cli->demo ? cli->demo->config : NULL,
         .lambda = cli->lambda,
+        .dry_run = cli->dry_run,
     };
 }
 

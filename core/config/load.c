@@ -171,6 +171,11 @@ static int fill(struct loading *loading)
         config->in_lambda = true;
     }
     config_rules(&apply);
+    bool elsewhere = config->source == SOURCE_NONE || config->source == SOURCE_LAMBDA;
+    if (loading->request->dry_run && !loading->request->lambda && elsewhere) {
+        config->source = SOURCE_FILE;
+        config->file_path = "-";
+    }
     if (loading->diags->errors && !apply.no_memory && !loading->request->no_plugins)
         sink_set_probe(config, loading->diags);
     return apply.no_memory ? -ENOMEM : loading->diags->errors ? -EINVAL : 0;

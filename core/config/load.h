@@ -18,7 +18,8 @@ struct config_request {
     const char *cwd;      /* relative paths of the command line; NULL = the process's */
     const char *text;     /* instead of a file: a configuration that is built in. NUL-terminated */
     bool lambda;          /* search as the Lambda runtime does, source is lambda */
-    bool no_plugins;      /* report only what the file itself does wrong, load no plugin */
+    bool dry_run;    /* a source that runs only elsewhere (or none) is standard input instead */
+    bool no_plugins; /* report only what the file itself does wrong, load no plugin */
 };
 
 /* When the keys are wrong, the sinks are opened and closed all the same (see sink_set_open), so
