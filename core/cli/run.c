@@ -2,6 +2,7 @@
 #include "cli/run.h"
 
 #include "cli/crash.h"
+#include "cli/meter.h"
 #include "cli/run_admin.h"
 #include "source/replay.h"
 #include "state/sqlite.h"
@@ -169,8 +170,11 @@ static int run_file(struct run *run)
     run->started_ms = run_now_ms(run);
     if (replay_new(&config, &run->replay) < 0)
         return cli_fail(run->cli, EXIT_SOFTWARE, NULL, "out of memory");
+    struct meter meter;
     run_watch(run, &source);
+    meter_begin(&meter, run);
     loop_run(run->pipeline.loop);
+    meter_end(&meter);
     const struct replay_result *result = replay_result(run->replay);
     if (!run->cli->quiet)
         print_summary(run);
