@@ -1,4 +1,5 @@
-"""lint.py FILE...: checks the deployment templates (YAML: CloudFormation or SAM; .tf: Terraform), offline.
+"""lint.py FILE...: checks what is deployed as text, offline: CloudFormation or SAM, Terraform (.tf), Kubernetes
+(YAML with an apiVersion), Dockerfiles.
 
 CloudFormation goes through cfn-lint. SAM is expanded first: cfn-lint alone passes a made-up runtime there. And in
 all of them the mapping's ReportBatchItemFailures and weir's own switch must stand together: with only the first,
@@ -51,7 +52,8 @@ def check_yaml(path):
     resources = document["Resources"].values()
     functions = [r for r in resources if r["Type"] == "AWS::Lambda::Function"]
     mappings = [r for r in resources if r["Type"] == "AWS::Lambda::EventSourceMapping"]
-    if not functions or not mappings:
+    daemon = any(r["Type"] == "AWS::ECS::TaskDefinition" for r in resources)
+    if not daemon and (not functions or not mappings):
         problems.append("no function, or no event source mapping")
     for function in functions:
         switch = function["Properties"].get("Environment", {}).get("Variables", {}).get(SWITCH)
@@ -92,11 +94,27 @@ def check_terraform(path):
     return [p for p in problems if p]
 
 
+def lint_by(tool, *arguments):
+    """Another program beside this Python: what it complains of."""
+    ran = subprocess.run([Path(sys.executable).parent / tool, *arguments], capture_output=True, text=True)
+    return [] if ran.returncode == 0 else [(ran.stdout + ran.stderr).strip()]
+
+
+def check(path):
+    if path.suffix == ".tf":
+        return check_terraform(path)
+    if path.name.startswith("Dockerfile"):
+        return lint_by("hadolint", "--no-color", "--config", Path(__file__).with_name("hadolint.yaml"), path)
+    if re.search(r"^apiVersion:", path.read_text(), re.M):
+        return lint_by("kubernetes-validate", "--strict", path)
+    return check_yaml(path)
+
+
 def main():
     failed = 0
     for name in sys.argv[1:]:
         path = Path(name)
-        problems = check_terraform(path) if path.suffix == ".tf" else check_yaml(path)
+        problems = check(path)
         failed += bool(problems)
         for problem in problems:
             print(f"{path}: {problem}")

@@ -70,6 +70,24 @@ def the_daemon_runs_from_where_it_was_unpacked():
 
 
 @test
+def the_container_starts_what_the_package_installs():
+    """deploy/ecs as text: its config is sound, and what it names is what the package holds."""
+    with folder() as path:
+        usr = unpacked(path / "root", "weir")
+        ran = subprocess.run([usr / "bin" / "weir", "check", "--strict", "-c", ROOT / "deploy/ecs/weir.json"],
+                             capture_output=True, text=True, env={"PATH": "/usr/bin:/bin", **ECS})
+        equal(ran.returncode, 0, ran.stderr + ran.stdout)
+        command = json.loads(re.search(r"^ENTRYPOINT (.*)$", (ROOT / "deploy/ecs/Dockerfile").read_text(), re.M)[1])
+        holds((path / "root" / command[0].lstrip("/")).exists(), command)
+    template = (ROOT / "deploy/ecs/template.yaml").read_text()
+    named = set(re.findall(r"\$\{(\w+)", (ROOT / "deploy/ecs/weir.json").read_text()))
+    equal(named - set(re.findall(r"\{Name: (\w+), Value", template)), set(), "variables that the task lacks")
+
+
+ECS = {"DEAD_LETTER_QUEUE_URL": "https://sqs.eu-west-1.amazonaws.com/123456789012/dead", "AWS_REGION": "eu-west-1"}
+
+
+@test
 def a_plugin_is_built_and_tested_with_the_kit():
     with folder() as path:
         usr = unpacked(path / "root", "weir", "weir-plugin-dev")
