@@ -168,8 +168,9 @@ void poll_each_stream(const struct poll *poll,
         size_t looks[sizeof look_names / sizeof *look_names] = {0};
         int64_t since_ms = 0;
         memcpy(view.faults, stream->faults, sizeof view.faults);
-        for (int fault = STREAMS_OK; fault < STREAMS_FAULTS; fault++)
-            view.faults[POLL_DESCRIBE][fault] = discovery_faults(stream->discovery, fault);
+        for (size_t fault = 0; fault < STREAMS_FAULTS; fault++)
+            view.faults[POLL_DESCRIBE][fault] =
+                discovery_faults(stream->discovery, (enum streams_fault)fault);
         for (const struct track *track = stream->tracks; track; track = track->next)
             if (!is_over(track))
                 looks[look_at(track)]++;
