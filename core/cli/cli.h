@@ -50,7 +50,7 @@ struct cli {
     /* run */
     const struct demo *demo; /* NULL but in the demo */
     const char *from;
-    bool once, dry_run;
+    bool once, dry_run, watch_config;
     /* check */
     bool strict;
     /* sample */

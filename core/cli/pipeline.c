@@ -1,6 +1,7 @@
 #include "cli/pipeline.h"
 
 #include "cli/store.h"
+#include "router/exchange.h"
 #include "util/alloc.h"
 
 #include <errno.h>
@@ -21,7 +22,7 @@ static void log_of_plugin(void *ctx, const char *sink, int32_t level, weir_str m
     char component[128];
     struct pipeline *pipeline = ctx;
     snprintf(component, sizeof component, "sink.%s", sink);
-    log_text(pipeline->log, level, component, NULL, msg);
+    log_text(pipeline->log, level, component, level <= WEIR_LOG_WARN ? "W1202" : NULL, msg);
 }
 
 static void log_of_router(void *ctx, int level, const char *component, const char *code,
@@ -34,7 +35,7 @@ static void log_of_router(void *ctx, int level, const char *component, const cha
 static void log_of_aws(void *ctx, int level, const char *msg)
 {
     struct pipeline *pipeline = ctx;
-    log_text(pipeline->log, level, "aws", NULL, str_of(msg));
+    log_text(pipeline->log, level, "aws", "W1203", str_of(msg));
 }
 
 /* ---- weir.aws/1 ---- */
@@ -130,9 +131,10 @@ static void revoke_calls(void *arg, uint64_t token)
         aws_extension_revoke(instance->aws, token);
 }
 
-static struct route route_of(const struct pipeline *pipeline, size_t index)
+static struct route route_of(const struct pipeline *pipeline, const struct sink_set *set,
+                             size_t index)
 {
-    const struct built_sink *sink = &pipeline->sinks->sinks[index];
+    const struct built_sink *sink = &set->sinks[index];
     const struct sink_config *config = sink->config;
     const weir_plugin *plugin = &sink->plugin->desc;
     size_t wish = plugin->batch_records ? plugin->batch_records : DEFAULT_BATCH_RECORDS;
@@ -142,7 +144,7 @@ static struct route route_of(const struct pipeline *pipeline, size_t index)
         .required = config->required,
         .order = order_of(sink),
         .on_exhausted = exhausted_of(pipeline, config->on_exhausted),
-        .exhausted_sink = sink_named(pipeline->sinks, config->exhausted_sink),
+        .exhausted_sink = sink_named(set, config->exhausted_sink),
         .oversize_pointer = config->oversize_pointer,
         .max_attempts = pipeline->by_hand && config->max_attempts > BY_HAND_ATTEMPTS
                             ? BY_HAND_ATTEMPTS
@@ -166,7 +168,7 @@ static int open_router(struct pipeline *pipeline, struct err *err)
     if (!routes)
         return err_set(err, -ENOMEM, "out of memory");
     for (size_t i = 0; i < count; i++)
-        routes[i] = route_of(pipeline, i);
+        routes[i] = route_of(pipeline, pipeline->sinks, i);
     bool polls = pipeline->config->source == SOURCE_POLL && !pipeline->by_hand;
     bool kcl = pipeline->config->source == SOURCE_KCL && !pipeline->by_hand;
     struct router_config config = {
@@ -243,18 +245,23 @@ static void log_plugins(const struct pipeline *pipeline)
     buf_done(&line);
 }
 
+static struct instance_services services_of(struct pipeline *pipeline)
+{
+    return (struct instance_services){.ctx = pipeline,
+                                      .log = log_of_plugin,
+                                      .world = &pipeline->world,
+                                      .board = &pipeline->board,
+                                      .aws_table = &aws_extension,
+                                      .aws_attach = attach_aws,
+                                      .aws_detach = detach_aws};
+}
+
 int pipeline_open(struct pipeline *pipeline, struct config *config, struct log *log, bool dry_run,
                   char **environ_block, struct diags *diags, struct err *err)
 {
     pipeline->config = config;
     pipeline->log = log;
-    struct instance_services services = {.ctx = pipeline,
-                                         .log = log_of_plugin,
-                                         .world = &pipeline->world,
-                                         .board = &pipeline->board,
-                                         .aws_table = &aws_extension,
-                                         .aws_attach = attach_aws,
-                                         .aws_detach = detach_aws};
+    struct instance_services services = services_of(pipeline);
     int rc = open_aws(pipeline, environ_block, err);
     if (rc == 0 && !pipeline->by_hand)
         rc = store_open(pipeline, dry_run, err);
@@ -265,6 +272,53 @@ int pipeline_open(struct pipeline *pipeline, struct config *config, struct log *
     if (rc == 0 && dry_run)
         rc = make_recorders(pipeline, err);
     return rc == 0 ? open_router(pipeline, err) : rc;
+}
+
+/* ---- another configuration ---- */
+
+int pipeline_open_beside(struct pipeline *pipeline, struct config *config, struct diags *diags,
+                         struct sink_set **out)
+{
+    struct instance_services services = services_of(pipeline);
+    return sink_set_open_beside(config, &services, diags, pipeline->sinks, out);
+}
+
+static uint32_t images_read(const struct built_sink *sink)
+{
+    uint32_t images = 0;
+    for (size_t i = 0; i < sink->rule_count; i++) {
+        const struct match_rule *rule = &sink->rules[i];
+        bool looks = rule->changed || rule->present || rule->filter;
+        images |= looks ? WEIR_OLD | WEIR_NEW : rule->images | rule->optional_images;
+    }
+    return images & (WEIR_OLD | WEIR_NEW);
+}
+
+/* Of a sink that goes on, what it points at is the old configuration's. */
+static int change_sink(struct pipeline *pipeline, const struct sink_set *set, size_t index)
+{
+    const struct built_sink *old = &pipeline->sinks->sinks[index], *sink = &set->sinks[index];
+    const struct route route = route_of(pipeline, set, index);
+    if (sink->borrowed) {
+        router_rename(pipeline->router, index, sink->config->name);
+        return 0;
+    }
+    if (!sink_matches_same(old, sink))
+        router_completes(pipeline->router, index, images_read(sink));
+    return router_replace(pipeline->router, index, &route);
+}
+
+int pipeline_change(struct pipeline *pipeline, struct config *config, struct sink_set *set)
+{
+    int rc = 0;
+    for (size_t i = 0; i < set->count; i++)
+        rc = change_sink(pipeline, set, i) < 0 ? -EINVAL : rc;
+    router_set_poison(pipeline->router, exhausted_of(pipeline, config->on_poison),
+                      sink_named(set, config->poison_sink));
+    sink_set_take_over(set, pipeline->sinks);
+    pipeline->sinks = set;
+    pipeline->admitted_table = STR_NONE;
+    return rc;
 }
 
 bool pipeline_admit(void *arg, const struct batch *batch, struct err *err)

@@ -46,6 +46,13 @@ int pipeline_open(struct pipeline *pipeline, struct config *config, struct log *
 /* Instead of it: the AWS client only. 0 or -errno. */
 int pipeline_open_aws(struct pipeline *pipeline, struct config *config, struct log *log,
                       char **environ_block, struct err *err);
+/* For a reload: the sinks of `config` in the places of those that run, with which they share the
+ * instances that stay. 0, or -errno with problems in diags. */
+int pipeline_open_beside(struct pipeline *pipeline, struct config *config, struct diags *diags,
+                         struct sink_set **out);
+/* Inside ready() of an exchange of all sinks of `set` that are not borrowed: they take over. Takes
+ * `set`; the old one is the caller's to close. -EINVAL: a bug; a route was out of range. */
+int pipeline_change(struct pipeline *pipeline, struct config *config, struct sink_set *set);
 /* The loop guard, for sources: false when a sink writes to the table that the records come from. */
 bool pipeline_admit(void *pipeline, const struct batch *batch, struct err *err);
 /* After the last batch: waits up to 5 s for work that plugins have on pool threads. false: a plugin

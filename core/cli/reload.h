@@ -35,6 +35,12 @@ struct reload_counts { /* weir_config_reloads_total by result: done and unchange
 
 typedef void (*reload_done_cb)(void *arg, const struct reload_outcome *outcome);
 
+/* NULL when out of memory. The run has its configuration and its sinks. */
+struct reload *reload_new(struct run *run);
+bool reload_idle(const struct reload *reload); /* no work of what was replaced is left */
+void reload_end(struct reload *reload);        /* closes; before the pipeline does. NULL is fine */
+void reload_free(struct reload *reload);       /* after it. NULL is fine */
+
 /* Asks for a reload. `done` (may be NULL) is called exactly once, later, never from inside. Who
  * asks while one is under way is answered by one more behind it. 0, or -EBUSY: too many ask
  * already. */

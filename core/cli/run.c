@@ -3,6 +3,7 @@
 
 #include "cli/crash.h"
 #include "cli/meter.h"
+#include "cli/reload.h"
 #include "cli/run_admin.h"
 #include "source/replay.h"
 #include "state/sqlite.h"
@@ -67,6 +68,11 @@ static void hurry_file(struct run *run)
 {
     stop_file(run);
     router_stop(run->pipeline.router);
+}
+
+static void change_file(struct run *run)
+{
+    replay_set_plan(run->replay, run->pipeline.sinks->plan);
 }
 
 static void on_replayed(void *arg)
@@ -146,7 +152,8 @@ bool run_all_delivered(const struct run *run)
 
 static int run_file(struct run *run)
 {
-    static const struct run_source source = {stop_file, hurry_file, .gives_up = true};
+    static const struct run_source source = {stop_file, hurry_file, .changed = change_file,
+                                             .gives_up = true};
     struct replay_config config = {
         .world = &run->pipeline.world,
         .router = run->pipeline.router,
@@ -194,7 +201,6 @@ static int run_kind(struct run *run)
     if (run->cli->lambda)
         return run_lambda(run);
     run->watchdog = watchdog_start(run->pipeline.router, log_fd);
-    log_redact(run->log, run->config->log.redact);
     if (run_admin_start(run) < 0)
         return cli_fail(run->cli, EXIT_CANTCREATE, NULL, "%s", run->err.msg);
     return run->config->source == SOURCE_POLL  ? run_poll(run)
@@ -206,6 +212,7 @@ static int start(struct run *run)
 {
     struct cli *cli = run->cli;
     struct config_request request;
+    run_no_core_dump(run);
     cli_config_request(cli, &request);
     run->log = cli_log_new(cli, cli_log_level(cli, WEIR_LOG_INFO), NULL, NULL);
     if (!run->log || pipeline_begin(&run->pipeline, cli->lambda, &run->err) < 0)
@@ -222,6 +229,8 @@ static int start(struct run *run)
         log_free(run->log);
         run->log = log;
     }
+    run_log_settings(run);
+    run_log_secrets(run, &run->diags);
     if (pipeline_open(&run->pipeline, run->config, run->log, cli->dry_run, cli->environ_block,
                       &run->diags, &run->err) < 0)
         return refuse(run, "Weir.SinkInvalid");
@@ -240,12 +249,13 @@ static int end(struct run *run, int exit_code)
     run_poll_end(run);
     watchdog_stop(run->watchdog);
     crash_forget();
-    if (!pipeline_settle(&run->pipeline)) {
+    if (!pipeline_settle(&run->pipeline) || !reload_idle(run->reload)) {
         log_line(run->log, WEIR_LOG_ERROR, "run", "W0702",
                  "a plugin still works on a pool thread; leaving without it");
         fflush(run->cli->out);
         _exit(exit_code ? exit_code : EXIT_SOFTWARE);
     }
+    reload_end(run->reload);
     if (pipeline_close(&run->pipeline) < 0 && exit_code == 0)
         exit_code =
             cli_fail(run->cli, EXIT_SOFTWARE, NULL, "a handle of the event loop was left open");
@@ -253,6 +263,7 @@ static int end(struct run *run, int exit_code)
     run_lambda_end(run);
     replay_free(run->replay);
     input_close(&run->input);
+    reload_free(run->reload);
     config_free(run->config);
     diags_done(&run->diags);
     log_free(run->log);

@@ -12,6 +12,7 @@ struct fetch_threads;
 struct kcl_run;
 struct lambda_run;
 struct poll;
+struct reload;
 struct replay;
 struct run;
 struct run_admin;
@@ -26,7 +27,18 @@ struct run_source {
     /* Ends now: what is under way is given back, positions are stored as they are. Also after
      * stop(), and again. */
     void (*hurry)(struct run *run);
-    bool gives_up; /* a required sink that stays down ends the run */
+    /* The sinks of the pipeline are others now: their plan, and what the source knows of them. */
+    void (*changed)(struct run *run);
+    void (*say_status)(struct run *run); /* to the log; optional */
+    bool gives_up;                       /* a required sink that stays down ends the run */
+};
+
+/* A file as it was seen. */
+struct run_seen {
+    bool found;
+    uint64_t device, inode;
+    int64_t bytes, seconds;
+    long nanoseconds;
 };
 
 struct run {
@@ -47,11 +59,15 @@ struct run {
     struct watchdog *watchdog;
     struct run_admin *admin; /* NULL: nothing listens */
     struct timer grace, watch, alive;
-    int64_t alive_ms;    /* between two WATCHDOG=1 */
-    uint64_t looks_told; /* watchdog_looks() at the last of them */
-    struct input input;  /* of the file source, and KCL's lines */
-    int protocol_fd;     /* KCL: what was descriptor 1; 0 = another source */
-    int signals;         /* that asked it to stop */
+    int64_t alive_ms;      /* between two WATCHDOG=1 */
+    uint64_t looks_told;   /* watchdog_looks() at the last of them */
+    struct input input;    /* of the file source, and KCL's lines */
+    int protocol_fd;       /* KCL: what was descriptor 1; 0 = another source */
+    int signals;           /* that asked it to stop */
+    struct reload *reload; /* since run_watch(); NULL under Lambda */
+    struct timer looking;  /* at the configuration file: --watch-config */
+    struct run_seen seen;
+    int settling;
     int64_t started_ms;
     int exit_code;
 };
@@ -71,6 +87,13 @@ void run_notify_end(struct run *run);
 void run_print_sinks(struct run *run, struct buf *out);
 /* A record in the dead letters, or dropped, is finished, but not delivered. */
 bool run_all_delivered(const struct run *run);
+
+/* HUP, USR1, USR2 and --watch-config, from run_watch() to run_unwatch(). */
+void run_signals_begin(struct run *run);
+void run_signals_end(struct run *run);
+void run_log_settings(struct run *run); /* those of run->config, as far as they can change */
+void run_no_core_dump(const struct run *run);
+void run_log_secrets(struct run *run, const struct diags *diags);
 
 /* Every problem with the configuration, as one text. */
 void run_problem_text(struct run *run, struct buf *out);

@@ -164,9 +164,14 @@ static int open_kcl(struct run *run)
     return kcl_new(&config, &run->kcl->kcl);
 }
 
+static void change_kcl(struct run *run)
+{
+    kcl_set_plan(run->kcl->kcl, run->pipeline.sinks->plan);
+}
+
 int run_kcl(struct run *run)
 {
-    static const struct run_source source = {stop_kcl, hurry_kcl, .gives_up = false};
+    static const struct run_source source = {stop_kcl, hurry_kcl, .changed = change_kcl};
     if (run->cli->dry_run)
         return cli_fail(run->cli, EXIT_USAGE, "play records from a file: --from FILE",
                         "--dry-run would checkpoint records that no sink got");

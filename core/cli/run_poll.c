@@ -114,9 +114,31 @@ static void describe_sinks(struct run *run, struct poll_config *config)
     }
 }
 
+static void change_poll(struct run *run)
+{
+    struct poll_config now = {0};
+    const struct match_plan *plan = run->pipeline.sinks->plan;
+    describe_sinks(run, &now);
+    if (run->fetch)
+        fetch_inline_set_plan(run->fetch, plan);
+    if (run->fetch_threads)
+        fetch_threads_set_plan(run->fetch_threads, plan);
+    poll_set_optional(run->poll, now.optional, now.images_needed, now.images_sink);
+}
+
+static void say_poll(struct run *run)
+{
+    struct poll_counts counts = poll_counts(run->poll);
+    log_line(run->log, WEIR_LOG_INFO, "source", NULL,
+             "status: %" PRIu64 " records read, shards: %zu read, %zu waiting, %zu held; throttled "
+             "%" PRIu64 ", errors %" PRIu64 ", gaps %" PRIu64,
+             counts.records, counts.shards_reading, counts.shards_waiting, counts.shards_held,
+             counts.throttled, counts.errors, counts.gaps);
+}
+
 static bool is_configured(void *ctx, weir_str sink)
 {
-    const struct config *config = ctx;
+    const struct config *config = ((const struct run *)ctx)->config;
     for (size_t i = 0; i < config->sink_count; i++)
         if (str_is(sink, config->sinks[i].name))
             return true;
@@ -169,7 +191,7 @@ static int open_poll(struct run *run)
         .down_limit_ms = RUN_DOWN_LIMIT_MS,
         .once = run->cli->once,
         .configured = is_configured,
-        .configured_ctx = run->config,
+        .configured_ctx = run,
         .admit = pipeline_admit,
         .admit_ctx = pipeline,
         .log = run_log,
@@ -184,8 +206,10 @@ static int open_poll(struct run *run)
 
 int run_poll(struct run *run)
 {
-    static const struct run_source daemon = {stop_polling, hurry_poll, .gives_up = false};
-    static const struct run_source once = {stop_polling, hurry_poll, .gives_up = true};
+    static const struct run_source daemon = {stop_polling, hurry_poll, .changed = change_poll,
+                                             .say_status = say_poll};
+    static const struct run_source once = {stop_polling, hurry_poll, .changed = change_poll,
+                                           .say_status = say_poll, .gives_up = true};
     if (open_poll(run) < 0)
         return cli_fail(run->cli, EXIT_SOFTWARE, NULL, "%s", run->err.msg);
     run->started_ms = run_now_ms(run);

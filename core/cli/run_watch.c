@@ -81,6 +81,7 @@ static void on_watch(struct timer *timer)
     struct run *run = (struct run *)((char *)timer - offsetof(struct run, watch));
     const struct clock *clock = &run->pipeline.world.clock;
     int exit_code = look(run);
+    log_flush(run->log);
     if (exit_code)
         run_hurry(run, exit_code);
     else
@@ -93,6 +94,7 @@ void run_watch(struct run *run, const struct run_source *source)
     run->source = source;
     run->watch.fire = on_watch;
     clock->arm(clock->ctx, &run->watch, WATCH_MS);
+    run_signals_begin(run);
     run_notify_begin(run);
     loop_on_signal(run->pipeline.loop, SIGINT, on_stop_signal, run);
     loop_on_signal(run->pipeline.loop, SIGTERM, on_stop_signal, run);
@@ -102,5 +104,6 @@ void run_unwatch(struct run *run)
 {
     const struct clock *clock = &run->pipeline.world.clock;
     clock->disarm(clock->ctx, &run->watch);
+    run_signals_end(run);
     run_notify_end(run);
 }

@@ -217,5 +217,21 @@ const struct diag_code diag_codes[] = {
      "Read what it says; it is the plugin that knows."},
     {"W1203", "What the AWS client has to say: a retry, a throttled call, credentials.",
      "Read what it says; when calls fail for long, other messages name what is held by it."},
+    {"W1210", "The configuration was reloaded, or nothing in it that is used differs.",
+     "Nothing: the line names what was built anew."},
+    {"W1211",
+     "A reload was refused, since the file or a sink in it is wrong; the configuration that was "
+     "running goes on.",
+     "Correct what the line names (`weir check` shows all of it) and reload again."},
+    {"W1212",
+     "A reload was refused, since it changes what only a restart can change; the configuration "
+     "that was running goes on.",
+     "Restart weir, or take back what the line names and reload again."},
+    {"W1213",
+     "A reload failed: a sink did not let go of its records in time, or memory ran out; the "
+     "configuration that was running goes on.",
+     "Reload again; when a plugin keeps its records, restart."},
+    {"W1220", "The log writes everything for a minute, as USR2 asked.",
+     "Nothing: the levels are back after it."},
     {0},
 };

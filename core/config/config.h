@@ -17,6 +17,11 @@ enum exhausted_kind {
     EXHAUSTED_DROP
 };
 
+struct config_log_level { /* of a component of the log, and those below it */
+    const char *component;
+    int level; /* WEIR_LOG_* */
+};
+
 struct sink_config {
     const char *name, *plugin;
     const struct json_value *at;      /* its member in the tree, for messages */
@@ -93,7 +98,9 @@ struct config {
     int64_t queued_records;  /* limits.queued_records per sink, 10,000 */
     struct {
         int level;
-        const char *format;        /* "auto", "text", "json" */
+        const char *format; /* "auto", "text", "json" */
+        const struct config_log_level *levels;
+        size_t level_count;
         const char *const *redact; /* NULL-terminated or NULL */
     } log;
     struct {

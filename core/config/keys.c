@@ -273,6 +273,12 @@ static const struct key log_keys[] = {
      .choices = "auto|text|json",
      .offset = C(log.format),
      .help = "\"auto\": text on a terminal, JSON elsewhere."},
+    {.name = "levels",
+     .kind = KEY_LEVELS,
+     .choices = "error|warn|info|debug",
+     .special = special_levels,
+     .help = "Levels of components, as { \"source\": \"debug\", \"sink.orders\": \"warn\" }; "
+             "\"sink\" covers all sinks."},
     {.name = "redact",
      .kind = KEY_STRINGS,
      .offset = C(log.redact),

@@ -28,7 +28,8 @@ enum key_kind {
     KEY_SECTIONS, /* an object: a name of yours to an object with the keys of `section` */
     KEY_LIST,     /* a list of objects with the keys of `section` */
     KEY_INPUTS,   /* one of those, or a list of them */
-    KEY_COUNTS    /* an object: a name to a whole number */
+    KEY_COUNTS,   /* an object: a name to a whole number */
+    KEY_LEVELS    /* an object: a name to one of choices */
 };
 #define KEY_NOWHERE SIZE_MAX /* checked, not stored */
 
@@ -103,6 +104,8 @@ void special_filter(struct apply *, const struct key *, const struct json_value 
                     void *);
 void special_emf(struct apply *, const struct key *, const struct json_value *, const char *,
                  void *);
+void special_levels(struct apply *, const struct key *, const struct json_value *, const char *,
+                    void *);
 void special_sinks(struct apply *, const struct key *, const struct json_value *, const char *,
                    void *);
 void special_tests(struct apply *, const struct key *, const struct json_value *, const char *,

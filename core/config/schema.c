@@ -115,6 +115,22 @@ static void put_pattern(struct buf *out, const char *pattern, const char *also)
 
 static void put_properties(struct buf *out, const struct key *keys);
 
+/* An object with names of one's own: anything in it, or values of one kind. */
+static void put_named(struct buf *out, const struct key *key)
+{
+    buf_puts(out, "\"type\":\"object\"");
+    if (key->kind == KEY_OBJECT)
+        return;
+    buf_puts(out, ",\"patternProperties\":{\"^x-\":true},\"additionalProperties\":{");
+    if (key->kind == KEY_COUNTS) {
+        buf_puts(out, "\"type\":\"integer\",\"minimum\":0}");
+        return;
+    }
+    buf_puts(out, "\"enum\":[");
+    put_enum(out, key->choices);
+    buf_puts(out, "]}");
+}
+
 static void put_type(struct buf *out, const struct key *key)
 {
     switch (key->kind) {
@@ -158,9 +174,6 @@ static void put_type(struct buf *out, const struct key *key)
     case KEY_SECTION:
         put_properties(out, key->section);
         break;
-    case KEY_OBJECT:
-        buf_puts(out, "\"type\":\"object\"");
-        break;
     case KEY_URLS:
         put_urls(out, key->choices);
         break;
@@ -170,9 +183,10 @@ static void put_type(struct buf *out, const struct key *key)
     case KEY_INPUTS:
         put_nested(out, key);
         break;
+    case KEY_OBJECT:
     case KEY_COUNTS:
-        buf_puts(out, "\"type\":\"object\",\"patternProperties\":{\"^x-\":true},"
-                      "\"additionalProperties\":{\"type\":\"integer\",\"minimum\":0}");
+    case KEY_LEVELS:
+        put_named(out, key);
         break;
     }
 }

@@ -1,6 +1,7 @@
 #include "config/sinks.h"
 
 #include "aws/aws.h"
+#include "config/compare.h"
 #include "util/alloc.h"
 
 #include <errno.h>
@@ -16,6 +17,7 @@ struct opening {
     struct arena arena;             /* of the folders' names */
     const struct sink_config *sink; /* the one being opened */
     size_t problems;                /* of its options */
+    const struct sink_set *old;     /* of a reload; or NULL */
 };
 
 /* ---- places ---- */
@@ -205,14 +207,29 @@ static void check_loop(struct opening *opening, const struct built_sink *built)
 
 /* ---- all of them ---- */
 
+/* The one in its place, if it would be no other. */
+static bool borrow(const struct opening *opening, struct built_sink *built)
+{
+    for (size_t i = 0; opening->old && i < opening->old->count; i++) {
+        const struct built_sink *old = &opening->old->sinks[i];
+        if (strcmp(old->config->name, built->config->name) != 0 ||
+            !sink_config_same(old->config, built->config))
+            continue;
+        built->plugin = old->plugin;
+        built->instance = old->instance;
+        built->borrowed = true;
+    }
+    return built->borrowed;
+}
+
 static int open_sink(struct opening *opening, struct sink_config *sink, struct built_sink *built)
 {
     built->config = sink;
     opening->sink = sink;
     if (!sink->plugin)
         return 0; /* probing: reported as missing */
-    int rc = load_plugin(opening, built);
-    if (rc == 0)
+    int rc = borrow(opening, built) ? 0 : load_plugin(opening, built);
+    if (rc == 0 && !built->borrowed)
         rc = open_instance(opening, built);
     if (rc == -ENOMEM)
         return rc;
@@ -267,24 +284,64 @@ static int open_all(struct opening *opening, struct sink_set *set)
     return rc == 0 ? compile(opening, set) : rc;
 }
 
-int sink_set_open(struct config *config, const struct instance_services *services,
-                  struct diags *diags, struct sink_set **out)
+struct sink_config *sink_config_named(const struct config *config, const char *name)
 {
-    struct opening opening = {.config = config, .services = services, .diags = diags};
-    arena_init(&opening.arena, 2048);
-    opening.folders = plugin_folders(&opening.arena, config, NULL, config->in_lambda);
-    struct sink_set *set = opening.folders ? mem_zalloc(1, sizeof *set) : NULL;
+    for (size_t i = 0; i < config->sink_count; i++)
+        if (config->sinks[i].enabled && strcmp(config->sinks[i].name, name) == 0)
+            return &config->sinks[i];
+    return NULL;
+}
+
+static int open_in_places(struct opening *opening, struct sink_set *set)
+{
+    int rc = 0;
+    for (size_t i = 0; i < opening->old->count && rc == 0; i++) {
+        struct sink_config *sink =
+            sink_config_named(opening->config, opening->old->sinks[i].config->name);
+        rc = sink ? open_sink(opening, sink, &set->sinks[set->count++]) : -EINVAL;
+    }
+    return rc == 0 ? compile(opening, set) : rc;
+}
+
+static int open_set(struct opening *opening, struct sink_set **out)
+{
+    struct config *config = opening->config;
+    arena_init(&opening->arena, 2048);
+    opening->folders = plugin_folders(&opening->arena, config, NULL, config->in_lambda);
+    struct sink_set *set = opening->folders ? mem_zalloc(1, sizeof *set) : NULL;
     int rc = -ENOMEM;
     if (set)
         set->sinks = mem_zalloc(config->sink_count, sizeof *set->sinks);
     if (set && set->sinks)
-        rc = open_all(&opening, set);
-    arena_done(&opening.arena);
+        rc = opening->old ? open_in_places(opening, set) : open_all(opening, set);
+    arena_done(&opening->arena);
     if (rc == 0)
         *out = set;
     else
         sink_set_close(set);
     return rc;
+}
+
+int sink_set_open(struct config *config, const struct instance_services *services,
+                  struct diags *diags, struct sink_set **out)
+{
+    struct opening opening = {.config = config, .services = services, .diags = diags};
+    return open_set(&opening, out);
+}
+
+int sink_set_open_beside(struct config *config, const struct instance_services *services,
+                         struct diags *diags, const struct sink_set *old, struct sink_set **out)
+{
+    struct opening opening = {.config = config, .services = services, .diags = diags, .old = old};
+    return open_set(&opening, out);
+}
+
+void sink_set_take_over(struct sink_set *set, struct sink_set *old)
+{
+    for (size_t i = 0; i < set->count; i++) {
+        old->sinks[i].borrowed = set->sinks[i].borrowed;
+        set->sinks[i].borrowed = false;
+    }
 }
 
 static void no_log(void *ctx, const char *sink, int32_t level, weir_str msg)
@@ -309,11 +366,37 @@ void sink_set_close(struct sink_set *set)
         return;
     match_plan_free(set->plan);
     for (size_t i = 0; set->sinks && i < set->count; i++) {
+        if (set->sinks[i].borrowed)
+            continue;
         instance_close(set->sinks[i].instance);
         plugin_free(set->sinks[i].plugin);
     }
     mem_free(set->sinks);
     mem_free(set);
+}
+
+static bool paths_same(const char *const *a, const char *const *b)
+{
+    for (; a && b && *a && *b; a++, b++)
+        if (strcmp(*a, *b) != 0)
+            return false;
+    return (!a || !*a) && (!b || !*b);
+}
+
+static bool rules_same(const struct match_rule *a, const struct match_rule *b)
+{
+    return a->events == b->events && a->images == b->images &&
+           a->optional_images == b->optional_images && a->ttl == b->ttl &&
+           paths_same(a->changed, b->changed) && paths_same(a->present, b->present) &&
+           !a->filter == !b->filter;
+}
+
+bool sink_matches_same(const struct built_sink *a, const struct built_sink *b)
+{
+    bool same = a->rule_count == b->rule_count;
+    for (size_t i = 0; same && i < a->rule_count; i++)
+        same = rules_same(&a->rules[i], &b->rules[i]);
+    return same && sink_filter_same(a->config, b->config);
 }
 
 const char *sink_guarantee(const struct built_sink *sink)

@@ -11,6 +11,7 @@ struct built_sink {
     weir_instance *instance;
     struct match_rule rules[2]; /* the plugin's subscription, the config's match */
     size_t rule_count;          /* 0: dead letters only */
+    bool borrowed;              /* plugin and instance are another set's */
 };
 
 struct sink_set {
@@ -27,6 +28,17 @@ int sink_set_open(struct config *config, const struct instance_services *service
 /* Only reports what opening would find; nothing stays open. */
 void sink_set_probe(struct config *config, struct diags *diags);
 void sink_set_close(struct sink_set *set); /* closes the instances; NULL is fine */
+
+/* For a reload: as sink_set_open, in the places of `old`, which has sinks of the same names; those
+ * that are to be the same borrow its instances. [router] */
+int sink_set_open_beside(struct config *config, const struct instance_services *services,
+                         struct diags *diags, const struct sink_set *old, struct sink_set **out);
+/* `set` borrows no more: what it has of `old` is its own, and closing `old` closes the others. */
+void sink_set_take_over(struct sink_set *set, struct sink_set *old);
+/* Whether the same records are for both, with the same images. */
+bool sink_matches_same(const struct built_sink *a, const struct built_sink *b);
+/* The enabled sink of that name; NULL when there is none. */
+struct sink_config *sink_config_named(const struct config *config, const char *name);
 
 /* What a repeat does to this sink: one short sentence for people. */
 const char *sink_guarantee(const struct built_sink *sink);

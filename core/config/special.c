@@ -276,3 +276,28 @@ void special_sinks(struct apply *apply, const struct key *key, const struct json
         apply_section(apply, key->section, m, apply_format(apply, "sink \"%s\"", sink->name), sink);
     }
 }
+
+void special_levels(struct apply *apply, const struct key *key, const struct json_value *value,
+                    const char *where, void *base)
+{
+    struct config *config = apply->config;
+    (void)where;
+    (void)base;
+    if (value->kind != JSON_OBJECT) {
+        apply_wrong_type(apply, value, "an object", "write { \"source\": \"debug\" }.");
+        return;
+    }
+    struct config_log_level *levels = apply_alloc(apply, value->size, sizeof *levels);
+    size_t count = 0;
+    for (const struct json_value *m = value->first; m && levels; m = m->next) {
+        if (str_starts(m->name, STR("x-")))
+            continue;
+        int place = apply_choice(apply, m, key->choices);
+        const char *component = apply_format(apply, "%.*s", STR_ARG(m->name));
+        if (place >= 0)
+            levels[count++] =
+                (struct config_log_level){.component = component, .level = WEIR_LOG_ERROR + place};
+    }
+    config->log.levels = levels;
+    config->log.level_count = count;
+}

@@ -90,10 +90,11 @@ void key_type_text(const struct key *key, struct buf *out)
         [KEY_LIST] = "list of objects",
         [KEY_INPUTS] = "object, or a list of objects",
         [KEY_COUNTS] = "object: sink to whole number",
+        [KEY_LEVELS] = "object: component to level",
     };
     if (key->kind == KEY_WORDS)
         buf_puts(out, "list of some of ");
-    if (key->choices && key->kind != KEY_URLS)
+    if (key->choices && key->kind != KEY_URLS && key->kind != KEY_LEVELS)
         put_choices(out, key->choices, key->kind == KEY_ROUTE ? ", " : " or ");
     else
         buf_puts(out, names[key->kind]);

@@ -7,7 +7,7 @@
 #include <curl/curl.h>
 #include <uv.h>
 
-enum { SIGNALS_MAX = 4 };
+enum { SIGNALS_MAX = 8 };
 
 struct signal_watch {
     uv_signal_t handle;

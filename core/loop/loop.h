@@ -30,7 +30,7 @@ void loop_run(struct loop *loop);
 /* loop_run returns after the callbacks of the current turn; called outside of it, the next loop_run
  * returns at once. [router] */
 void loop_stop(struct loop *loop);
-/* Signals: calls on_signal(arg, signum) on the loop. Up to 4 signals. 0, -ENOSPC, -errno. */
+/* Signals: calls on_signal(arg, signum) on the loop. Up to 8 signals. 0, -ENOSPC, -errno. */
 int loop_on_signal(struct loop *loop, int signum, void (*on_signal)(void *arg, int signum),
                    void *arg);
 /* Ends everything: open transfers get done() with HTTP_ABORTED, running works are waited for and

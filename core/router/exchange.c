@@ -132,6 +132,43 @@ void exchange_forget(struct router *router)
     router->exchange = NULL;
 }
 
+/* ---- images ---- */
+
+struct completion { /* a record decoded again; in its flow's arena */
+    struct completion *next;
+    struct batch *copy;
+};
+
+static bool lacks(const struct record *record, uint32_t images)
+{
+    bool lacks_old = images & record->images & WEIR_OLD && !record->image_at[1];
+    bool lacks_new = images & record->images & WEIR_NEW && !record->image_at[2];
+    return lacks_old || lacks_new;
+}
+
+bool exchange_complete(struct item *item)
+{
+    struct flow *flow = item->flow;
+    if (item->record->poison || !lacks(item->record, item->sink->completes))
+        return true;
+    struct completion *completion =
+        arena_alloc(&flow->arena, sizeof *completion, _Alignof(struct completion));
+    if (!completion || record_copy(item->record, NULL, &completion->copy) < 0)
+        return false;
+    completion->next = flow->completions;
+    flow->completions = completion;
+    item->record = completion->copy->records[0];
+    return true;
+}
+
+void exchange_drop_copies(struct flow *flow)
+{
+    for (struct completion *completion = flow->completions; completion;
+         completion = completion->next)
+        batch_unref(completion->copy);
+    flow->completions = NULL;
+}
+
 /* ---- the new one ---- */
 
 /* What was known of the old one's health is no news of the new one. */
@@ -226,6 +263,11 @@ int router_replace(struct router *router, size_t index, const struct route *rout
         for_waiting(sink, put_in);
     for_waiting(sink, forget_down);
     return 0;
+}
+
+void router_completes(struct router *router, size_t sink, uint32_t images)
+{
+    router->sinks[sink].completes |= images;
 }
 
 void router_rename(struct router *router, size_t sink, const char *name)

@@ -24,6 +24,9 @@ int router_exchange(struct router *router, const struct exchange_config *config)
  * lanes anew. The old instance has nothing and gets nothing any more. `required` is heeded from the
  * next batch on. -EINVAL: the route is out of range; nothing has changed. */
 int router_replace(struct router *router, size_t sink, const struct route *route);
+/* Records that were matched before it changed may have been decoded without images that it reads
+ * (WEIR_OLD, WEIR_NEW): from now on they are completed before it gets them. */
+void router_completes(struct router *router, size_t sink, uint32_t images);
 /* At any time, for every sink: the same name, from memory that lives on. */
 void router_rename(struct router *router, size_t sink, const char *name);
 /* At any time: where poison goes. */

@@ -80,6 +80,7 @@ static void unpin(struct flow *flow)
 static void drop_batches(struct flow *flow)
 {
     batch_unref(flow->batch);
+    exchange_drop_copies(flow);
     for (size_t i = 0; i < flow->copy_count; i++)
         batch_unref(flow->copies[i]);
     flow->batch = NULL;
@@ -356,7 +357,11 @@ static bool counts_against(const struct item *item)
 {
     if (item->state == ITEM_FINISHED || item->state == ITEM_RETURNED)
         return false;
-    return item->sink ? item->sink->route.required : awaited_poison(item);
+    if (!item->sink)
+        return awaited_poison(item);
+    /* as its source asked: the sink may be another by now */
+    return item->flow->by_sink ? item->flow->awaited >> item->sink->index & 1
+                               : item->sink->route.required;
 }
 
 static void fold_item(struct batch_result *result, const struct item *item,

@@ -104,6 +104,7 @@ struct sink {
     struct route route;
     size_t index;
     bool keeps_order;
+    uint32_t completes;         /* images that earlier records may lack: exchange_complete */
     bool paused;                /* it is being exchanged: gets nothing */
     uint64_t forgiven_breaches; /* of order, by instances before this one */
     struct lane_map lanes;
@@ -178,7 +179,8 @@ struct flow {
     weir_str last_sequence; /* the batch's */
     struct batch **copies;  /* of what is unfinished, instead of `batch`, which is NULL then */
     size_t copy_count;
-    struct kept *kept; /* with copies: of each record of the batch */
+    struct completion *completions; /* single records, for one sink each */
+    struct kept *kept;              /* with copies: of each record of the batch */
     size_t kept_count;
     weir_str kept_stream_arn;
     size_t orphans; /* ended, but plugins (or the store) still hold this many of its items */
@@ -314,6 +316,10 @@ void slim_begin(struct flow *flow); /* it has been put behind the others */
 void slim_end(struct flow *flow);   /* it is about to be taken out */
 
 /* exchange.c */
+/* Decodes the record again where it lacks an image that its sink reads by now. False: out of
+ * memory. */
+bool exchange_complete(struct item *item);
+void exchange_drop_copies(struct flow *flow);
 void exchange_look(struct router *router); /* has everything been let go? */
 void exchange_forget(struct router *router);
 

@@ -254,6 +254,14 @@ static struct item *candidate(const struct sink *sink)
     return first;
 }
 
+/* Out of memory; perhaps nothing else will happen that tries again. */
+static void try_later(struct sink *sink)
+{
+    struct clock *clock = sink->router->clock;
+    if (sink->probe_timer.heap_slot == 0)
+        clock->arm(clock->ctx, &sink->probe_timer, PROBE_FIRST_MS);
+}
+
 /* Hands out the next item that may go to the plugin, already ITEM_OPEN, or NULL. */
 static struct item *next_item(struct sink *sink, struct filling *filling)
 {
@@ -263,6 +271,10 @@ static struct item *next_item(struct sink *sink, struct filling *filling)
         item = candidate(sink);
     if (!may_take(item, filling) || out_of_time(item))
         return NULL;
+    if (sink->completes && !exchange_complete(item)) {
+        try_later(sink);
+        return NULL;
+    }
     if (!item->lane)
         list_remove(&sink->queue, item);
     else if (!goes_on)
@@ -445,9 +457,8 @@ static bool deliver_async(struct sink *sink)
     struct clock *clock = sink->router->clock;
     size_t most = sink->down ? 1 : sink->route.batch_records;
     weir_delivery *delivery = delivery_new(sink->router->board, sink->route.instance, most);
-    if (!delivery) { /* out of memory; perhaps nothing else will happen that tries again */
-        if (sink->probe_timer.heap_slot == 0)
-            clock->arm(clock->ctx, &sink->probe_timer, PROBE_FIRST_MS);
+    if (!delivery) {
+        try_later(sink);
         return false;
     }
     int64_t now_ms = clock->now_ms(clock->ctx), deadline_ms = now_ms + sink->route.timeout_ms;

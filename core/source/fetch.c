@@ -4,6 +4,7 @@
 #include "util/alloc.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdio.h>
 
 enum {
@@ -21,7 +22,7 @@ struct open_fetch {
 
 struct fetch_inline {
     struct aws_client *client;
-    const struct match_plan *plan;
+    _Atomic(const struct match_plan *) plan;
     struct open_fetch *spare;
 };
 
@@ -128,9 +129,15 @@ int fetch_inline_new(struct aws_client *client, const struct match_plan *plan,
     struct fetch_inline *in = mem_zalloc(1, sizeof *in);
     if (!in)
         return -ENOMEM;
-    *in = (struct fetch_inline){.client = client, .plan = plan};
+    *in = (struct fetch_inline){.client = client};
+    atomic_init(&in->plan, plan);
     *out = in;
     return 0;
+}
+
+void fetch_inline_set_plan(struct fetch_inline *in, const struct match_plan *plan)
+{
+    atomic_store(&in->plan, plan);
 }
 
 void fetch_inline_free(struct fetch_inline *in)

@@ -34,6 +34,8 @@ struct fetcher {
 struct fetch_inline;
 int fetch_inline_new(struct aws_client *client, const struct match_plan *plan,
                      struct fetch_inline **out);
+/* For the pages that are decoded from now on; another may be in use for some moments more. [any] */
+void fetch_inline_set_plan(struct fetch_inline *in, const struct match_plan *plan);
 void fetch_inline_free(struct fetch_inline *in); /* no fetch may be open */
 void fetch_inline_seam(struct fetch_inline *in, struct fetcher *out);
 #endif

@@ -313,6 +313,12 @@ static int start(void *ctx, struct fetch *fetch)
     return 0;
 }
 
+void fetch_threads_set_plan(struct fetch_threads *all, const struct match_plan *plan)
+{
+    for (size_t i = 0; i < all->config.threads; i++)
+        fetch_inline_set_plan(all->threads[i].in, plan);
+}
+
 void fetch_threads_seam(struct fetch_threads *all, struct fetcher *out)
 {
     *out = (struct fetcher){.ctx = all, .start = start, .abort = abort_fetch};

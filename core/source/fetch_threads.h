@@ -23,6 +23,8 @@ int fetch_threads_new(const struct fetch_threads_config *config, struct fetch_th
                       struct err *err);
 /* No fetch may be open. Waits for the threads' end; starting after it is an error of the caller. */
 void fetch_threads_free(struct fetch_threads *all);
+void fetch_threads_set_plan(struct fetch_threads *all,
+                            const struct match_plan *plan); /* as inline */
 /* start() and abort() on the router's thread. At most as many batches wait for it as fetches are
  * open. A fetch whose keys have just expired is made again with new ones, once. */
 void fetch_threads_seam(struct fetch_threads *all, struct fetcher *out);

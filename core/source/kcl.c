@@ -370,6 +370,11 @@ int kcl_new(const struct kcl_config *config, struct kcl **out)
     return 0;
 }
 
+void kcl_set_plan(struct kcl *kcl, const struct match_plan *plan)
+{
+    kcl->config.plan = plan;
+}
+
 void kcl_free(struct kcl *kcl)
 {
     if (!kcl)

@@ -38,6 +38,8 @@ struct kcl_config {
 
 /* 0 or -ENOMEM. */
 int kcl_new(const struct kcl_config *config, struct kcl **out);
+/* For the batches that are decoded from now on. */
+void kcl_set_plan(struct kcl *kcl, const struct match_plan *plan);
 void kcl_free(struct kcl *kcl); /* only after finished(), or before the first kcl_feed */
 /* What the daemon wrote, in pieces of any size. */
 void kcl_feed(struct kcl *kcl, const char *bytes, size_t len);

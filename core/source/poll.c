@@ -551,9 +551,7 @@ int poll_new(const struct poll_config *config, struct poll **out, struct err *er
     poll->random = &config->world->random;
     poll->sink_count = router_sink_count(config->router);
     poll->sinks = low_bits(poll->sink_count) & ~config->letters_only;
-    poll->required = poll->sinks & ~config->optional;
-    if (!poll->required) /* then all are waited for */
-        poll->required = poll->sinks;
+    poll_set_optional(poll, config->optional, config->images_needed, config->images_sink);
     if (poll->config.parallelization_factor < 1)
         poll->config.parallelization_factor = 1;
     poll->watches = mem_zalloc(poll->sink_count + 1, sizeof *poll->watches);

@@ -59,6 +59,9 @@ void poll_start(struct poll *poll); /* acquires the state, loads it, then reads 
 void poll_stop(struct poll *poll);
 /* As poll_stop, but waits for no sink: the router was stopped. Positions as they are are stored. */
 void poll_hurry(struct poll *poll);
+/* The sinks that never hold a position are these now; the images that the others read. [router] */
+void poll_set_optional(struct poll *poll, uint64_t optional, uint32_t images_needed,
+                       const char *images_sink);
 void poll_free(struct poll *poll); /* after finished() */
 
 /* For `weir shards`, metrics and health: valid until the next callback. */

@@ -184,6 +184,11 @@ int replay_new(const struct replay_config *config, struct replay **out)
     return 0;
 }
 
+void replay_set_plan(struct replay *replay, const struct match_plan *plan)
+{
+    replay->config.plan = plan;
+}
+
 void replay_free(struct replay *replay)
 {
     if (!replay)

@@ -36,6 +36,8 @@ struct replay_result {
 
 /* 0 or -ENOMEM. Starts reading at once. */
 int replay_new(const struct replay_config *config, struct replay **out);
+/* For the batches that are decoded from now on. */
+void replay_set_plan(struct replay *replay, const struct match_plan *plan);
 void replay_free(struct replay *replay); /* only after finished() */
 void replay_stop(struct replay *replay); /* reads no more; finished() follows when the batches under
                                             way are done */

@@ -1,4 +1,5 @@
 /* What ends a run from outside its source: signals, the grace, and sinks that only an end helps. */
+#include "cli/reload.h"
 #include "cli/run.h"
 #include "rig.h"
 
@@ -8,6 +9,7 @@ enum { MINUTE_MS = 60000 };
 
 struct watched { /* a run over a scripted router; its source only counts */
     struct run run;
+    struct cli cli;
     struct rig rig;
     struct rig_flow flow;
     struct config config;
@@ -62,6 +64,7 @@ static void begin(struct watched *it, const struct watch_case *one)
     it->rig.routes[0].required = !one->optional;
     rig_start(&it->rig);
     it->config.shutdown_grace_ms = 5000;
+    it->run.cli = &it->cli;
     it->run.config = &it->config;
     it->run.protocol_fd = -1; /* the test's own standard output is nobody's business */
     it->run.log = log_new(&quiet, NULL);
@@ -78,6 +81,8 @@ static void end(struct watched *it)
     struct clock *clock = &it->run.pipeline.world.clock;
     run_unwatch(&it->run);
     clock->disarm(clock->ctx, &it->run.grace);
+    reload_end(it->run.reload);
+    reload_free(it->run.reload);
     CHECK_INT(loop_free(it->run.pipeline.loop), 0);
     log_free(it->run.log);
     router_stop(it->rig.router);

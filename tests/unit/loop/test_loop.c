@@ -299,7 +299,7 @@ static void F71_signals_arrive_on_the_loop_and_do_not_keep_it_alive(void)
     raise(SIGUSR1);
     loop_run(f.loop);
     CHECK_INT(signals_seen, SIGUSR1);
-    for (int i = 1; i < 4; i++)
+    for (int i = 1; i < 8; i++)
         CHECK_INT(loop_on_signal(f.loop, SIGUSR2, on_signal, f.loop), 0);
     CHECK_INT(loop_on_signal(f.loop, SIGUSR2, on_signal, f.loop), -ENOSPC);
     CHECK_INT(loop_free(f.loop), 0);

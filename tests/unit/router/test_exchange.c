@@ -314,6 +314,44 @@ static void with_another_order_the_lanes_are_made_anew(void)
     }
 }
 
+static bool has_new_image;
+
+/* Before the sink says something of it: has it got the new image? */
+static void note_image(struct vsink *sink, weir_delivery *delivery)
+{
+    (void)sink;
+    for (size_t i = 0; i < delivery->count; i++)
+        has_new_image = has_new_image && delivery->entries[i].rec->image_at[2] != 0;
+    for (size_t i = 0; i < delivery->count; i++)
+        delivery_complete(delivery->board, delivery->instance, delivery->token, i, WEIR_OK,
+                          STR_NONE);
+}
+
+/* The old one read no image, so none was built; the new one would take that for an absent one. */
+static void images_that_only_the_new_one_reads_are_built_for_it(void)
+{
+    for (int completes = 0; completes < 2; completes++) {
+        struct change change;
+        struct rig_flow flow = {0}, later = {0};
+        change_init(&change, 1);
+        change.rig.sinks[0].script = down;
+        rig_start(&change.rig);
+        rig_flow(&change.rig, &flow, "1:a 2:b", 1, NULL, false);
+        vworld_run(&change.rig.world, 100);
+        change.next.on_deliver = note_image;
+        has_new_image = true;
+        change_begin(&change, 0);
+        if (completes)
+            router_completes(change.rig.router, 0, WEIR_OLD | WEIR_NEW);
+        vworld_settle(&change.rig.world);
+        rig_flow(&change.rig, &later, "3:a", 1, NULL, false); /* was decoded before, too */
+        vworld_settle(&change.rig.world);
+        CHECK(flow.answer.complete && later.answer.complete);
+        CHECK_INT(has_new_image, completes);
+        change_done(&change);
+    }
+}
+
 static void only_one_at_a_time_and_none_of_a_router_that_stops(void)
 {
     struct change change;
@@ -372,6 +410,8 @@ int main(int argc, char **argv)
         {"dead_letters_go_to_the_new_one", dead_letters_go_to_the_new_one},
         {"what_was_given_up_stays_given_up", what_was_given_up_stays_given_up},
         {"with_another_order_the_lanes_are_made_anew", with_another_order_the_lanes_are_made_anew},
+        {"images_that_only_the_new_one_reads_are_built_for_it",
+         images_that_only_the_new_one_reads_are_built_for_it},
         {"only_one_at_a_time_and_none_of_a_router_that_stops",
          only_one_at_a_time_and_none_of_a_router_that_stops},
         {"a_bad_route_or_no_memory_changes_nothing", a_bad_route_or_no_memory_changes_nothing},

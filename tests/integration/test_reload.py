@@ -1,0 +1,225 @@
+#!/usr/bin/env python3
+"""Another configuration for a daemon that runs: all of it or nothing, and no record lost or doubled by it."""
+import copy
+import json
+import os
+import random
+import re
+import signal
+
+from harness import equal, folder, holds, main, test, until, watchdog
+from polling import LINES, Daemon, Fake, identity, judge_lines, judge_rows, price_sink, records
+
+RELOADS = int(os.environ.get("RELOADS", "100"))
+
+
+class Case:
+    """The fake and a daemon on it, both ended with the block."""
+
+    def __init__(self, sinks=None, **more):
+        self.sinks, self.more = sinks or {"price": price_sink(), "lines": LINES}, more
+
+    def __enter__(self):
+        self.fake_context, self.folder = Fake(), folder()
+        self.fake, self.path = self.fake_context.__enter__(), self.folder.__enter__()
+        self.aws, self.stream = self.fake.aws, self.fake.stream
+        self.weir = Daemon(self.path, self.fake.url, self.sinks, **self.more)
+        return self
+
+    def __exit__(self, *error):
+        self.weir.__exit__(*error)
+        self.folder.__exit__(*error)
+        self.fake_context.__exit__(*error)
+
+    def send(self, number):
+        self.weir.process.send_signal(number)
+
+    def status(self):
+        """(reloads that succeeded, refused), as USR1 has them written."""
+        seen = self.weir.log().count("bytes under way")
+        self.send(signal.SIGUSR1)
+        self.weir.until(lambda: self.weir.log().count("bytes under way") > seen, 10, "a status in the log")
+        last = re.findall(r"reloads (\d+), refused (\d+)", self.weir.log())[-1]
+        return int(last[0]), int(last[1])
+
+    def write(self, text):
+        """As editors do it: beside, then renamed."""
+        beside = self.weir.config.with_suffix(".new")
+        beside.write_text(text if isinstance(text, str) else json.dumps(text, indent=1))
+        beside.rename(self.weir.config)
+
+    def reload(self, text):
+        """(succeeded, refused) by this one."""
+        before = self.status()
+        self.write(text)
+        self.send(signal.SIGHUP)
+        until(lambda: sum(self.status()) > sum(before), 40, "the outcome of a reload")
+        after = self.status()
+        return after[0] - before[0], after[1] - before[1]
+
+    def changed(self, **sinks):
+        config = copy.deepcopy(self.weir.value)
+        for name, values in sinks.items():
+            config["sinks"][name].update(values)
+        return config
+
+    def delivered(self, expected, seconds=20):
+        wanted = {identity(one) for one in expected}
+        self.weir.until(lambda: self.fake.rows() >= len(wanted) and wanted <= set(self.weir.lines()), seconds,
+                        f"all {len(wanted)} records are delivered")
+
+    def errors(self, code):
+        return [json.loads(line) for line in self.weir.log().splitlines() if f'"{code}"' in line]
+
+
+@test
+def HUP_with_a_broken_file_keeps_what_runs():
+    broken = {
+        "syntax": lambda text: text.replace('"sinks"', '"sinks" "x"', 1),
+        "key": lambda text: text.replace('"retry"', '"rety"', 1),
+        "plugin": lambda text: text.replace('"table": "PriceHistory"', '"tabel": "PriceHistory"', 1),
+    }
+    with Case() as case:
+        shard = case.stream.shard(records=records(0, 10))
+        case.weir.start()
+        case.delivered(records(0, 10))
+        text = case.weir.config.read_text()
+        for count, (what, breaks) in enumerate(broken.items(), 1):
+            equal(case.reload(breaks(text)), (0, 1), f"a file with a wrong {what}: succeeded, refused")
+            lines = case.errors("W1211")
+            equal(len(lines), count, "errors of reloads in the log")
+            holds(re.match(r".*prices\.json:\d+:\d+: W0\d+ .*; the running configuration was kept$",
+                           lines[-1]["message"]), f"place and outcome are named: {lines[-1]['message']}")
+            equal(lines[-1]["level"], "ERROR", "its level")
+        shard.add(*records(10, 10))
+        case.delivered(records(0, 20))
+        judge_rows(case.aws, records(0, 20))
+        equal(case.reload(text), (1, 0), "the file as it was: succeeded, refused")
+        equal(case.weir.term(), 0, "exit code after TERM")
+
+
+@test
+def what_needs_a_restart_is_refused_as_a_whole():
+    def change(config, path, value):
+        at = config
+        for key in path[:-1]:
+            at = at.setdefault(key, {})
+        at[path[-1]] = value
+        config["sinks"]["lines"]["match"] = {"events": ["REMOVE"]}
+        return config
+
+    rows = [(("source", "batch_size"), 7, "source.batch_size"), (("state", "every"), "9s", "state.every"),
+            (("aws", "region"), "eu-central-1", "aws.region"), (("name",), "other", "name"),
+            (("sinks", "lines", "plugin"), "noop", "sink lines has another plugin")]
+    with Case() as case:
+        shard = case.stream.shard(records=records(0, 5))
+        case.weir.start()
+        case.delivered(records(0, 5))
+        for path, value, named in rows:
+            equal(case.reload(change(case.changed(), path, value)), (0, 1), f"{named}: succeeded, refused")
+            message = case.errors("W1212")[-1]["message"]
+            holds(named in message and message.endswith("restart needed; the running configuration was kept"),
+                  f"what and why is named: {message}")
+        explicit = case.changed()
+        explicit["source"]["batch_size"] = 100  # the default
+        equal(case.reload(explicit), (1, 0), "a default that is written out: succeeded, refused")
+        shard.add(*records(5, 5))
+        case.delivered(records(0, 10))  # lines still gets everything
+        equal(case.weir.term(), 0, "exit code after TERM")
+
+
+@test
+def another_match_and_other_options_hold_from_the_next_batch_on():
+    with Case() as case:
+        shard = case.stream.shard(records=records(0, 10))
+        case.weir.start()
+        case.delivered(records(0, 10))
+        equal(case.reload(case.changed(lines={"match": {"events": ["REMOVE"]}}, price={"required": False})), (1, 0),
+              "succeeded, refused")
+        shard.add(*records(10, 10))
+        case.weir.until(lambda: case.fake.rows() == 20, 20, "price goes on")
+        equal(case.reload(case.changed(lines={"config": {"format": "pretty"}})), (1, 0), "succeeded, refused")
+        shard.add(*records(20, 1))
+        case.weir.until(lambda: "MODIFY  " in case.weir.out_path().read_text(), 20, "lines are of the new format")
+        case.weir.until(lambda: case.fake.rows() == 21, 20, "price has the last one")
+        judge_rows(case.aws, records(0, 21))
+        equal(case.weir.term(), 0, "exit code after TERM")
+
+
+@test
+def reloads_good_and_bad_under_load_lose_and_double_nothing():
+    """Records come all the time; what each sink got in the end is judged, in its order."""
+    chance = random.Random(7)
+
+    def some_config(case):
+        config = case.changed(
+            price={"retry": {"base": f"{chance.randint(1, 9)}ms", "cap": "50ms"},
+                   "concurrency": chance.randint(1, 8), "batch_records": chance.choice([1, 7, 25])},
+            lines={"order": chance.choice(["item", "shard"]), "batch_records": chance.choice([1, 3, 100]),
+                   "required": chance.random() < 0.7})
+        config["sinks"]["price"]["config"]["announce"] = chance.random() < 0.5
+        config["log"] = {"levels": {"sink.price": chance.choice(["warn", "info"])}}
+        bad = chance.random() < 0.4
+        if bad:
+            config["sinks"]["price"][chance.choice(["bad", "plugin", "timeout"])] = -1
+        return config, bad
+
+    with Case(source={"batch_size": 20}) as case:
+        shards = [case.stream.shard(records=records(0, 3, name=f"s{i}")) for i in range(3)]
+        expected = [one for i in range(3) for one in records(0, 3, name=f"s{i}")]
+        case.weir.start()
+        case.delivered(expected)
+        good = refused = 0
+        for n in range(RELOADS):
+            i = n % 3
+            more = records(3 + 4 * (n // 3), 4, name=f"s{i}")
+            shards[i].add(*more)
+            expected += more
+            config, bad = some_config(case)
+            outcome = case.reload(config)
+            equal(outcome, (0, 1) if bad else (1, 0), f"reload {n}: succeeded, refused")
+            good, refused = good + outcome[0], refused + outcome[1]
+        equal(case.status(), (good, refused), "reloads in all: succeeded, refused")
+        case.delivered(expected, 60)
+        equal(case.weir.term(), 0, "exit code after TERM")
+        judge_rows(case.aws, expected)
+        judge_lines(case.weir, expected)
+        print(f"    {good} reloads, {refused} refused, {len(expected)} records to each of two sinks")
+
+
+@test
+def watch_config_reloads_when_the_file_changes():
+    with Case() as case:
+        case.stream.shard(records=records(0, 5))
+        case.weir.start("--watch-config")
+        case.delivered(records(0, 5))
+        case.write(case.changed(lines={"batch_records": 3}))
+        until(lambda: case.status() == (1, 0), 20, "the file that was renamed into place is in force")
+        case.weir.config.write_text("{")
+        until(lambda: case.status() == (1, 1), 20, "a broken one is refused")
+        case.weir.config.unlink()
+        case.write(case.changed(lines={"batch_records": 4}))
+        until(lambda: case.status() == (2, 1), 20, "the next one is in force")
+        equal(case.weir.term(), 0, "exit code after TERM")
+
+
+@test
+def USR2_shows_everything_and_levels_of_components_hold():
+    with Case() as case:
+        case.stream.shard(records=records(0, 5))
+        case.weir.start()
+        case.delivered(records(0, 5))
+        config = case.changed()
+        config["log"] = {"level": "info", "levels": {"reload": "error"}}
+        equal(case.reload(config), (1, 0), "succeeded, refused")
+        equal(case.errors("W1210"), [], "what is said below the component's level")
+        case.send(signal.SIGUSR2)
+        case.weir.until(lambda: case.errors("W1220"), 10, "that everything is logged is said")
+        equal(case.reload(case.changed()), (1, 0), "succeeded, refused")
+        holds(case.errors("W1210"), "everything is logged for a while")
+        holds('"DEBUG"' in case.weir.log(), "debug lines are written")
+        equal(case.weir.term(), 0, "exit code after TERM")
+
+
+watchdog(280)
+main()
