@@ -14,6 +14,8 @@ void cli_init(struct cli *cli, FILE *out, FILE *err, char **environ_block)
         .out = out, .err = err, .environ_block = environ_block ? environ_block : environ};
     cli->seed = 1;
     cli->limit = 100;
+    cli->per_day = 100000;
+    cli->shards = 4;
     cli->records = 100000;
     cli->timeout_s = 30;
     cli->interval_s = 1;

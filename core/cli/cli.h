@@ -61,6 +61,9 @@ struct cli {
     const char *sinks, *record, *filter, *junit;
     bool tap;
 
+    /* plan */
+    int64_t per_day, shards;
+
     /* plugin check, plugin new */
     const char *options, *lang, *kind;
     int64_t records; /* bench */

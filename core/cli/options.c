@@ -324,6 +324,26 @@ const struct cli_option explain_options[] = {
     {0},
 };
 
+const struct cli_option plan_options[] = {
+    {.name = "records-per-day",
+     .kind = OPTION_NUMBER,
+     .value = "N",
+     .offset = AT(per_day),
+     .min = 0,
+     .max = INT64_C(1000000000000),
+     .no_twin = true,
+     .help = "Changes of the table in a day; 100000 unless said."},
+    {.name = "shards",
+     .kind = OPTION_NUMBER,
+     .value = "N",
+     .offset = AT(shards),
+     .min = 1,
+     .max = 100000,
+     .no_twin = true,
+     .help = "Open shards of the stream; 4 unless said."},
+    {0},
+};
+
 const struct cli_option test_options[] = {
     {.name = "filter",
      .kind = OPTION_TEXT,

@@ -43,6 +43,18 @@ const struct verb verbs[] = {
                 "per record and line.",
      .options = explain_options,
      .run = verb_explain},
+    {.name = "plan",
+     .positional = "",
+     .summary = "show what a configuration needs, promises and costs",
+     .details =
+         "Per sink what a repeat does and where records go that it gives up; calls and cost of "
+         "a day, at most; the\n"
+         "IAM policy. Nobody is asked: the numbers come from the configuration and the options. "
+         "Calls of "
+         "pricehistory and sqs are\n"
+         "counted, those of other sinks are not.",
+     .options = plan_options,
+     .run = verb_plan},
     {.name = "config init",
      .positional = "",
      .summary = "print a configuration to begin with",

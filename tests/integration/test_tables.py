@@ -306,5 +306,30 @@ def a_failing_test_says_why_in_every_form():
         equal(weir("test", cfg, "--filter", "none").returncode, 1)
 
 
+@test
+def the_plan_has_policy_calls_and_guarantees():
+    with folder() as path:
+        cfg = config(path, {
+            "price": {"plugin": "pricehistory", "allow_loop": True, "config": {"table": "Products"}, "on_exhausted": {"to": "dlq"}},
+            "dlq": {"plugin": "sqs", "only_from": ["price"],
+                    "config": {"queue_url": "https://sqs.us-east-1.amazonaws.com/123456789012/q"}},
+            "out": {"plugin": "stdout", "required": False}},
+            source={"kind": "poll", "tables": ["Products"], "idle_poll": "2s"})
+        done = weir("plan", "-c", cfg, "--json", "--records-per-day", "1000000", "--shards", "2")
+        equal(done.returncode, 0, done.stderr.decode())
+        plan = json.loads(done.stdout)
+        equal([(s["sink"], s["repeats"], s["required"], s["given_up"]) for s in plan["sinks"]],
+              [("price", "once", True, "dlq"), ("dlq", "keyed", True, "dead"), ("out", "twice", False, "dead")])
+        equal(plan["loops"], ["price"])
+        equal([(c["operation"], c["per_day"], c["usd_per_day"]) for c in plan["calls"]],
+              [("GetRecords", 86400, 0.0173), ("price", 40000, 0.625)])
+        actions = {a: s["Resource"] for s in plan["policy"]["Statement"] for a in s["Action"]}
+        equal(actions["dynamodb:BatchWriteItem"], "arn:aws:dynamodb:*:*:table/Products")
+        equal(actions["dynamodb:GetRecords"], "arn:aws:dynamodb:*:*:table/Products/stream/*")
+        holds(any(a.startswith("sqs:SendMessage") for a in actions), actions)
+        text = weir("plan", "-c", cfg).stdout.decode()
+        holds("price: effectively once" in text and "writes to the table it reads" in text, text)
+
+
 watchdog(280)
 main()

@@ -1,0 +1,215 @@
+/* weir plan: what a configuration needs and costs, without asking anybody. */
+#include "cli/opened.h"
+#include "cli/verbs.h"
+#include "util/text.h"
+
+#include <inttypes.h>
+
+enum { CALLS_MAX = 2 * MATCH_SINKS_MAX + 2, DAY_S = 86400, WRITE_BATCH = 25, QUEUE_BATCH = 10 };
+
+/* Calls of one kind in a day, and what they cost: list prices of us-east-1 (on-demand) in dollars,
+ * as known to this release. */
+struct call_plan {
+    const char *service, *operation;
+    double per_day, usd;
+};
+
+static const double usd_stream_read = 0.02 / 100000, usd_row = 0.625 / 1e6, usd_message = 0.4 / 1e6;
+
+struct plan {
+    struct opened opened;
+    struct call_plan calls[CALLS_MAX];
+    size_t call_count;
+    double usd;
+};
+
+static void add_call(struct plan *plan, const char *service, const char *operation, double per_day,
+                     double usd)
+{
+    if (plan->call_count < CALLS_MAX && per_day > 0)
+        plan->calls[plan->call_count++] = (struct call_plan){service, operation, per_day, usd};
+    plan->usd += usd;
+}
+
+/* At most: every record reaches every sink, every shard is read as often as it may be. */
+static void count_calls(struct plan *plan)
+{
+    const struct config *config = plan->opened.config;
+    const struct sink_set *set = plan->opened.set;
+    double records = (double)plan->opened.cli->per_day, shards = (double)plan->opened.cli->shards;
+    if (config->source == SOURCE_POLL) {
+        double reads = shards * DAY_S * 1000 / (double)config->poll.idle_poll_ms;
+        add_call(plan, "dynamodb streams", "GetRecords", reads, reads * usd_stream_read);
+    }
+    if (config->source == SOURCE_POLL && str_is(str_of(config->state.kind), "dynamodb")) {
+        double every = (double)(config->state.every_ms < config->state.lease_ms * 3 / 10
+                                    ? config->state.every_ms
+                                    : config->state.lease_ms * 3 / 10);
+        double writes = (double)set->count * shards * DAY_S * 1000 / every;
+        add_call(plan, "dynamodb", "positions", writes, writes * usd_row);
+    }
+    for (size_t i = 0; i < set->count; i++) {
+        char **iam = set->sinks[i].instance->iam;
+        const char *action = iam && *iam && set->sinks[i].rule_count ? *iam : "";
+        if (strncmp(action, "dynamodb:", 9) == 0)
+            add_call(plan, "dynamodb", set->sinks[i].config->name,
+                     strncmp(action + 9, "Batch", 5) == 0 ? records / WRITE_BATCH : records,
+                     records * usd_row);
+        else if (strncmp(action, "sqs:", 4) == 0)
+            add_call(plan, "sqs", set->sinks[i].config->name, records / QUEUE_BATCH,
+                     records / QUEUE_BATCH * usd_message);
+    }
+}
+
+/* ---- the policy ---- */
+
+static void put_grant(struct buf *out, bool first, const char *actions, weir_str resource)
+{
+    buf_printf(out, "%s{\"Effect\":\"Allow\",\"Action\":[%s],\"Resource\":", first ? "" : ",",
+               actions);
+    buf_put_json_string(out, resource);
+    buf_putc(out, '}');
+}
+
+static void put_table_grant(struct buf *out, const char *actions, const char *table,
+                            const char *below)
+{
+    struct buf arn;
+    buf_init(&arn, 4096);
+    if (str_starts(str_of(table), STR("arn:")))
+        buf_printf(&arn, "%s", table);
+    else
+        buf_printf(&arn, "arn:aws:dynamodb:*:*:table/%s%s", table, below);
+    put_grant(out, false, actions, buf_str(&arn));
+    buf_done(&arn);
+}
+
+static void put_policy(const struct plan *plan, struct buf *out)
+{
+    const struct config *config = plan->opened.config;
+    static const char read[] =
+        "\"dynamodb:DescribeStream\",\"dynamodb:GetRecords\",\"dynamodb:GetShardIterator\"";
+    bool state = str_is(str_of(config->state.kind), "dynamodb") && config->state.table;
+    buf_puts(out, "{\"Version\":\"2012-10-17\",\"Statement\":[");
+    put_grant(out, true, "\"dynamodb:ListStreams\"", STR("*")); /* it knows no resource */
+    for (const char *const *t = config->poll.tables; t && *t; t++) {
+        put_table_grant(out, "\"dynamodb:DescribeTable\"", *t, "");
+        put_table_grant(out, read, *t, "/stream/*");
+    }
+    for (const char *const *s = config->poll.streams; s && *s; s++)
+        put_table_grant(out, read, *s, "");
+    if (config->source == SOURCE_POLL && state)
+        put_table_grant(out,
+                        "\"dynamodb:GetItem\",\"dynamodb:PutItem\",\"dynamodb:UpdateItem\","
+                        "\"dynamodb:DeleteItem\",\"dynamodb:Query\",\"dynamodb:BatchWriteItem\","
+                        "\"dynamodb:TransactWriteItems\",\"dynamodb:ConditionCheckItem\"",
+                        config->state.table, "");
+    for (size_t i = 0; i < plan->opened.set->count; i++)
+        for (char **iam = plan->opened.set->sinks[i].instance->iam; iam && *iam; iam++) {
+            char action[128];
+            size_t len = strcspn(*iam, " ");
+            snprintf(action, sizeof action, "\"%.*s\"", (int)(len < 120 ? len : 120), *iam);
+            put_grant(out, false, action, (*iam)[len] ? str_of(*iam + len + 1) : STR("*"));
+        }
+    buf_puts(out, "]}");
+}
+
+/* ---- sinks ---- */
+
+static const char *repeats_of(const struct built_sink *sink)
+{
+    return sink->plugin->desc.repeats == WEIR_R_NATIVE  ? "once"
+           : sink->plugin->desc.repeats == WEIR_R_KEYED ? "keyed"
+                                                        : "twice";
+}
+
+static const char *given_up(const struct sink_config *sink)
+{
+    return sink->on_exhausted == EXHAUSTED_SINK    ? sink->exhausted_sink
+           : sink->on_exhausted == EXHAUSTED_DROP  ? "drop"
+           : sink->on_exhausted == EXHAUSTED_BLOCK ? "block"
+                                                   : "dead";
+}
+
+/* It was refused where the configuration does not allow it. */
+static bool loops(const struct plan *plan, const struct built_sink *sink)
+{
+    const struct config *config = plan->opened.config;
+    const char *const *from[] = {config->poll.tables, config->poll.streams};
+    for (size_t i = 0; i < 2; i++)
+        for (const char *const *table = from[i]; table && *table; table++)
+            if (sink_writes_table(sink, str_of(*table)))
+                return true;
+    return false;
+}
+
+static void put_json(const struct plan *plan, struct buf *out)
+{
+    const struct sink_set *set = plan->opened.set;
+    bool any = false;
+    buf_puts(out, "{\"policy\":");
+    put_policy(plan, out);
+    buf_puts(out, ",\"sinks\":[");
+    for (size_t i = 0; i < set->count; i++) {
+        const struct built_sink *sink = &set->sinks[i];
+        const char *target = sink->instance->target;
+        buf_puts(out, i ? ",{\"sink\":" : "{\"sink\":");
+        buf_put_json_string(out, str_of(sink->config->name));
+        buf_printf(out, ",\"plugin\":\"%s\",\"target\":", sink->plugin->desc.name);
+        buf_put_json_string(out, str_of(target ? target : ""));
+        buf_printf(out, ",\"repeats\":\"%s\",\"required\":%s,\"given_up\":\"%s\"}",
+                   repeats_of(sink), sink->config->required ? "true" : "false",
+                   given_up(sink->config));
+    }
+    buf_puts(out, "],\"loops\":[");
+    for (size_t i = 0; i < set->count; i++)
+        if (loops(plan, &set->sinks[i])) {
+            buf_printf(out, "%s\"%s\"", any ? "," : "", set->sinks[i].config->name);
+            any = true;
+        }
+    buf_puts(out, "],\"calls\":[");
+    for (size_t i = 0; i < plan->call_count; i++)
+        buf_printf(out,
+                   "%s{\"service\":\"%s\",\"operation\":\"%s\",\"per_day\":%.0f,"
+                   "\"usd_per_day\":%.4f}",
+                   i ? "," : "", plan->calls[i].service, plan->calls[i].operation,
+                   plan->calls[i].per_day, plan->calls[i].usd);
+    buf_printf(out, "],\"records_per_day\":%" PRId64 ",\"usd_per_day\":%.4f}\n",
+               plan->opened.cli->per_day, plan->usd);
+}
+
+static void put_text(const struct plan *plan, struct buf *out)
+{
+    const struct sink_set *set = plan->opened.set;
+    buf_puts(out, "sinks:\n");
+    for (size_t i = 0; i < set->count; i++) {
+        const struct built_sink *sink = &set->sinks[i];
+        buf_printf(out, "  %s: %s; given up: %s%s\n", sink->config->name, sink_guarantee(sink),
+                   given_up(sink->config),
+                   loops(plan, sink) ? "; writes to the table it reads (allow_loop)" : "");
+    }
+    buf_printf(out,
+               "calls a day, at most, for %" PRId64 " records and %" PRId64
+               " shards (list prices of us-east-1):\n",
+               plan->opened.cli->per_day, plan->opened.cli->shards);
+    for (size_t i = 0; i < plan->call_count; i++)
+        buf_printf(out, "  %-16s  %-12s  %12.0f  %10.4f USD\n", plan->calls[i].service,
+                   plan->calls[i].operation, plan->calls[i].per_day, plan->calls[i].usd);
+    buf_printf(out, "  %-16s  %-12s  %12s  %10.4f USD\npolicy:\n", "together", "", "", plan->usd);
+    put_policy(plan, out);
+    buf_putc(out, '\n');
+}
+
+int verb_plan(struct cli *cli)
+{
+    struct plan plan = {.call_count = 0};
+    int code = opened_begin(&plan.opened, cli, true);
+    if (code == 0) {
+        count_calls(&plan);
+        if (cli->json)
+            put_json(&plan, &plan.opened.out);
+        else
+            put_text(&plan, &plan.opened.out);
+    }
+    return opened_end(&plan.opened, code);
+}
