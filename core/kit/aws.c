@@ -11,6 +11,31 @@ static weir_test *test_of(weir_instance *instance)
     return instance->services.ctx;
 }
 
+struct kit_call *kit_call_new(weir_test *test, weir_str body)
+{
+    struct kit_call *call = mem_zalloc(1, sizeof *call);
+    if (!call)
+        kit_out_of_memory();
+    call->body = mem_dup0(body.ptr, body.len);
+    call->shown = (weir_test_call){.service = "",
+                                   .target = "",
+                                   .json = "",
+                                   .endpoint = "",
+                                   .region = "",
+                                   .headers = "",
+                                   .body = call->body,
+                                   .body_bytes = body.len};
+    call->live_body = body;
+    call->id = ++test->last_call_id;
+    test->call_count++;
+    if (test->last_call)
+        test->last_call->next = call;
+    else
+        test->calls = call;
+    test->last_call = call;
+    return call;
+}
+
 static int32_t aws_call(weir_instance *instance, const weir_aws_request *request,
                         weir_aws_done done, void *arg, uint64_t *call_id)
 {
@@ -23,28 +48,15 @@ static int32_t aws_call(weir_instance *instance, const weir_aws_request *request
     if (!request || !done || request->struct_size < sizeof *request || !request->service ||
         !request->target || !request->json)
         return -EINVAL;
-    struct kit_call *call = mem_zalloc(1, sizeof *call);
-    if (!call)
-        kit_out_of_memory();
-    call->body = mem_dup0(request->body.ptr, request->body.len);
-    call->shown = (weir_test_call){.service = kit_text(test, str_of(request->service)),
-                                   .target = kit_text(test, str_of(request->target)),
-                                   .json = kit_text(test, str_of(request->json)),
-                                   .endpoint = kit_text(test, request->endpoint),
-                                   .region = kit_text(test, request->region),
-                                   .body = call->body,
-                                   .body_bytes = request->body.len};
-    call->live_body = request->body;
-    call->id = ++test->last_call_id;
-    test->call_count++;
+    struct kit_call *call = kit_call_new(test, request->body);
+    call->shown.service = kit_text(test, str_of(request->service));
+    call->shown.target = kit_text(test, str_of(request->target));
+    call->shown.json = kit_text(test, str_of(request->json));
+    call->shown.endpoint = kit_text(test, request->endpoint);
+    call->shown.region = kit_text(test, request->region);
     call->token = request->token;
     call->done = done;
     call->arg = arg;
-    if (test->last_call)
-        test->last_call->next = call;
-    else
-        test->calls = call;
-    test->last_call = call;
     if (call_id)
         *call_id = call->id;
     return 0;
@@ -137,7 +149,10 @@ static void report(struct kit_call *call, const struct kit_answer *answer)
     if (!str_eq(call->live_body, (weir_str){call->body, call->shown.body_bytes}))
         weir_test_failed(call->shown.target, 0, "the body of a call changed before its done()");
     call->shown.state = answer ? WEIR_TEST_CALL_ANSWERED : WEIR_TEST_CALL_ABORTED;
-    call->done(call->arg, &response);
+    if (call->http)
+        kit_http_report(call, answer);
+    else
+        call->done(call->arg, &response);
     arena_done(&arena);
 }
 

@@ -85,20 +85,21 @@ static int run_batches(weir_test *test, const struct bench_request *request, dou
 int bench_run(const struct bench_request *request, struct bench_result *out, struct err *err)
 {
     *out = (struct bench_result){0};
+    double *costs = mem_zalloc(request->records / BATCH + 2, sizeof *costs);
+    if (!costs)
+        return err_set(err, -ENOMEM, "out of memory");
     weir_test *test = weir_test_open(request->plugin, request->options);
     const char *refused = weir_test_refused(test);
-    double *costs = mem_zalloc(request->records / BATCH + 2, sizeof *costs);
     int rc = 0;
-    if (!costs)
-        rc = err_set(err, -ENOMEM, "out of memory");
-    else if (refused)
-        rc = err_set(err, -EINVAL, "%.*s", (int)strcspn(refused, "\n"), refused);
-    snprintf(out->name, sizeof out->name, "%s", rc < 0 ? "" : test->plugin.desc.name);
     test->quiet = true;
-    if (rc == 0)
+    if (refused)
+        rc = err_set(err, -EINVAL, "%.*s", (int)strcspn(refused, "\n"), refused);
+    else
         rc = run_batches(test, request, costs, out, err);
-    if (rc == 0)
+    if (rc == 0) {
+        snprintf(out->name, sizeof out->name, "%s", test->plugin.desc.name);
         weir_test_flush(test, 1000);
+    }
     mem_free(costs);
     kit_close(test);
     return rc;

@@ -31,8 +31,10 @@ static void send_line(const struct check *check, const char *line, size_t len)
     }
 }
 
-static void report(const struct check *check, const char *what, const char *name, const char *help,
-                   const char *format, va_list args)
+__attribute__((format(printf, 5, 0))) static void report(const struct check *check,
+                                                         const char *what, const char *name,
+                                                         const char *help, const char *format,
+                                                         va_list args)
 {
     char text[LINE_BYTES / 2], line[LINE_BYTES];
     vsnprintf(text, sizeof text, format, args);
@@ -198,7 +200,7 @@ static bool open_and_close(struct check *check)
 static void lack_extensions(struct check *check)
 {
     static const char *const lacking[] = {"weir.aws/1", "weir.work/1", "weir.timer/1",
-                                          "weir.json/1"};
+                                          "weir.http/1", "weir.json/1"};
     for (size_t i = 0; i < sizeof lacking / sizeof *lacking; i++) {
         const weir_test_setup setup = {.struct_size = sizeof setup,
                                        .plugin = check->request->path,
@@ -286,7 +288,7 @@ void check_run(const struct check_request *request)
         if (check.failures == 0)
             check_ok(&check, "records",
                      "%llu given to pairs of sinks, hostile ones among them, each completed once; "
-                     "%llu calls to AWS answered",
+                     "%llu calls answered",
                      (unsigned long long)check.records, (unsigned long long)check.calls);
         if (check.failures == 0)
             lack_extensions(&check);

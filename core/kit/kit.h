@@ -56,7 +56,8 @@ struct weir_test_batch {
     bool cancelled;
 };
 
-struct kit_call {
+struct kit_call { /* of weir.aws/1, or (http not NULL) of weir.http/1 */
+    struct http_call *http;
     weir_test_call shown; /* its texts are owned by the test's arena but for the body */
     char *body;
     weir_str live_body; /* the plugin's; must be unchanged until done() */
@@ -123,6 +124,12 @@ extern const weir_aws kit_aws_table;
 bool kit_answer_call(weir_test *test); /* one call that can be answered; false: none */
 void kit_abort_calls(weir_test *test, uint64_t token);
 void kit_calls_free(weir_test *test);
+struct kit_call *kit_call_new(weir_test *test, weir_str body);
+
+/* ---- http.c: the transport under weir.http/1 ---- */
+
+void kit_http_init(weir_test *test);
+void kit_http_report(struct kit_call *call, const struct kit_answer *answer); /* NULL: aborted */
 
 /* ---- typed.c ---- */
 

@@ -191,6 +191,7 @@ weir_test *weir_test_open_with(const weir_test_setup *given)
         kit_out_of_memory();
     arena_init(&test->arena, 1024);
     kit_world_init(&test->world);
+    kit_http_init(test);
     pthread_mutex_init(&test->log_lock, NULL);
     buf_init(&test->log, KIT_TEXT_BYTES_MAX);
     buf_init(&test->refused, KIT_TEXT_BYTES_MAX);

@@ -100,7 +100,7 @@ int64_t weir_test_now_ms(const weir_test *test);
  * a thread of its own, one at a time), answers of calls. The other functions do it themselves. */
 void weir_test_settle(weir_test *test);
 
-/* ---- weir.aws/1 ---- */
+/* ---- weir.aws/1 and weir.http/1 ---- */
 
 enum { WEIR_TEST_CALL_OPEN, WEIR_TEST_CALL_ANSWERED, WEIR_TEST_CALL_ABORTED };
 typedef struct weir_test_call {
@@ -109,6 +109,8 @@ typedef struct weir_test_call {
     const char *body; /* a copy, made when the call was made */
     size_t body_bytes;
     int32_t state; /* WEIR_TEST_CALL_* */
+    const char *headers; /* of weir.http/1: lines "name: value\n"; its service is "http", its target the
+                            method, its endpoint the URL */
 } weir_test_call;
 
 size_t weir_test_calls(const weir_test *test);
@@ -121,7 +123,8 @@ enum {
 };
 /* Answers the oldest call that has no answer, or the next one to come. With status 200 `body` is the
  * answer; with another one an error document, {"__type":"ValidationException","message":"..."}. What
- * it means (weir_aws_response.outcome) is found as in production. Settles. */
+ * it means (weir_aws_response.outcome) is found as in production. Calls of weir.http/1 get the status
+ * and the body as they are. Settles. */
 void weir_test_answer(weir_test *test, int32_t status, const char *body);
 /* The next call() returns this -errno. */
 void weir_test_refuse_call(weir_test *test, int32_t error);

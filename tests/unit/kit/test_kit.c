@@ -204,6 +204,27 @@ static void calls_are_answered_in_order_as_in_production(void)
     weir_test_close(test);
 }
 
+static void http_calls_are_answered_by_the_same_script(void)
+{
+    weir_test *test =
+        weir_test_open(TEST_BUILD "/plugins/http.so", "{\"url\":\"https://example.com/hook\"}");
+
+    weir_test_batch *stored = weir_test_change(test, ids[0], NULL, "{\"a\":1}");
+    weir_test_answer(test, 200, "");
+    weir_test_batch *refused = weir_test_change(test, ids[1], NULL, "{\"a\":1}");
+    weir_test_answer(test, WEIR_TEST_NO_CONNECTION, NULL);
+
+    const weir_test_call *call = weir_test_call_at(test, 0);
+    WEIR_TEST_STR(call->service, "http");
+    WEIR_TEST_STR(call->target, "POST");
+    WEIR_TEST_STR(call->endpoint, "https://example.com/hook");
+    WEIR_TEST_HAS(call->headers, "ontent-");
+    WEIR_TEST(call->body_bytes > 0);
+    WEIR_TEST_INT(weir_test_outcome(stored, 0), WEIR_OK);
+    WEIR_TEST_INT(weir_test_outcome(refused, 0), WEIR_DOWN);
+    weir_test_close(test);
+}
+
 static void refusals_say_why(void)
 {
     static const struct {
@@ -237,6 +258,7 @@ static const weir_test_case cases[] = {
     {"F69_other_threads_may_complete", F69_other_threads_may_complete},
     {"extensions_work_and_may_be_missing", extensions_work_and_may_be_missing},
     {"calls_are_answered_in_order_as_in_production", calls_are_answered_in_order_as_in_production},
+    {"http_calls_are_answered_by_the_same_script", http_calls_are_answered_by_the_same_script},
     {"refusals_say_why", refusals_say_why},
     {NULL, NULL},
 };
