@@ -352,11 +352,10 @@ static void on_connection(uv_stream_t *stream, int status)
     server->conns = conn;
     listener->conns++;
     server->handles++;
-    if (uv_accept(stream, &conn->uv.stream) < 0)
-        conn_close(conn);
-    else if (listener->conns > ADMIN_CONNECTIONS_MAX)
+    bool accepted = uv_accept(stream, &conn->uv.stream) == 0;
+    if (accepted && listener->conns > ADMIN_CONNECTIONS_MAX)
         refuse(conn);
-    else if (uv_read_start(&conn->uv.stream, on_alloc, on_read) < 0)
+    else if (!accepted || uv_read_start(&conn->uv.stream, on_alloc, on_read) < 0)
         conn_close(conn);
 }
 

@@ -2,8 +2,8 @@
 #include "observe/metrics.h"
 
 #include <dirent.h>
-#include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -24,17 +24,20 @@ static int64_t count_fds(void)
     return count;
 }
 
+/* "4242 311 ...": pages, of which so many are resident. */
 static void read_memory(struct process_figures *figures)
 {
-    int64_t pages = 0, resident = 0, page_bytes = sysconf(_SC_PAGESIZE);
+    char text[128] = "", *end = text;
+    int64_t page_bytes = sysconf(_SC_PAGESIZE);
     FILE *file = fopen("/proc/self/statm", "re");
     if (!file)
         return;
-    if (fscanf(file, "%" SCNd64 " %" SCNd64, &pages, &resident) == 2) {
-        figures->virtual_bytes = pages * page_bytes;
-        figures->resident_bytes = resident * page_bytes;
-    }
+    bool read = fgets(text, sizeof text, file) != NULL;
     fclose(file);
+    if (!read)
+        return;
+    figures->virtual_bytes = strtoll(text, &end, 10) * page_bytes;
+    figures->resident_bytes = strtoll(end, NULL, 10) * page_bytes;
 }
 
 struct process_figures process_figures(void)
