@@ -393,20 +393,10 @@ int admin_new(const struct admin_config *config, struct admin **out, int *port, 
     return rc;
 }
 
-void admin_renew(struct admin *admin, const struct admin_view *view)
+void admin_renew(struct admin *admin, const char *const *redact)
 {
-    admin->config.view = *view;
-    for (struct admin_asker *asker = admin->askers, *next; asker; asker = next) {
-        next = asker->next;
-        if (asker->reader) { /* it asks again */
-            struct admin_conn *conn = asker->conn;
-            asker_free(asker);
-            admin_conn_drop(conn);
-        }
-    }
-    tap_free(admin->tap);
-    admin->tap = NULL;
-    open_tap(admin);
+    admin->config.view.redact = redact;
+    tap_redact(admin->tap, redact);
 }
 
 void admin_free(struct admin *admin)

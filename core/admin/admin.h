@@ -10,7 +10,6 @@ struct admin;
 /* Somebody who asked by POST and waits. */
 struct admin_asker;
 
-/* What a reload may change, and what it leaves. */
 struct admin_view {
     const char *const *redact; /* attributes that the tap does not show, or NULL; borrowed */
     bool tap, ui, metrics;     /* served at all */
@@ -42,8 +41,8 @@ int admin_new(const struct admin_config *config, struct admin **out, int *port, 
 /* Before the router and whatever observe() looks at is freed; and before the loop is. NULL is fine.
  */
 void admin_free(struct admin *admin);
-/* The configuration, or the router's sinks, are others now. */
-void admin_renew(struct admin *admin, const struct admin_view *view);
+/* After a reload: `redact` is another, and what it was may go. */
+void admin_renew(struct admin *admin, const char *const *redact);
 /* status: of HTTP; body: JSON. */
 void admin_reply(struct admin_asker *asker, int status, weir_str body);
 #endif

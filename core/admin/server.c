@@ -264,12 +264,6 @@ bool admin_stream_send(struct admin_conn *conn, weir_str bytes)
     return unsent + bytes.len <= ADMIN_STREAM_BYTES && send_bytes(conn, bytes, STR_NONE) == 0;
 }
 
-void admin_conn_drop(struct admin_conn *conn)
-{
-    conn->gone = NULL;
-    conn_close(conn);
-}
-
 bool admin_conn_local(const struct admin_conn *conn)
 {
     return conn->listener->local;

@@ -57,8 +57,6 @@ void admin_answer_error(struct admin_conn *conn, int status, const char *format,
 /* It is answered later, or streamed to: gone(arg) is called once should the client leave before
  * that, and then the connection is not to be touched any more. */
 void admin_conn_hold(struct admin_conn *conn, void (*gone)(void *arg), void *arg);
-/* Ends it as it is; nobody is told. */
-void admin_conn_drop(struct admin_conn *conn);
 /* Begins a stream without end. */
 void admin_stream_begin(struct admin_conn *conn, const char *type);
 /* False: the reader has not taken what it was sent before, and this is not sent. */

@@ -399,6 +399,11 @@ int tap_new(const struct tap_config *config, struct tap **out)
     return 0;
 }
 
+void tap_redact(struct tap *tap, const char *const *redact)
+{
+    tap->config.redact = redact;
+}
+
 void tap_free(struct tap *tap)
 {
     if (!tap)

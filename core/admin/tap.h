@@ -23,6 +23,7 @@ struct tap_filter {
 
 int tap_new(const struct tap_config *config, struct tap **out); /* 0 or -ENOMEM */
 void tap_free(struct tap *tap);
+void tap_redact(struct tap *tap, const char *const *redact); /* other patterns from now on */
 /* `send` gets whole server-sent events; false: it did not take it, which is counted. The filter's
  * reader, or NULL: there are enough already. */
 struct tap_reader *tap_add(struct tap *tap, const struct tap_filter *filter,

@@ -2,6 +2,7 @@
 #include "cli/reload.h"
 
 #include "cli/reload_parts.h"
+#include "cli/run_admin.h"
 #include "config/compare.h"
 #include "router/exchange.h"
 #include "util/alloc.h"
@@ -157,6 +158,7 @@ static void take_over(struct reload *reload)
     reload->set = NULL;
     run->source->changed(run);
     run_log_settings(run);
+    run_admin_renew(run);
     if (rc < 0)
         log_line(run->log, WEIR_LOG_ERROR, "reload", "W1213", "a sink's settings are out of range");
     conclude(reload, RELOAD_DONE);

@@ -2,6 +2,7 @@
 
 #include "admin/admin.h"
 #include "cli/daemon.h"
+#include "cli/reload.h"
 #include "cli/run.h"
 #include "config/show.h"
 #include "plugin/calls.h"
@@ -32,6 +33,25 @@ static uint64_t ambiguous(void *ctx, size_t sink)
                     : 0;
 }
 
+static void observe_reload(const struct run_admin *admin, struct observed *out)
+{
+    const struct reload *reload = admin->run->reload;
+    out->reload.last_success_us = admin->started_us;
+    if (!reload)
+        return;
+    const struct reload_counts counts = reload_counts(reload);
+    const struct reload_outcome last = reload_last(reload);
+    out->reload.succeeded = counts.succeeded;
+    out->reload.refused = counts.refused;
+    if (counts.last_success_us)
+        out->reload.last_success_us = counts.last_success_us;
+    if (last.result == RELOAD_NONE)
+        return;
+    out->reload.last_us = last.wall_us;
+    out->reload.last_result = reload_result_name(last.result);
+    out->reload.last_text = last.text;
+}
+
 static void observe(void *ctx, struct observed *out)
 {
     const struct run_admin *admin = ctx;
@@ -44,7 +64,7 @@ static void observe(void *ctx, struct observed *out)
     out->read = run->replay ? &replay_result(run->replay)->read : NULL;
     out->started_us = admin->started_us;
     out->stopping = run->signals > 0;
-    out->reload.last_success_us = admin->started_us;
+    observe_reload(admin, out);
     out->log_dropped = log_dropped(run->log);
     out->ambiguous = ambiguous;
     out->ctx = run;
@@ -81,6 +101,34 @@ static void reply(struct admin_asker *asker, int status, const char *member, con
     buf_puts(&body, "}\n");
     admin_reply(asker, status, buf_str(&body));
     buf_done(&body);
+}
+
+static void on_reloaded(void *arg, const struct reload_outcome *outcome)
+{
+    struct admin_asker *asker = arg;
+    struct buf body;
+    bool done = outcome->result == RELOAD_DONE || outcome->result == RELOAD_UNCHANGED;
+    buf_init(&body, 1 << 20);
+    buf_printf(&body, "{\"result\":\"%s\",\"text\":", reload_result_name(outcome->result));
+    buf_put_json_string(&body, str_of(outcome->text));
+    buf_puts(&body, "}\n");
+    admin_reply(asker, done ? 200 : 409, buf_str(&body));
+    buf_done(&body);
+}
+
+static void reload(void *ctx, struct admin_asker *asker)
+{
+    const struct run_admin *admin = ctx;
+    struct run *run = admin->run;
+    if (!run->reload || reload_request(run->reload, "POST /reload", on_reloaded, asker) < 0)
+        reply(asker, 503, "error", "no reload now: it is starting, or too many have asked");
+}
+
+static void forget(void *ctx, struct admin_asker *asker)
+{
+    const struct run_admin *admin = ctx;
+    if (admin->run->reload)
+        reload_forget(admin->run->reload, asker);
 }
 
 static void set_level(void *ctx, struct admin_asker *asker, weir_str level, weir_str seconds)
@@ -138,6 +186,8 @@ static struct admin_config config_of(struct run_admin *admin)
                                  .router = run->pipeline.router,
                                  .observe = observe,
                                  .put_config = put_config,
+                                 .reload = reload,
+                                 .forget = forget,
                                  .log_level = set_level,
                                  .ctx = admin,
                                  .view = view_of(config),
@@ -195,10 +245,9 @@ void run_admin_renew(struct run *run)
 {
     if (!run->admin)
         return;
-    const struct admin_view view = view_of(run->config);
     show_config(run->admin);
     if (run->admin->admin)
-        admin_renew(run->admin->admin, &view);
+        admin_renew(run->admin->admin, run->config->log.redact);
 }
 
 void run_admin_end(struct run *run)

@@ -315,6 +315,28 @@ def an_address_that_is_taken_ends_a_daemon_and_a_socket_does_not():
 
 
 @test
+def a_reload_is_asked_for_on_the_socket():
+    request = b"POST /reload HTTP/1.1\r\nHost: x\r\n\r\n"
+    with Case() as case:
+        case.shard.add(*records(0, 5))
+        case.weir.until(lambda: len(case.weir.lines()) == 5, 20, "it runs")
+        holds(case.local(request).startswith(b"HTTP/1.1 200"), "nothing differs, and that is told")
+        case.weir.value["sinks"]["lines"]["config"]["format"] = "plain"
+        case.weir.write(case.weir.value)
+        answer = case.local(request)
+        holds(answer.startswith(b"HTTP/1.1 200") and b'"result":"done"' in answer, f"{answer}")
+        holds(json.loads(case.get("/config")[2])["config"]["sinks"]["lines"]["config"]["format"] == "plain", "/config")
+        case.weir.config.write_text("{")
+        answer = case.local(request)
+        holds(answer.startswith(b"HTTP/1.1 409") and b'"result":"invalid"' in answer, f"{answer}")
+        found = case.metrics()
+        equal(found['weir_config_reloads_total{result="refused"}'], 1)
+        equal(found['weir_config_reloads_total{result="success"}'], 2)
+        told = json.loads(case.get("/status")[2])["reload"]
+        equal((told["refused"], told["last_result"]), (1, "invalid"))
+
+
+@test
 def a_socket_left_behind_is_replaced():
     with Case() as case:
         case.weir.kill()
