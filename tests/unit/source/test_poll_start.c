@@ -108,6 +108,7 @@ static void F16_a_start_at_latest_is_the_same_in_the_next_life(void)
             prig.model.no_timestamp = prig.model.minute_times = local[i];
             prig.config.start = POLL_LATEST;
             size_t stream = stream_of(&prig, 1);
+            prig_write(&prig, stream, 10, 10);
             prig_run(&prig, 10 * MINUTE_MS + into_ms);
             prig_write(&prig, stream, local[i] ? 0 : 10, 10);
             prig_run(&prig, 1000);
