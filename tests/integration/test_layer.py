@@ -60,9 +60,9 @@ def layer():
 
 
 class Function:
-    """The layer with this config as a function under the emulator."""
+    """The layer with this config as a function under the emulator; `runtime`: another folder with a bootstrap."""
 
-    def __init__(self, value, timeout_s=20, **env):
+    def __init__(self, value, timeout_s=20, runtime=None, **env):
         self.folder = folder()
         task = self.folder.__enter__()
         (task / "weir.json").write_text(json.dumps(value))
@@ -71,7 +71,7 @@ class Function:
         self.port = free_port(2)
         self.log = open(task / "log", "w+b")
         self.process = start(
-            [*namespace(), "sh", "-c", MOUNTS, "sh", layer(), task, "setpriv", "--pdeathsig", "KILL", script,
+            [*namespace(), "sh", "-c", MOUNTS, "sh", runtime or layer(), task, "setpriv", "--pdeathsig", "KILL", script,
              "--exec", "--port", self.port], stdout=self.log, stderr=self.log,
             env=environment(AWS_LAMBDA_FUNCTION_TIMEOUT=timeout_s, AWS_LAMBDA_FUNCTION_NAME="weir",
                             LAMBDA_TASK_ROOT="/var/task", _HANDLER="weir.json", **env))
@@ -292,5 +292,6 @@ def a_runtime_that_is_killed_at_the_timeout_starts_again():
         holds(function.bootstrap() != first, "a new process")
 
 
-watchdog(580)
-main()
+if __name__ == "__main__":
+    watchdog(580)
+    main()
