@@ -82,7 +82,8 @@ struct log *log_new(const struct log_config *config, struct clock *clock)
         return NULL;
     }
     log->clock = clock;
-    log->level = log->most = config->level;
+    log->level = config->level;
+    log->most = config->level;
     log->raised = -1;
     log->fd = config->fd;
     log->journal = config->format != LOG_JSON && is_journal(config->fd);

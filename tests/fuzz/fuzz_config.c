@@ -1,5 +1,6 @@
 /* Any bytes as a configuration: an error with places inside the text, never a crash or a leak. */
 #include "config/load.h"
+#include <weir/ext/aws.h>
 #include "util/alloc.h"
 
 #include <errno.h>
@@ -8,6 +9,10 @@
 #include <unistd.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* No plugin is opened here, so nobody asks for it. */
+extern const weir_aws aws_extension;
+const weir_aws aws_extension = {.revision = 1};
 
 static void check(int condition)
 {
