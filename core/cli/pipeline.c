@@ -346,8 +346,11 @@ bool pipeline_admit(void *arg, const struct batch *batch, struct err *err)
     return true;
 }
 
+/* The router, too: a sink that nothing waits for may have said something as the loop stopped. */
 static bool all_idle(const struct pipeline *pipeline)
 {
+    if (pipeline->router && !router_idle(pipeline->router))
+        return false;
     for (size_t i = 0; pipeline->sinks && i < pipeline->sinks->count; i++)
         if (!instance_idle(pipeline->sinks->sinks[i].instance))
             return false;

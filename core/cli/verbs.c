@@ -247,6 +247,15 @@ const struct verb verbs[] = {
                 "69 when none runs.",
      .options = status_options,
      .run = verb_status},
+    {.name = "reload",
+     .positional = "",
+     .summary = "have the running weir read its configuration again",
+     .details =
+         "All of it or nothing: on any problem the running configuration is kept. Exit 0 when "
+         "it is in force, 78 when the file is wrong, 1 when it was refused otherwise (a "
+         "restart is needed, or a plugin kept its records), 69 when no weir runs.",
+     .options = status_options,
+     .run = verb_reload},
     {.name = "top",
      .positional = "",
      .summary = "show the same again and again, with rates",

@@ -59,6 +59,7 @@ int verb_dead_retry(struct cli *cli);
 int verb_dead_drop(struct cli *cli);
 int verb_shards(struct cli *cli);
 int verb_shards_accept_gap(struct cli *cli);
+int verb_reload(struct cli *cli);
 int verb_status(struct cli *cli);
 int verb_top(struct cli *cli);
 int verb_tap(struct cli *cli);

@@ -6,8 +6,9 @@ import os
 import random
 import re
 import signal
+from pathlib import Path
 
-from harness import equal, folder, holds, main, test, until, watchdog
+from harness import environment, equal, folder, holds, main, test, until, watchdog
 from polling import LINES, Daemon, Fake, identity, judge_lines, judge_rows, price_sink, records
 
 RELOADS = int(os.environ.get("RELOADS", "100"))
@@ -218,6 +219,26 @@ def USR2_shows_everything_and_levels_of_components_hold():
         equal(case.reload(case.changed()), (1, 0), "succeeded, refused")
         holds(case.errors("W1210"), "everything is logged for a while")
         holds('"DEBUG"' in case.weir.log(), "debug lines are written")
+        equal(case.weir.term(), 0, "exit code after TERM")
+
+
+@test
+def weir_reload_tells_the_outcome():
+    with Case() as case:
+        case.stream.shard(records=records(0, 5))
+        equal(case.weir.verb("reload")[0], 69, "exit code without a daemon")
+        case.weir.start()
+        case.delivered(records(0, 5))
+        text = case.weir.config.read_text()
+        socket = str(Path(environment()["XDG_RUNTIME_DIR"]) / "weir" / "prices.sock")
+        case.write(case.changed(lines={"batch_records": 3}))
+        code, said = case.weir.verb("reload")
+        equal((code, said), (0, "the new configuration is in force; built anew: lines\n"), "exit code, text")
+        equal(case.weir.verb("reload"), (0, "nothing that is in use differs\n"), "once more")
+        case.write(text.replace('"retry"', '"rety"', 1))
+        code, said = case.weir.verb("reload", "--socket", socket)
+        equal(code, 78, f"exit code with a broken file, of: {said}")
+        holds("rety" in said, f"the problem is shown: {said}")
         equal(case.weir.term(), 0, "exit code after TERM")
 
 
