@@ -145,9 +145,9 @@ static size_t value_end(weir_str text, size_t at)
             quoted = !quoted;
         else if (!quoted && (c == '{' || c == '['))
             depth++;
-        else if (!quoted && (c == '}' || c == ']') && depth-- == 0)
-            return at;
-        else if (!quoted && depth == 0 && (c == ' ' || c == ',' || c == ';'))
+        else if (!quoted && depth > 0 && (c == '}' || c == ']'))
+            depth--;
+        else if (!quoted && depth == 0 && c && strchr(" ,;}]", c))
             return at;
     }
     return text.len;
