@@ -13,6 +13,7 @@ enum {
     PATIENCE_MS = 2000, /* then a record is told of as it is */
     KEPT_MS = 30000,    /* and is not told of again after so long */
     REASON_SHOWN = 80,
+    LOOK_EVERY = 64,
     RECORD_BYTES_MAX = 64 << 10
 };
 
@@ -54,6 +55,7 @@ struct tap {
     struct entry *entries; /* NULL: nobody reads */
     struct said *said;     /* of all entries */
     double tokens;
+    unsigned refused;
     int64_t filled_ms;
     uint64_t unseen; /* records that were not chosen, since it was told */
     uint64_t dropped;
@@ -139,10 +141,18 @@ static void tell(struct tap *tap, struct entry *entry)
 
 /* ---- entries ---- */
 
+/* Of what a copy of the record has as well; the last digits tell one change of an item from the
+ * other. Asked of each record that goes by while somebody reads: a hash of all digits would cost
+ * more than the rest of the tap. */
 static uint64_t key_of(const struct record *record)
 {
     weir_str position = record_position(record);
-    uint64_t key = hash_bytes(record->item_hash, position.ptr, position.len);
+    uint64_t last = 0;
+    size_t len = position.len < sizeof last ? position.len : sizeof last;
+    if (len)
+        memcpy(&last, position.ptr + position.len - len, len);
+    uint64_t key = (record->item_hash ^ last) * UINT64_C(0x9e3779b97f4a7c15);
+    key ^= key >> 32;
     return key ? key : 1;
 }
 
@@ -165,6 +175,8 @@ static bool all_said(const struct entry *entry, bool final)
 
 static bool take_token(struct tap *tap)
 {
+    if (tap->tokens < 1 && ++tap->refused % LOOK_EVERY != 0)
+        return false; /* the clock, too, costs something */
     int64_t now = now_ms(tap);
     tap->tokens += (double)(now - tap->filled_ms) * TAP_RECORDS_PER_S / 1000;
     tap->filled_ms = now;
@@ -186,9 +198,9 @@ static struct entry *entry_begin(struct tap *tap, struct entry *entry, uint64_t 
                                  const struct record *record)
 {
     struct buf text;
-    if (entry->key && (!entry->told || now_ms(tap) - entry->since_ms < PATIENCE_MS))
+    if ((entry->key && !entry->told) || !take_token(tap))
         return NULL;
-    if (!take_token(tap))
+    if (entry->key && now_ms(tap) - entry->since_ms < PATIENCE_MS)
         return NULL;
     if (entry->key)
         entry_free(entry);
@@ -269,29 +281,40 @@ void tap_put_dead(const struct tap *tap, struct buf *out)
 
 /* ---- the router's word ---- */
 
-static void on_outcome(void *ctx, const struct record *record, size_t sink,
-                       enum record_outcome what, uint32_t attempts, int64_t first_us,
-                       const char *reason)
+static struct said say(const struct tap *tap, enum record_outcome what, uint32_t attempts,
+                       int64_t first_us, const char *reason)
 {
-    struct tap *tap = ctx;
     const struct clock *clock = tap->config.clock;
     struct said said = {.any = true, .what = what, .attempts = attempts};
     said.final = what != RECORD_RETRIED && what != RECORD_SINK_DOWN;
     said.took_ms = first_us ? (clock->wall_us(clock->ctx) - first_us) / 1000 : -1;
     if (reason && what != RECORD_DELIVERED)
         snprintf(said.reason, sizeof said.reason, "%s", reason);
-    if (what == RECORD_DEAD || what == RECORD_DROPPED)
-        keep_dead(tap, record, sink, &said);
-    if (!tap->entries)
+    return said;
+}
+
+static void on_outcome(void *ctx, const struct record *record, size_t sink,
+                       enum record_outcome what, uint32_t attempts, int64_t first_us,
+                       const char *reason)
+{
+    struct tap *tap = ctx;
+    bool gone = what == RECORD_DEAD || what == RECORD_DROPPED;
+    struct entry *entry = NULL;
+    if (tap->entries) {
+        uint64_t key = key_of(record);
+        entry = entry_at(tap, key);
+        if (entry->key != key)
+            entry = entry_begin(tap, entry, key, record);
+        if (!entry && sink == (size_t)__builtin_ctzll(record->matched | UINT64_C(1) << 63))
+            tap->unseen++; /* each record once, about */
+    }
+    if (!entry && !gone)
         return;
-    uint64_t key = key_of(record);
-    struct entry *entry = entry_at(tap, key);
-    if (entry->key != key)
-        entry = entry_begin(tap, entry, key, record);
+    const struct said said = say(tap, what, attempts, first_us, reason);
+    if (gone)
+        keep_dead(tap, record, sink, &said);
     if (entry)
         note(tap, entry, sink, &said);
-    else if (sink == (size_t)__builtin_ctzll(record->matched | UINT64_C(1) << 63))
-        tap->unseen++; /* each record once, about */
 }
 
 /* ---- readers ---- */
