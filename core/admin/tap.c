@@ -151,6 +151,8 @@ static uint64_t key_of(const struct record *record)
     size_t len = position.len < sizeof last ? position.len : sizeof last;
     if (len)
         memcpy(&last, position.ptr + position.len - len, len);
+    last ^= last >> 32; /* the digits that change most come last, and so highest */
+    last ^= last >> 16;
     uint64_t key = (record->item_hash ^ last) * UINT64_C(0x9e3779b97f4a7c15);
     key ^= key >> 32;
     return key ? key : 1;
