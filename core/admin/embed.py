@@ -25,12 +25,12 @@ def main():
               f"connect-src 'self'; img-src data:; style-src {source_hash(page, 'style')}; "
               f"script-src {source_hash(page, 'script')}")
     # Bytes, not a string: compilers need not take longer ones than 4095 characters.
-    data = page.encode()
+    # ASCII alone: whether a char above it is negative is the machine's choice.
+    data = page.encode("ascii")
     rows = [", ".join(str(byte) for byte in data[i:i + 24]) for i in range(0, len(data), 24)]
     with open(sys.argv[2], "w", encoding="ascii") as out:
         out.write('#include "admin/page.h"\n\nconst char admin_page[] = {\n    ')
-        out.write(",\n    ".join(re.sub(r"\b(1[3-9]\d|12[89]|2\d\d)\b", lambda m: str(int(m[0]) - 256), row)
-                                 for row in rows))
+        out.write(",\n    ".join(rows))
         out.write("};\nconst size_t admin_page_len = sizeof admin_page;\nconst char admin_page_headers[] =\n")
         out.write(literal(f"Content-Security-Policy: {policy}")[:-3] + '\\r\\n";\n')
 
