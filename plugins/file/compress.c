@@ -1,6 +1,5 @@
 #include "file.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
 #include <zstd.h>

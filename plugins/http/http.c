@@ -3,7 +3,6 @@
 #include "http.h"
 
 #include <errno.h>
-#include <stdio.h>
 
 enum { MIB = 1024 * 1024, BATCH_MAX = 500, RATE_MAX = 100000, HEADERS_MAX = 32 };
 

@@ -3,7 +3,6 @@
 #include <weir/ext/json.h>
 
 #include <errno.h>
-#include <stdio.h>
 
 static int refuse(const weir_host *host, weir_instance *instance, const char *name, const char *why)
 {

@@ -6,7 +6,6 @@
 #include <weir/ext/work.h>
 
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
 #include <stdatomic.h>
