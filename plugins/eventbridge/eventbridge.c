@@ -114,23 +114,11 @@ static int32_t judge(weir_str code)
     return weir_equal(code, WEIR_STR("ResourceNotFoundException")) ? WEIR_DOWN : 0;
 }
 
-/* The answer names the entries by their place alone: one of another length names none. */
 static void read_answer(void *self, struct call *call, const weir_json_node *answer)
 {
-    const weir_json *json = call->sender->json;
-    const weir_json_node *list = json->member(answer, "Entries");
     (void)self;
-    if (json->size(list) != call->count)
-        return;
-    for (size_t i = 0; i < call->count; i++) {
-        const weir_json_node *node = json->entry(list, i, NULL);
-        weir_str code = json->text(json->member(node, "ErrorCode"));
-        if (code.len > 0)
-            entry_give_error(&call->entries[i], entry_outcome(code), code,
-                             json->text(json->member(node, "ErrorMessage")));
-        else if (json->text(json->member(node, "EventId")).len > 0)
-            entry_give(&call->entries[i], WEIR_OK, "");
-    }
+    entries_give_list(call, call->sender->json->member(answer, "Entries"), "EventId",
+                      entry_outcome);
 }
 
 static const struct sender_kind put_events = {

@@ -63,8 +63,7 @@ static void put_id(const struct webhook *hook, const struct call *call, weir_buf
                    char *out, size_t out_bytes)
 {
     const weir_host *host = hook->sender.host;
-    unsigned char digest[SHA256_BYTES];
-    char text[2 * SHA256_BYTES + 1];
+    char text[SHA256_HEX_BYTES];
     weir_buf_clear(scratch);
     for (size_t i = 0; i < call->count; i++) {
         const weir_record *record = call->entries[i].message->record;
@@ -73,8 +72,7 @@ static void put_id(const struct webhook *hook, const struct call *call, weir_buf
         put(scratch, host->field(record, WEIR_F_DEAD_SINK));
         put_char(scratch, '\n');
     }
-    sha256(weir_buf_view(scratch), digest);
-    hex(digest, SHA256_BYTES, text);
+    sha256_hex(weir_buf_view(scratch), text);
     snprintf(out, out_bytes, "msg_%.32s", text);
 }
 

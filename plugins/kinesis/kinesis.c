@@ -27,20 +27,18 @@ static void begin(void *self, weir_buf *out)
 /* An item's records share a partition key, so they are in one shard, in order. The key is a hash:
  * what may stand in it, and how long it is, is not the item's to say. */
 static void partition_key(const struct kinesis *kinesis, const weir_record *record,
-                          char out[2 * SHA256_BYTES + 1])
+                          char out[SHA256_HEX_BYTES])
 {
     const weir_host *host = kinesis->sender.host;
-    unsigned char digest[SHA256_BYTES];
     weir_str key = host->field(record, WEIR_F_ITEM_KEY);
-    sha256(key.len > 0 ? key : host->field(record, WEIR_F_IDENTITY), digest);
-    hex(digest, SHA256_BYTES, out);
+    sha256_hex(key.len > 0 ? key : host->field(record, WEIR_F_IDENTITY), out);
 }
 
 static bool put_record(void *self, struct call *call, const struct message *message,
                        struct entry *entry, size_t *bytes)
 {
     struct kinesis *kinesis = self;
-    char key[2 * SHA256_BYTES + 1];
+    char key[SHA256_HEX_BYTES];
     (void)entry;
     weir_buf *data = &kinesis->sender.scratch;
     weir_buf_clear(data);
@@ -70,24 +68,19 @@ static int32_t judge(weir_str code)
     return 0;
 }
 
-/* The answer names the records by their place alone: one of another length names none. Every error
- * of a record (ProvisionedThroughputExceededException, InternalFailure) is worth another try. */
+/* Every error of a record (ProvisionedThroughputExceededException, InternalFailure) is worth
+ * another try. */
+static int32_t record_outcome(weir_str code)
+{
+    (void)code;
+    return WEIR_RETRY;
+}
+
 static void read_answer(void *self, struct call *call, const weir_json_node *answer)
 {
-    const weir_json *json = call->sender->json;
-    const weir_json_node *list = json->member(answer, "Records");
     (void)self;
-    if (json->size(list) != call->count)
-        return;
-    for (size_t i = 0; i < call->count; i++) {
-        const weir_json_node *node = json->entry(list, i, NULL);
-        weir_str code = json->text(json->member(node, "ErrorCode"));
-        if (code.len > 0)
-            entry_give_error(&call->entries[i], WEIR_RETRY, code,
-                             json->text(json->member(node, "ErrorMessage")));
-        else if (json->text(json->member(node, "SequenceNumber")).len > 0)
-            entry_give(&call->entries[i], WEIR_OK, "");
-    }
+    entries_give_list(call, call->sender->json->member(answer, "Records"), "SequenceNumber",
+                      record_outcome);
 }
 
 static const struct sender_kind put_records = {

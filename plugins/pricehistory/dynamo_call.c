@@ -130,18 +130,6 @@ static bool is_schema_error(const weir_aws_response *response)
     return false;
 }
 
-static void describe(const weir_aws_response *response, char *out, size_t out_bytes)
-{
-    weir_buf text = {0};
-    put_visible(&text, response->error_type, 64);
-    if (response->error_message.len > 0) {
-        put_text(&text, text.len > 0 ? ": " : "");
-        put_visible(&text, response->error_message, 160);
-    }
-    snprintf(out, out_bytes, "%.*s", (int)text.len, text.len ? text.ptr : "");
-    weir_buf_free(&text);
-}
-
 /* Another change of the product in the same second is stored: name both, never overwrite. */
 static void collided(struct call *call, const weir_aws_response *response)
 {
@@ -177,7 +165,7 @@ void call_answered(struct call *call, const weir_aws_response *response)
         batch_written(call, response);
         return;
     }
-    describe(response, reason, sizeof reason);
+    error_text(response->error_type, response->error_message, reason, sizeof reason);
     if (call->put &&
         weir_equal(response->error_type, WEIR_STR("ConditionalCheckFailedException"))) {
         collided(call, response);

@@ -110,4 +110,9 @@ void sender_close(void *sink);
 void entry_give(struct entry *entry, int32_t outcome, const char *reason);
 /* The same, with an error of the service as the reason. */
 void entry_give_error(struct entry *entry, int32_t outcome, weir_str code, weir_str message);
+/* For an answer that names the entries by their place in `list` alone: one of another length names
+ * none. An element with ErrorCode has failed as `outcome_of` says, one with `stored_by` is stored.
+ */
+void entries_give_list(struct call *call, const weir_json_node *list, const char *stored_by,
+                       int32_t (*outcome_of)(weir_str code));
 #endif

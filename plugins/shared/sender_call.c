@@ -72,23 +72,28 @@ void entry_give(struct entry *entry, int32_t outcome, const char *reason)
     snprintf(entry->reason, sizeof entry->reason, "%s", reason);
 }
 
-static void describe(weir_str code, weir_str message, char *out, size_t out_bytes)
-{
-    weir_buf text = {0};
-    put_visible(&text, code, 64);
-    if (message.len > 0) {
-        put_text(&text, text.len > 0 ? ": " : "");
-        put_visible(&text, message, 160);
-    }
-    snprintf(out, out_bytes, "%.*s", (int)text.len, text.len ? text.ptr : "");
-    weir_buf_free(&text);
-}
-
 void entry_give_error(struct entry *entry, int32_t outcome, weir_str code, weir_str message)
 {
     char reason[sizeof entry->reason];
-    describe(code, message, reason, sizeof reason);
+    error_text(code, message, reason, sizeof reason);
     entry_give(entry, outcome, reason);
+}
+
+void entries_give_list(struct call *call, const weir_json_node *list, const char *stored_by,
+                       int32_t (*outcome_of)(weir_str code))
+{
+    const weir_json *json = call->sender->json;
+    if (json->size(list) != call->count)
+        return;
+    for (size_t i = 0; i < call->count; i++) {
+        const weir_json_node *node = json->entry(list, i, NULL);
+        weir_str code = json->text(json->member(node, "ErrorCode"));
+        if (code.len > 0)
+            entry_give_error(&call->entries[i], outcome_of(code), code,
+                             json->text(json->member(node, "ErrorMessage")));
+        else if (json->text(json->member(node, stored_by)).len > 0)
+            entry_give(&call->entries[i], WEIR_OK, "");
+    }
 }
 
 static struct message *take(struct entry *entry)
@@ -131,7 +136,7 @@ static void refused(struct call *call, int32_t outcome, weir_str code, weir_str 
     int32_t judged = call->sender->kind->judge ? call->sender->kind->judge(code) : 0;
     if (judged != 0)
         outcome = judged;
-    describe(code, text, reason, sizeof reason);
+    error_text(code, text, reason, sizeof reason);
     if (outcome != WEIR_FAIL || call->count == 1) {
         finish_all(call, outcome, reason);
         return;

@@ -78,3 +78,10 @@ void hex(const unsigned char *bytes, size_t count, char *out)
     }
     out[2 * count] = '\0';
 }
+
+void sha256_hex(weir_str text, char out[SHA256_HEX_BYTES])
+{
+    unsigned char digest[SHA256_BYTES];
+    sha256(text, digest);
+    hex(digest, SHA256_BYTES, out);
+}

@@ -116,6 +116,19 @@ static inline void put_visible(weir_buf *text, weir_str s, size_t max_bytes)
         put_text(text, "...");
 }
 
+/* What a service says of an error, as the reason of a record: "CODE: MESSAGE", visible, cut. */
+static inline void error_text(weir_str code, weir_str message, char *out, size_t out_bytes)
+{
+    weir_buf text = {0};
+    put_visible(&text, code, 64);
+    if (message.len > 0) {
+        put_text(&text, text.len > 0 ? ": " : "");
+        put_visible(&text, message, 160);
+    }
+    snprintf(out, out_bytes, "%.*s", (int)text.len, text.len ? text.ptr : "");
+    weir_buf_free(&text);
+}
+
 struct civil { /* UTC */
     int64_t year;
     int month, day, hour, minute, second;

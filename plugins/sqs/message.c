@@ -7,10 +7,8 @@
 
 static size_t put_hash(weir_str text, char *out)
 {
-    unsigned char digest[SHA256_BYTES];
-    sha256(text, digest);
-    hex(digest, SHA256_BYTES, out);
-    return 2 * SHA256_BYTES;
+    sha256_hex(text, out);
+    return SHA256_HEX_BYTES - 1;
 }
 
 static bool is_safe_id(weir_str text)
@@ -60,7 +58,7 @@ uint64_t message_group_hash(void *self, const weir_record *record)
 /* Stream and sequence number; a dead letter is another message than its record, and each sink's is
  * another one. */
 static void put_deduplication_id(const struct sqs *sqs, const weir_record *record,
-                                 weir_buf *scratch, char out[2 * SHA256_BYTES + 1])
+                                 weir_buf *scratch, char out[SHA256_HEX_BYTES])
 {
     weir_str dead = sqs->sender.host->field(record, WEIR_F_DEAD_SINK);
     weir_str identity = sqs->sender.host->field(record, WEIR_F_IDENTITY);
@@ -72,7 +70,7 @@ static void put_deduplication_id(const struct sqs *sqs, const weir_record *recor
     }
     if (identity.len == 0) /* then the content is all that names it */
         put(scratch, sqs->sender.host->field(record, WEIR_F_EVENT_JSON));
-    put_hash(weir_view(scratch->ptr + before, scratch->len - before), out);
+    sha256_hex(weir_view(scratch->ptr + before, scratch->len - before), out);
     scratch->len = before;
 }
 
@@ -110,7 +108,7 @@ static size_t put_attributes(const struct sqs *sqs, const weir_record *record, w
 /* Appends the entry whose body is in `scratch`; returns what SQS counts. */
 static size_t put_entry(struct sqs *sqs, struct call *call, const struct message *message)
 {
-    char id[48], group[GROUP_MAX + 1], once[2 * SHA256_BYTES + 1];
+    char id[48], group[GROUP_MAX + 1], once[SHA256_HEX_BYTES];
     weir_buf *body = &call->body, *scratch = &sqs->sender.scratch;
     snprintf(id, sizeof id, "%s{\"Id\":\"%llu-%zu\",\"MessageBody\":", call->count > 0 ? "," : "",
              (unsigned long long)call->number, call->count);
