@@ -23,7 +23,7 @@ static int refuse(struct opened *opened)
     return EXIT_CONFIG;
 }
 
-int opened_begin(struct opened *opened, struct cli *cli, bool sinks)
+static int begin(struct opened *opened, struct cli *cli, bool sinks, bool if_any)
 {
     struct instance_services services = {.log = quiet_log};
     struct config_request request;
@@ -34,6 +34,8 @@ int opened_begin(struct opened *opened, struct cli *cli, bool sinks)
     cli_config_request(cli, &request);
     request.no_plugins = !sinks;
     int rc = config_load(&request, &opened->config, &opened->diags);
+    if (rc == -ENOENT && if_any)
+        return 0;
     if (rc == 0 && sinks)
         rc = sink_set_open(opened->config, &services, &opened->diags, &opened->set);
     if (rc == 0) {
@@ -45,6 +47,16 @@ int opened_begin(struct opened *opened, struct cli *cli, bool sinks)
     if (rc == -ENOMEM)
         return cli_fail(cli, EXIT_SOFTWARE, NULL, "out of memory");
     return rc < 0 ? refuse(opened) : 0;
+}
+
+int opened_begin(struct opened *opened, struct cli *cli, bool sinks)
+{
+    return begin(opened, cli, sinks, false);
+}
+
+int opened_begin_if_any(struct opened *opened, struct cli *cli)
+{
+    return begin(opened, cli, true, true);
 }
 
 int opened_end(struct opened *opened, int exit_code)

@@ -17,6 +17,8 @@ struct opened {
 /* Reads the configuration that the flags name; with `sinks` its sinks are open as in `weir check`.
  * 0, or an exit code after the problems were printed. opened_end in any case. */
 int opened_begin(struct opened *opened, struct cli *cli, bool sinks);
+/* The same with its sinks; where no configuration is found, 0 with `config` and `set` NULL. */
+int opened_begin_if_any(struct opened *opened, struct cli *cli);
 /* Writes what is in `out`, frees all: the exit code, or EXIT_NO when it could not be written. */
 int opened_end(struct opened *opened, int exit_code);
 

@@ -470,6 +470,12 @@ const struct cli_option top_options[] = {
 
 const struct cli_option tap_options[] = {
     SOCKET,
+    {.name = "from",
+     .kind = OPTION_TEXT,
+     .value = "FILE",
+     .offset = AT(from),
+     .no_twin = true,
+     .help = "Shows a file's records instead, or those of - for standard input."},
     {.name = "sink",
      .kind = OPTION_TEXT,
      .value = "NAME",

@@ -307,6 +307,40 @@ def a_failing_test_says_why_in_every_form():
 
 
 @test
+def the_tap_shows_a_file_with_and_without_a_configuration():
+    old = {"product_id": {"S": "p1"}, "price": {"N": "10"}, "ssn": {"S": "canary"}}
+    new = {**old, "price": {"N": "12.5"}, "ssn": {"S": "canary2"}}
+    changed = record("MODIFY", old, new)
+    changed["dynamodb"]["ApproximateCreationDateTime"] = 1700000000.031
+    gone = record("REMOVE", old)
+    lines = "".join(json.dumps(one) + "\n" for one in (changed, gone)).encode()
+    with folder() as path:
+        plain = weir("tap", "--from", "-", "--event", "MODIFY", stdin=lines, cwd=path)
+        equal((plain.returncode, plain.stdout.decode()), (0, "22:13:20.031  MODIFY  id=k              "
+              "price 10 -> 12.5   +2.5  ssn canary -> canary2\n"))
+        (path / "r.jsonl").write_bytes(lines)
+        cfg = config(path, {"price": {"plugin": "stdout", "match": {"events": ["MODIFY"]}}}, log={"redact": ["ssn"]})
+        shown = weir("tap", "-c", cfg, "--from", path / "r.jsonl").stdout.decode().splitlines()
+        equal(shown[0], "22:13:20.031  MODIFY  id=k              price 10 -> 12.5   +2.5  ssn *** -> ***  price match")
+        holds(re.fullmatch(r".{14}REMOVE  id=k +price -", shown[1]), f"{shown}")
+        said = [json.loads(line) for line in weir("tap", "-c", cfg, "--from", "-", "--json", stdin=lines).stdout.splitlines()]
+        equal([(one["event"], one["at"], one["sinks"][0]["outcome"]) for one in said],
+              [("MODIFY", "2023-11-14T22:13:20.031Z", "match"), ("REMOVE", said[1]["at"], "-")])
+        equal(said[0]["changes"], [{"name": "price", "old": "10", "new": "12.5", "delta": "+2.5"},
+                                   {"name": "ssn", "old": "***", "new": "***"}])
+        equal(len(weir("tap", "-c", cfg, "--from", "-", "--sink", "price", stdin=lines).stdout.splitlines()), 1)
+        equal(len(weir("tap", "-c", cfg, "--from", "-", "--count", "1", stdin=lines).stdout.splitlines()), 1)
+        refused = weir("tap", "-c", cfg, "--from", "-", "--sink", "none", stdin=lines)
+        equal((refused.returncode, refused.stderr), (1, b'weir: no sink "none" is enabled\n'))
+        bad = weir("tap", "-c", path / "none.json", "--from", "-", stdin=lines)
+        equal((bad.returncode, bad.stdout), (78, b""))
+        broken = lines + b'{"eventName":"MODIFY","dynamodb":{"Keys":{"a":{"N":true}}}}\n'
+        poison = weir("tap", "--from", "-", stdin=broken, cwd=path, env={"WEIR_CONFIG": cfg})
+        holds(poison.returncode == 1 and b"record 3 can't be decoded" in poison.stderr, f"{poison}")
+        equal(len(poison.stdout.splitlines()), 2)
+
+
+@test
 def the_plan_has_policy_calls_and_guarantees():
     with folder() as path:
         cfg = config(path, {
