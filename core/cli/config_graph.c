@@ -3,7 +3,7 @@
 #include "cli/verbs.h"
 #include "util/text.h"
 
-/* Text in a quoted string of DOT; of JSON too, which escapes the same two characters. */
+/* Text in a quoted string of DOT, which escapes the same two characters as JSON. */
 static void put(struct buf *out, const char *text)
 {
     buf_put_json_string(out, str_of(text));
@@ -55,18 +55,19 @@ static void label_of(const struct built_sink *sink, struct buf *out)
 struct graph {
     struct opened *opened;
     struct buf label;
-    bool json, any;
+    bool json;
 };
 
 static void put_node(struct graph *graph, const char *id, const char *kind, const char *text)
 {
     struct buf *out = &graph->opened->out;
     if (graph->json) {
-        buf_puts(out, graph->any ? ",{\"id\":" : "{\"id\":");
-        put(out, id);
-        buf_printf(out, ",\"kind\":\"%s\",\"text\":", kind);
-        put(out, text);
-        buf_puts(out, "}");
+        buf_put_comma(out);
+        buf_putc(out, '{');
+        buf_put_text_member(out, "id", id);
+        buf_put_text_member(out, "kind", kind);
+        buf_put_text_member(out, "text", text);
+        buf_putc(out, '}');
     } else {
         buf_puts(out, "  ");
         put(out, id);
@@ -74,7 +75,6 @@ static void put_node(struct graph *graph, const char *id, const char *kind, cons
         put(out, text);
         buf_puts(out, "];\n");
     }
-    graph->any = true;
 }
 
 static void put_edge(struct graph *graph, const char *from, const char *to, const char *kind,
@@ -82,13 +82,13 @@ static void put_edge(struct graph *graph, const char *from, const char *to, cons
 {
     struct buf *out = &graph->opened->out;
     if (graph->json) {
-        buf_puts(out, graph->any ? ",{\"from\":" : "{\"from\":");
-        put(out, from);
-        buf_puts(out, ",\"to\":");
-        put(out, to);
-        buf_printf(out, ",\"kind\":\"%s\",\"text\":", kind);
-        put(out, text);
-        buf_puts(out, "}");
+        buf_put_comma(out);
+        buf_putc(out, '{');
+        buf_put_text_member(out, "from", from);
+        buf_put_text_member(out, "to", to);
+        buf_put_text_member(out, "kind", kind);
+        buf_put_text_member(out, "text", text);
+        buf_putc(out, '}');
     } else {
         buf_puts(out, "  ");
         put(out, from);
@@ -98,7 +98,6 @@ static void put_edge(struct graph *graph, const char *from, const char *to, cons
         put(out, text);
         buf_printf(out, "%s];\n", strcmp(kind, "dead") == 0 ? ", style=dashed" : "");
     }
-    graph->any = true;
 }
 
 /* Ids of sinks have a prefix, so that one may be named "source". */
@@ -164,7 +163,6 @@ int verb_config_graph(struct cli *cli)
     buf_puts(&opened.out, graph.json ? "{\"nodes\":[" : "digraph weir {\n  rankdir=LR;\n");
     put_nodes(&graph);
     buf_puts(&opened.out, graph.json ? "],\"edges\":[" : "");
-    graph.any = false;
     put_edges(&graph);
     buf_puts(&opened.out, graph.json ? "]}\n" : "}\n");
     buf_done(&graph.label);

@@ -221,11 +221,12 @@ static void report_junit(struct suite *suite, const char *file, const char *name
 static void report_json(struct suite *suite, const char *file, const char *name, weir_str why)
 {
     struct buf *out = &suite->report;
-    buf_puts(out, suite->passed + suite->failed > 1 ? ",{\"name\":" : "{\"name\":");
-    buf_put_json_string(out, str_of(name));
-    buf_puts(out, ",\"file\":");
-    buf_put_json_string(out, str_of(file));
-    buf_printf(out, ",\"ok\":%s,\"problem\":", why.len ? "false" : "true");
+    buf_put_comma(out);
+    buf_putc(out, '{');
+    buf_put_text_member(out, "name", name);
+    buf_put_text_member(out, "file", file);
+    buf_put_flag_member(out, "ok", why.len == 0);
+    buf_put_key(out, "problem");
     if (why.len)
         buf_put_json_string(out, why);
     else

@@ -29,8 +29,9 @@ static void put_sink_json(struct opened *opened, size_t index, const struct reco
 {
     const struct sink_set *set = opened->set;
     struct buf *out = &opened->out;
-    buf_puts(out, index ? ",{\"sink\":" : "{\"sink\":");
-    buf_put_json_string(out, str_of(set->sinks[index].config->name));
+    buf_put_comma(out);
+    buf_putc(out, '{');
+    buf_put_text_member(out, "sink", set->sinks[index].config->name);
     buf_putc(out, ',');
     if (set->sinks[index].rule_count == 0)
         buf_puts(out, "\"matched\":false,\"outcome\":\"no match\",\"condition\":\"only_from\","

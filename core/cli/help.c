@@ -124,15 +124,6 @@ static bool is_below(const char *path, const char *section)
            (strncmp(path, section, len) == 0 && (path[len] == '\0' || strchr(".[", path[len])));
 }
 
-static void put_member(struct buf *out, const char *name, const char *value)
-{
-    buf_printf(out, ",\"%s\":", name);
-    if (value)
-        buf_put_json_string(out, str_of(value));
-    else
-        buf_puts(out, "null");
-}
-
 static int put_key(void *ctx, const char *path, const struct key *key)
 {
     struct key_page *page = ctx;
@@ -143,13 +134,14 @@ static int put_key(void *ctx, const char *path, const struct key *key)
     key_type_text(key, &type);
     const char *holds = key->fallback ? key->fallback : key->otherwise;
     if (page->json) {
-        buf_puts(&page->text, page->any ? ",{\"path\":" : "{\"path\":");
-        buf_put_json_string(&page->text, str_of(path));
-        put_member(&page->text, "type", buf_cstr(&type));
-        put_member(&page->text, "default", holds);
-        buf_printf(&page->text, ",\"required\":%s,\"used\":%s", key->required ? "true" : "false",
-                   key->later ? "false" : "true");
-        put_member(&page->text, "help", key->help);
+        buf_put_comma(&page->text);
+        buf_putc(&page->text, '{');
+        buf_put_text_member(&page->text, "path", path);
+        buf_put_text_member(&page->text, "type", buf_cstr(&type));
+        buf_put_text_member(&page->text, "default", holds);
+        buf_put_flag_member(&page->text, "required", key->required);
+        buf_put_flag_member(&page->text, "used", !key->later);
+        buf_put_text_member(&page->text, "help", key->help);
         buf_putc(&page->text, '}');
     } else {
         buf_printf(&page->text, "%s (%s%s%s%s)\n    %s\n", path, buf_cstr(&type),
@@ -184,18 +176,19 @@ static int help_keys(const struct cli *cli, const char *section)
 
 /* ---- for programs ---- */
 
-static void put_option_json(struct buf *out, const struct cli_option *option, bool first)
+static void put_option_json(struct buf *out, const struct cli_option *option)
 {
     static const char *const kinds[] = {"flag", "text", "list", "number", "choice"};
     char letter[2] = {option->letter, '\0'}, twin[64];
     cli_twin_name(option, twin);
-    buf_puts(out, first ? "{\"name\":" : ",{\"name\":");
-    buf_put_json_string(out, str_of(option->name));
-    put_member(out, "letter", option->letter ? letter : NULL);
-    put_member(out, "kind", kinds[option->kind]);
-    put_member(out, "value", option->value);
-    put_member(out, "environment", option->no_twin ? NULL : twin);
-    put_member(out, "help", option->help);
+    buf_put_comma(out);
+    buf_putc(out, '{');
+    buf_put_text_member(out, "name", option->name);
+    buf_put_text_member(out, "letter", option->letter ? letter : NULL);
+    buf_put_text_member(out, "kind", kinds[option->kind]);
+    buf_put_text_member(out, "value", option->value);
+    buf_put_text_member(out, "environment", option->no_twin ? NULL : twin);
+    buf_put_text_member(out, "help", option->help);
     buf_putc(out, '}');
 }
 
@@ -203,8 +196,17 @@ static void put_options_json(struct buf *out, const struct cli_option *options)
 {
     buf_puts(out, "[");
     for (const struct cli_option *option = options; option && option->name; option++)
-        put_option_json(out, option, option == options);
+        put_option_json(out, option);
     buf_puts(out, "]");
+}
+
+static void put_code_json(struct buf *out, const struct diag_code *code)
+{
+    buf_putc(out, '{');
+    buf_put_text_member(out, "code", code->code);
+    buf_put_text_member(out, "meaning", code->meaning);
+    buf_put_text_member(out, "remedy", code->remedy);
+    buf_putc(out, '}');
 }
 
 static int help_json(const struct cli *cli)
@@ -212,12 +214,13 @@ static int help_json(const struct cli *cli)
     struct buf text = page();
     buf_puts(&text, "{\"version\":\"" WEIR_VERSION "\",\"verbs\":[");
     for (const struct verb *verb = verbs; verb->name; verb++) {
-        buf_puts(&text, verb == verbs ? "{\"name\":" : ",{\"name\":");
-        buf_put_json_string(&text, str_of(verb->name));
-        put_member(&text, "arguments", verb->positional);
-        put_member(&text, "summary", verb->summary);
-        put_member(&text, "details", verb->details);
-        buf_puts(&text, ",\"options\":");
+        buf_put_comma(&text);
+        buf_putc(&text, '{');
+        buf_put_text_member(&text, "name", verb->name);
+        buf_put_text_member(&text, "arguments", verb->positional);
+        buf_put_text_member(&text, "summary", verb->summary);
+        buf_put_text_member(&text, "details", verb->details);
+        buf_put_key(&text, "options");
         put_options_json(&text, verb->options);
         buf_putc(&text, '}');
     }
@@ -225,11 +228,8 @@ static int help_json(const struct cli *cli)
     put_options_json(&text, global_options);
     buf_puts(&text, ",\"codes\":[");
     for (const struct diag_code *code = diag_codes; code->code; code++) {
-        buf_puts(&text, code == diag_codes ? "{\"code\":" : ",{\"code\":");
-        buf_put_json_string(&text, str_of(code->code));
-        put_member(&text, "meaning", code->meaning);
-        put_member(&text, "remedy", code->remedy);
-        buf_putc(&text, '}');
+        buf_put_comma(&text);
+        put_code_json(&text, code);
     }
     buf_puts(&text, "]}\n");
     return done(cli, &text);
@@ -241,11 +241,8 @@ static int help_code(const struct cli *cli, const struct diag_code *code)
 {
     struct buf text = page();
     if (cli->json) {
-        buf_puts(&text, "{\"code\":");
-        buf_put_json_string(&text, str_of(code->code));
-        put_member(&text, "meaning", code->meaning);
-        put_member(&text, "remedy", code->remedy);
-        buf_puts(&text, "}\n");
+        put_code_json(&text, code);
+        buf_putc(&text, '\n');
     } else {
         buf_printf(&text, "%s: %s\nWhat to do: %s\n", code->code, code->meaning,
                    code->remedy ? code->remedy : "-");

@@ -146,26 +146,27 @@ static bool loops(const struct plan *plan, const struct built_sink *sink)
 static void put_json(const struct plan *plan, struct buf *out)
 {
     const struct sink_set *set = plan->opened.set;
-    bool any = false;
     buf_puts(out, "{\"policy\":");
     put_policy(plan, out);
     buf_puts(out, ",\"sinks\":[");
     for (size_t i = 0; i < set->count; i++) {
         const struct built_sink *sink = &set->sinks[i];
         const char *target = sink->instance->target;
-        buf_puts(out, i ? ",{\"sink\":" : "{\"sink\":");
-        buf_put_json_string(out, str_of(sink->config->name));
-        buf_printf(out, ",\"plugin\":\"%s\",\"target\":", sink->plugin->desc.name);
-        buf_put_json_string(out, str_of(target ? target : ""));
-        buf_printf(out, ",\"repeats\":\"%s\",\"required\":%s,\"given_up\":\"%s\"}",
-                   repeats_of(sink), sink->config->required ? "true" : "false",
-                   given_up(sink->config));
+        buf_put_comma(out);
+        buf_putc(out, '{');
+        buf_put_text_member(out, "sink", sink->config->name);
+        buf_put_text_member(out, "plugin", sink->plugin->desc.name);
+        buf_put_text_member(out, "target", target ? target : "");
+        buf_put_text_member(out, "repeats", repeats_of(sink));
+        buf_put_flag_member(out, "required", sink->config->required);
+        buf_put_text_member(out, "given_up", given_up(sink->config));
+        buf_putc(out, '}');
     }
     buf_puts(out, "],\"loops\":[");
     for (size_t i = 0; i < set->count; i++)
         if (loops(plan, &set->sinks[i])) {
-            buf_printf(out, "%s\"%s\"", any ? "," : "", set->sinks[i].config->name);
-            any = true;
+            buf_put_comma(out);
+            buf_put_json_string(out, str_of(set->sinks[i].config->name));
         }
     buf_puts(out, "],\"calls\":[");
     for (size_t i = 0; i < plan->call_count; i++)

@@ -57,15 +57,6 @@ static const char *type_name(int32_t type)
     return type >= WEIR_O_STRING && type <= WEIR_O_PATH ? names[type] : "?";
 }
 
-static void put_text(struct buf *out, const char *before, const char *text)
-{
-    buf_puts(out, before);
-    if (text)
-        buf_put_json_string(out, str_of(text));
-    else
-        buf_puts(out, "null");
-}
-
 /* A plugin's own words: they may hold anything. */
 static void put_words(struct buf *out, const char *text)
 {
@@ -99,11 +90,13 @@ static int list_entry(void *arg, const char *name, const char *path)
     if (rc == -ENOMEM)
         return rc;
     if (lookup->cli->json) {
-        put_text(&lookup->text, lookup->count ? ",{\"name\":" : "{\"name\":", name);
-        put_text(&lookup->text, ",\"path\":", path);
-        put_text(&lookup->text, ",\"version\":", plugin ? plugin->desc.version : NULL);
-        put_text(&lookup->text, ",\"summary\":", plugin ? plugin->desc.summary : NULL);
-        put_text(&lookup->text, ",\"refused\":", plugin ? NULL : err.msg);
+        buf_put_comma(&lookup->text);
+        buf_putc(&lookup->text, '{');
+        buf_put_text_member(&lookup->text, "name", name);
+        buf_put_text_member(&lookup->text, "path", path);
+        buf_put_text_member(&lookup->text, "version", plugin ? plugin->desc.version : NULL);
+        buf_put_text_member(&lookup->text, "summary", plugin ? plugin->desc.summary : NULL);
+        buf_put_text_member(&lookup->text, "refused", plugin ? NULL : err.msg);
         buf_putc(&lookup->text, '}');
     } else {
         list_text(&lookup->text, name, path, plugin, err.msg);
@@ -221,21 +214,25 @@ static void info_text(struct buf *out, const struct plugin *plugin)
 static void info_json(struct buf *out, const struct plugin *plugin)
 {
     const weir_plugin *desc = &plugin->desc;
-    put_text(out, "{\"name\":", desc->name);
-    put_text(out, ",\"version\":", desc->version);
-    put_text(out, ",\"summary\":", desc->summary);
-    put_text(out, ",\"path\":", plugin->path);
-    put_text(out, ",\"sha256\":", plugin->sha256);
-    buf_puts(out, ",\"options\":[");
+    buf_putc(out, '{');
+    buf_put_text_member(out, "name", desc->name);
+    buf_put_text_member(out, "version", desc->version);
+    buf_put_text_member(out, "summary", desc->summary);
+    buf_put_text_member(out, "path", plugin->path);
+    buf_put_text_member(out, "sha256", plugin->sha256);
+    buf_put_key(out, "options");
+    buf_putc(out, '[');
     for (const weir_option *option = desc->options; option && option->name; option++) {
-        put_text(out, option == desc->options ? "{\"name\":" : ",{\"name\":", option->name);
-        put_text(out, ",\"type\":", type_name(option->type));
-        put_text(out, ",\"choices\":", option->choices);
-        buf_printf(out, ",\"required\":%s,\"secret\":%s,\"default\":%s",
-                   option->flags & WEIR_O_REQUIRED ? "true" : "false",
-                   option->flags & WEIR_O_SECRET ? "true" : "false",
-                   option->fallback ? option->fallback : "null");
-        put_text(out, ",\"help\":", option->help);
+        buf_put_comma(out);
+        buf_putc(out, '{');
+        buf_put_text_member(out, "name", option->name);
+        buf_put_text_member(out, "type", type_name(option->type));
+        buf_put_text_member(out, "choices", option->choices);
+        buf_put_flag_member(out, "required", option->flags & WEIR_O_REQUIRED);
+        buf_put_flag_member(out, "secret", option->flags & WEIR_O_SECRET);
+        buf_put_key(out, "default"); /* JSON already */
+        buf_puts(out, option->fallback ? option->fallback : "null");
+        buf_put_text_member(out, "help", option->help);
         buf_putc(out, '}');
     }
     buf_puts(out, "]}\n");

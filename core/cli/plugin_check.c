@@ -39,14 +39,12 @@ static void put(struct verdict *verdict, const char *what, const char *name, con
     struct buf *out = &verdict->text;
     bool bad = strcmp(what, "FAIL") == 0;
     if (verdict->cli->json) {
-        buf_puts(out, verdict->checks ? ",\n{\"result\":" : "\n{\"result\":");
-        buf_put_json_string(out, bad ? STR("fail") : str_of(what));
-        buf_puts(out, ",\"check\":");
-        buf_put_json_string(out, str_of(name));
-        buf_puts(out, ",\"text\":");
-        buf_put_json_string(out, str_of(text));
-        buf_puts(out, ",\"help\":");
-        buf_put_json_string(out, str_of(help));
+        buf_put_comma(out);
+        buf_puts(out, "\n{");
+        buf_put_text_member(out, "result", bad ? "fail" : what);
+        buf_put_text_member(out, "check", name);
+        buf_put_text_member(out, "text", text);
+        buf_put_text_member(out, "help", help);
         buf_putc(out, '}');
     } else {
         buf_printf(out, "  %-4s  %-11s  ", what, name);

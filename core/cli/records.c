@@ -98,17 +98,15 @@ void records_put_head(const struct record *record, struct buf *out)
 void records_put_json(const struct record *record, struct buf *out)
 {
     const struct node *keys = record_image(record, WEIR_KEYS);
-    buf_puts(out, "{\"event\":");
-    buf_put_json_string(out, record_field(record, WEIR_F_EVENT_NAME));
-    buf_puts(out, ",\"keys\":");
+    buf_putc(out, '{');
+    buf_put_member(out, "event", record_field(record, WEIR_F_EVENT_NAME));
+    buf_put_key(out, "keys");
     if (keys)
         buf_put_json_ascii(out, value_json(keys));
     else
         buf_puts(out, "null");
-    buf_puts(out, ",\"eventID\":");
-    buf_put_json_string(out, record_field(record, WEIR_F_EVENT_ID));
-    buf_puts(out, ",\"sequence\":");
-    buf_put_json_string(out, record_field(record, WEIR_F_SEQUENCE));
+    buf_put_member(out, "eventID", record_field(record, WEIR_F_EVENT_ID));
+    buf_put_member(out, "sequence", record_field(record, WEIR_F_SEQUENCE));
     buf_putc(out, '}');
 }
 

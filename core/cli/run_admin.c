@@ -96,8 +96,8 @@ static void reply(struct admin_asker *asker, int status, const char *member, con
 {
     struct buf body;
     buf_init(&body, 64 << 10);
-    buf_printf(&body, "{\"%s\":", member);
-    buf_put_json_string(&body, str_of(text));
+    buf_putc(&body, '{');
+    buf_put_text_member(&body, member, text);
     buf_puts(&body, "}\n");
     admin_reply(asker, status, buf_str(&body));
     buf_done(&body);
@@ -109,8 +109,9 @@ static void on_reloaded(void *arg, const struct reload_outcome *outcome)
     struct buf body;
     bool done = outcome->result == RELOAD_DONE || outcome->result == RELOAD_UNCHANGED;
     buf_init(&body, 1 << 20);
-    buf_printf(&body, "{\"result\":\"%s\",\"text\":", reload_result_name(outcome->result));
-    buf_put_json_string(&body, str_of(outcome->text));
+    buf_putc(&body, '{');
+    buf_put_text_member(&body, "result", reload_result_name(outcome->result));
+    buf_put_text_member(&body, "text", outcome->text);
     buf_puts(&body, "}\n");
     admin_reply(asker, done ? 200 : 409, buf_str(&body));
     buf_done(&body);

@@ -349,15 +349,6 @@ int diags_print(struct diags *diags, const char *outcome, struct buf *out)
     return out->failed ? -ENOMEM : 0;
 }
 
-static void json_field(struct buf *out, const char *name, const char *text)
-{
-    buf_printf(out, ",\"%s\":", name);
-    if (text)
-        buf_put_json_string(out, str_of(text));
-    else
-        buf_puts(out, "null");
-}
-
 int diags_print_json(struct diags *diags, struct buf *out)
 {
     sort(diags);
@@ -367,13 +358,13 @@ int diags_print_json(struct diags *diags, struct buf *out)
         const struct diag *diag = diags->items[i];
         buf_printf(out, "%s{\"severity\":\"%s\"", i ? "," : "",
                    diag->warning ? "warning" : "error");
-        json_field(out, "file", diag->file);
+        buf_put_text_member(out, "file", diag->file);
         buf_printf(out, ",\"line\":%u,\"col\":%u,\"end_col\":%u", diag->line, diag->column,
                    diag->end_column);
-        json_field(out, "code", diag->code);
-        json_field(out, "message", diag->message);
-        json_field(out, "help", diag->help ? diag->help : diag->note);
-        json_field(out, "replacement", diag->replacement);
+        buf_put_text_member(out, "code", diag->code);
+        buf_put_text_member(out, "message", diag->message);
+        buf_put_text_member(out, "help", diag->help ? diag->help : diag->note);
+        buf_put_text_member(out, "replacement", diag->replacement);
         buf_putc(out, '}');
     }
     buf_puts(out, "]}\n");

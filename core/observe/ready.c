@@ -142,13 +142,12 @@ static void put_reason(void *ctx, const struct unready *unready)
     struct listing *listing = ctx;
     if (listing->count++ >= REASONS_SHOWN)
         return;
-    buf_printf(listing->out, "%s{\"what\":\"%s\"", listing->count > 1 ? "," : "", unready->what);
-    if (unready->name.len) {
-        buf_puts(listing->out, ",\"name\":");
-        buf_put_json_string(listing->out, unready->name);
-    }
-    buf_puts(listing->out, ",\"why\":");
-    buf_put_json_string(listing->out, str_of(unready->why));
+    buf_put_comma(listing->out);
+    buf_putc(listing->out, '{');
+    buf_put_text_member(listing->out, "what", unready->what);
+    if (unready->name.len)
+        buf_put_member(listing->out, "name", unready->name);
+    buf_put_text_member(listing->out, "why", unready->why);
     buf_putc(listing->out, '}');
 }
 

@@ -20,6 +20,14 @@ int buf_put_member(struct buf *buf, const char *name, weir_str text)
     return rc == 0 ? buf_put_json_string(buf, text) : rc;
 }
 
+int buf_put_text_member(struct buf *buf, const char *name, const char *text)
+{
+    if (text)
+        return buf_put_member(buf, name, str_of(text));
+    int rc = buf_put_key(buf, name);
+    return rc == 0 ? buf_puts(buf, "null") : rc;
+}
+
 int buf_put_number_member(struct buf *buf, const char *name, int64_t number)
 {
     int rc = buf_put_key(buf, name);

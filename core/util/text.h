@@ -46,6 +46,7 @@ int buf_put_iso_time(struct buf *buf, int64_t unix_us, int fraction_digits);
 int buf_put_comma(struct buf *buf);                 /* before an element of an array */
 int buf_put_key(struct buf *buf, const char *name); /* its value is the next append */
 int buf_put_member(struct buf *buf, const char *name, weir_str text);
+int buf_put_text_member(struct buf *buf, const char *name, const char *text); /* NULL: null */
 int buf_put_number_member(struct buf *buf, const char *name, int64_t number);
 int buf_put_flag_member(struct buf *buf, const char *name, bool flag);
 int buf_put_time_member(struct buf *buf, const char *name, int64_t unix_us); /* ISO, with ms */

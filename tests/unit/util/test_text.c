@@ -331,10 +331,12 @@ static void members_set_their_commas(void)
     }
     buf_putc(&buf, ']');
     CHECK_INT(buf_put_time_member(&buf, "e", 1), 0);
+    CHECK_INT(buf_put_text_member(&buf, "f", NULL), 0);
+    CHECK_INT(buf_put_text_member(&buf, "g", "null"), 0);
     buf_putc(&buf, '}');
     CHECK_STR(buf_cstr(&buf),
               "{\"a\":\"{\\n[\",\"b\":-9223372036854775808,\"c\":[{\"d\":false},{\"d\":true}],"
-              "\"e\":\"1970-01-01T00:00:00.000Z\"}");
+              "\"e\":\"1970-01-01T00:00:00.000Z\",\"f\":null,\"g\":\"null\"}");
     buf_reset(&buf);
     CHECK_INT(buf_put_member(&buf, "first", STR("")), 0);
     CHECK_STR(buf_cstr(&buf), "\"first\":\"\"");
