@@ -74,6 +74,13 @@ aws_region(const struct aws_client *client); /* "" when none is known: a call th
 /* The value of X-Amzn-Trace-Id on every request from now on (Lambda's, per invocation); len 0 =
  * none. 0 or -ENOMEM. */
 int aws_client_set_trace(struct aws_client *client, weir_str trace);
+/* For people: the provider whose keys are in use, and of the endpoint that a service was first
+ * asked at last its URL and by how much its clock is ahead of ours. NULL, 0: nothing yet. */
+struct aws_view {
+    const char *credentials, *url;
+    int64_t skew_us;
+};
+struct aws_view aws_client_view(struct aws_client *client, const char *service);
 uint64_t aws_ambiguous_count(const struct aws_client *client);
 
 /* weir.aws/1 for plugins (see instance_services): the table, and what attaches an instance. */

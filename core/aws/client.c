@@ -236,6 +236,11 @@ void aws_keys_watch(struct aws_client *client, void (*changed)(void *arg), void 
     client->keys_arg = arg;
 }
 
+const struct endpoint *aws_client_endpoints(const struct aws_client *client)
+{
+    return client->endpoints;
+}
+
 uint64_t aws_ambiguous_count(const struct aws_client *client)
 {
     return client->ambiguous;

@@ -8,6 +8,8 @@ void hex_encode(const unsigned char *bytes, size_t len, char *out); /* 2 * len +
 
 const struct world *aws_client_world(const struct aws_client *client);
 struct credential_chain *aws_client_chain(struct aws_client *client);
+struct endpoint;
+const struct endpoint *aws_client_endpoints(const struct aws_client *client); /* newest first */
 
 /* Writes the canonical request to `out`; the list of signed headers as a view into it. -E2BIG,
  * -ENOMEM. */

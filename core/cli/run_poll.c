@@ -87,15 +87,6 @@ static enum poll_position position_of(const struct config *config)
                                            : POLL_TRIM_HORIZON;
 }
 
-/* The images without which a record can't be judged, or is of no use to the plugin (F17). */
-static uint32_t images_of(const struct built_sink *sink)
-{
-    uint32_t images = 0;
-    for (size_t i = 0; i < sink->rule_count; i++)
-        images |= sink->rules[i].changed ? WEIR_OLD | WEIR_NEW : sink->rules[i].images;
-    return images & (WEIR_OLD | WEIR_NEW);
-}
-
 static void describe_sinks(struct run *run, struct poll_config *config)
 {
     const struct sink_set *sinks = run->pipeline.sinks;
@@ -107,9 +98,9 @@ static void describe_sinks(struct run *run, struct poll_config *config)
             config->letters_only |= UINT64_C(1) << i;
         else if (!sink->config->required)
             config->optional |= UINT64_C(1) << i;
-        if (!sink->config->required || !images_of(sink))
+        if (!sink->config->required || !sink_images_needed(sink))
             continue;
-        config->images_needed |= images_of(sink);
+        config->images_needed |= sink_images_needed(sink);
         config->images_sink = config->images_sink ? config->images_sink : sink->config->name;
     }
 }

@@ -55,6 +55,19 @@ const struct verb verbs[] = {
          "counted, those of other sinks are not.",
      .options = plan_options,
      .run = verb_plan},
+    {.name = "doctor",
+     .positional = "",
+     .summary = "ask AWS whether all is there that a configuration needs",
+     .details =
+         "One line each, with the fix: region, where credentials come from, endpoint, clock, "
+         "the streams and their\n"
+         "view type, permissions, and what the sinks write to. Only looks: DescribeTable, "
+         "ListStreams,\n"
+         "DescribeStream, GetShardIterator, GetQueueUrl, DescribeStreamSummary, "
+         "DescribeEventBus. Whether a sink may\n"
+         "write shows when it does. Exit 1 when something fails.",
+     .options = plugin_file_options,
+     .run = verb_doctor},
     {.name = "config init",
      .positional = "",
      .summary = "print a configuration to begin with",

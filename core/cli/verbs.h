@@ -39,6 +39,7 @@ int verb_check(struct cli *cli);
 int verb_sample(struct cli *cli);
 int verb_explain(struct cli *cli);
 int verb_test(struct cli *cli);
+int verb_doctor(struct cli *cli);
 int verb_plan(struct cli *cli);
 int verb_config_init(struct cli *cli);
 int verb_config_show(struct cli *cli);

@@ -412,3 +412,11 @@ const char *sink_guarantee(const struct built_sink *sink)
         return "at least once: a repeat is a second copy";
     }
 }
+
+uint32_t sink_images_needed(const struct built_sink *sink)
+{
+    uint32_t images = 0;
+    for (size_t i = 0; i < sink->rule_count; i++)
+        images |= sink->rules[i].changed ? WEIR_OLD | WEIR_NEW : sink->rules[i].images;
+    return images & (WEIR_OLD | WEIR_NEW);
+}

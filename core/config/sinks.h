@@ -40,6 +40,9 @@ bool sink_matches_same(const struct built_sink *a, const struct built_sink *b);
 /* The enabled sink of that name; NULL when there is none. */
 struct sink_config *sink_config_named(const struct config *config, const char *name);
 
+/* The images (WEIR_OLD, WEIR_NEW) without which a record can't be judged, or is of no use to the
+ * plugin (F17). */
+uint32_t sink_images_needed(const struct built_sink *sink);
 /* What a repeat does to this sink: one short sentence for people. */
 const char *sink_guarantee(const struct built_sink *sink);
 /* The loop guard on a record's table: true when the sink declared that it writes to `table` (a

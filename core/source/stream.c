@@ -8,20 +8,11 @@ enum { PRUNE_MS = 600000, PARENT_MS = 10000, PARENT_LOOKS = 3 };
 
 /* ---- the images that the sinks need (F17) ---- */
 
-static uint32_t images_of(weir_str view_type)
-{
-    if (str_is(view_type, "NEW_AND_OLD_IMAGES"))
-        return WEIR_OLD | WEIR_NEW;
-    if (str_is(view_type, "NEW_IMAGE"))
-        return WEIR_NEW;
-    return str_is(view_type, "OLD_IMAGE") ? WEIR_OLD : 0;
-}
-
 static bool has_images(struct stream *stream)
 {
     struct poll *poll = stream->poll;
     weir_str view_type = discovery_view_type(stream->discovery);
-    uint32_t missing = poll->config.images_needed & ~images_of(view_type);
+    uint32_t missing = poll->config.images_needed & ~streams_view_images(view_type);
     if (view_type.len == 0 || !missing)
         return true;
     const char *sink = poll->config.images_sink;

@@ -446,3 +446,12 @@ int64_t streams_shard_ms(weir_str id)
     }
     return 0;
 }
+
+uint32_t streams_view_images(weir_str view_type)
+{
+    if (str_is(view_type, "NEW_AND_OLD_IMAGES"))
+        return WEIR_OLD | WEIR_NEW;
+    if (str_is(view_type, "NEW_IMAGE"))
+        return WEIR_NEW;
+    return str_is(view_type, "OLD_IMAGE") ? WEIR_OLD : 0;
+}

@@ -65,6 +65,8 @@ bool streams_arn_parts(weir_str arn, weir_str *region, weir_str *table, weir_str
 /* The region to ask for this stream: the ARN's; empty (the client's own) when the ARN is DynamoDB
  * Local's, which names no real one. */
 weir_str streams_region(weir_str arn);
+/* WEIR_OLD, WEIR_NEW: the images that records of this StreamViewType carry. */
+uint32_t streams_view_images(weir_str view_type);
 /* Milliseconds since the epoch in "shardId-<ms>-<hex>"; 0 = none there. */
 int64_t streams_shard_ms(weir_str id);
 #endif

@@ -76,6 +76,8 @@ class AwsServer:
         self.tables = {name: Table(keys) for name, keys in (tables or {}).items()}
         self.queues = {name: Queue() for name in queues}
         self.streams = streams_module.Streams()
+        self.kinesis_streams, self.buses = {"changes"}, {"default"}
+        self.ahead_s = 0  # of this machine's clock: the Date of each answer
         self.kinesis, self.events = [], []  # (partition key, data) and entries, in the order taken
         self.faults = faults_module.Faults(rules)
         self.lock, self.signature_problems = threading.Lock(), []
@@ -190,9 +192,21 @@ class AwsServer:
                 {"AttributeName": key, "KeyType": kind} for key, kind in zip(self.table(name).keys, ("HASH", "RANGE"))]}
         return {"Table": told}
 
+    @staticmethod
+    def look_up(known, name, kind):
+        if name not in known:
+            raise Refused(kind, f"there is no {name}")
+        return {}
+
     def operations(self):
         return {"PutItem": lambda request, rule: self.put_item(request), "BatchWriteItem": self.batch_write_item,
                 "DescribeTable": self.describe_table, "SendMessageBatch": self.send_message_batch,
+                "GetQueueUrl": lambda request, rule: self.look_up(
+                    self.queues, request["QueueName"], "com.amazonaws.sqs#QueueDoesNotExist"),
+                "DescribeStreamSummary": lambda request, rule: self.look_up(
+                    self.kinesis_streams, request["StreamName"], "ResourceNotFoundException"),
+                "DescribeEventBus": lambda request, rule: self.look_up(
+                    self.buses, request["Name"], "ResourceNotFoundException"),
                 "PutRecords": self.put_records, "PutEvents": self.put_events,
                 **self.streams.operations()}
 
@@ -219,7 +233,7 @@ class AwsServer:
                 head = (f"HTTP/1.1 {status} Status\r\nContent-Type: application/x-amz-json-{kind}\r\n"
                         f"x-amzn-RequestId: {uuid.uuid4()}\r\n"
                         f"x-amz-crc32: {binascii.crc32(body)}\r\n"
-                        f"Date: {time.strftime('%a, %d %b %Y %H:%M:%S GMT', time.gmtime())}\r\n"
+                        f"Date: {time.strftime('%a, %d %b %Y %H:%M:%S GMT', time.gmtime(time.time() + aws.ahead_s))}\r\n"
                         f"Content-Length: {len(body)}\r\n\r\n").encode()
                 self.wfile.write(head + (body[: len(body) // 2] if cut else body))
                 if cut:
@@ -236,7 +250,8 @@ class AwsServer:
                 aws.calls[op] += 1
                 aws.traces.append(self.headers.get("X-Amzn-Trace-Id"))
                 wrong = sigv4.problem("POST", self.path, self.headers, body, {KEY_ID: (SECRET, None)},
-                                      service=SERVICES.get(target, "dynamodb"))
+                                      service=SERVICES.get(target, "dynamodb"),
+                                      max_skew_s=300 + abs(aws.ahead_s))
                 if (target == STREAMS_TARGET) != (op in aws.streams.operations()):
                     wrong = wrong or f"{target} has no {op}"
                 if wrong:

@@ -1,0 +1,106 @@
+#!/usr/bin/env python3
+"""`weir doctor` and `weir check --probe`: what they find, against the fake AWS server."""
+import json
+import re
+
+from harness import config, equal, folder, free_port, holds, main, test, watchdog, weir
+from polling import Fake
+
+SINKS = {"price": {"plugin": "pricehistory", "config": {"table": "PriceHistory", "announce": False}}}
+CANARY = "canarycanarycanarycanarycanarycanarycanar"
+
+
+class Case(Fake):
+    """The fake server, a shard, and a configuration of it."""
+
+    def __enter__(self):
+        super().__enter__()
+        self.stream.shard()
+        return self
+
+    def doctor(self, path, *arguments, sinks=None, source=None, url=None, env=None, **sections):
+        cfg = config(path, sinks or SINKS, source={"kind": "poll", "tables": ["Products"], **(source or {})},
+                     aws={"endpoint_url": url or self.url}, **sections)
+        done = weir("doctor", "-c", cfg, *arguments, env=env)
+        equal(done.stderr, b"")
+        holds(b"wJalrXUtnFEMI" not in done.stdout, "no secret is shown")
+        return done.returncode, done.stdout.decode()
+
+    def fails(self, path, **more):
+        """{what: (text, help)} of what is not ok."""
+        code, said = self.doctor(path, "--json", **more)
+        said = json.loads(said)
+        equal(code == 0, said["ok"])
+        for one in said["findings"]:
+            equal(one["help"] is None, one["state"] == "ok", one["text"])
+        return {one["what"]: (one["state"], one["text"], one["help"])
+                for one in said["findings"] if one["state"] != "ok"}
+
+
+@test
+def all_is_well():
+    with Case() as case, folder() as path:
+        code, said = case.doctor(path)
+        lines = [line.split(None, 2) for line in said.splitlines()]
+        equal((code, [(state, what) for state, what, _ in lines]), (0, [("ok", what) for what in (
+            "config", "region", "credentials", "endpoint", "clock", "permission", "stream", "view", "permission",
+            "sink")]), said)
+        holds(re.search(r'credentials  by the provider "environment"', said), said)
+        equal(case.aws.tables["PriceHistory"].items, {}, "nothing is written")
+        equal(case.asked("GetRecords"), [], "nothing is read")
+
+
+@test
+def each_thing_that_is_wrong_is_named_with_its_fix():
+    rows = [  # a rule of the fake, what fails, what its text and its help hold
+        ({"op": "DescribeTable", "do": "denied"}, "permission", "dynamodb:DescribeTable", "weir plan"),
+        ({"op": "DescribeStream", "do": "denied"}, "permission", "dynamodb:DescribeStream", "weir plan"),
+        ({"op": "ListStreams", "do": "denied"}, "permission", "dynamodb:ListStreams", "weir plan"),
+        ({"op": "GetShardIterator", "do": "denied"}, "permission", "dynamodb:GetShardIterator", "weir plan"),
+        ({"op": "DescribeTable", "do": "missing"}, "source", "Products is not there", "region"),
+    ]
+    with Case() as case, folder() as path:
+        for rule, what, text, fix in rows:
+            case.aws.faults.set([{**rule, "times": 1}])
+            found = case.fails(path)
+            holds(what in found and text in found[what][1] and fix in found[what][2], f"{rule}: {found}")
+            equal(found[what][0], "fail", f"{rule}")
+        case.aws.faults.set([{"op": "DescribeTable", "do": "denied", "match": b"PriceHistory"}])
+        found = case.fails(path)  # the sink itself needs no DescribeTable: exit 0
+        equal((list(found), found["sink"][0]), (["sink"], "warn"))
+        case.aws.faults.set([])
+        case.stream.view_type = "KEYS_ONLY"
+        found = case.fails(path)
+        holds("needs both images" in found["sink"][1] and "NEW_AND_OLD_IMAGES" in found["sink"][2], f"{found}")
+        case.stream.view_type = "NEW_AND_OLD_IMAGES"
+        found = case.fails(path, sinks={"price": {**SINKS["price"], "config": {"table": "Gone", "announce": False}}})
+        equal(found["sink"][:2], ("fail", "price: there is no table Gone"))
+        found = case.fails(path, source={"tables": ["PriceHistory"]}, sinks={"s": {"plugin": "stdout"}})
+        equal(found["stream"][:2], ("fail", "table PriceHistory has no stream"))
+        case.aws.ahead_s = 3600
+        found = case.fails(path)
+        equal(list(found), ["clock"])
+        holds(re.fullmatch(r"this machine is 3[56]\d\d s behind AWS; .*", found["clock"][1]), f"{found}")
+
+
+@test
+def without_credentials_endpoint_or_region_nothing_else_is_asked():
+    with Case() as case, folder() as path:
+        none = {"AWS_ACCESS_KEY_ID": None, "HOME": path}
+        found = case.fails(path, env=none)
+        equal((list(found), case.aws.calls), (["credentials"], {}))
+        holds("AWS_ACCESS_KEY_ID" in found["credentials"][1], f"{found}")
+        (path / ".aws").mkdir()
+        (path / ".aws" / "credentials").write_text(
+            f"[default]\naws_access_key_id = AKIDEXAMPLE\naws_secret_access_key = {CANARY}\n")
+        code, said = case.doctor(path, env=none)
+        holds(code == 1 and 'by the provider "profile"' in said and CANARY not in said, said)
+        case.aws.signature_problems.clear()
+        found = case.fails(path, url=f"http://127.0.0.1:{free_port()}")
+        equal(list(found), ["endpoint"])
+        found = case.fails(path, env={"AWS_REGION": None})
+        holds("AWS_REGION" in found["region"][2], f"{found}")
+
+
+watchdog(110)
+main()
