@@ -1,7 +1,6 @@
 #include "cli/daemon.h"
 
 #include "config/load.h"
-#include "util/text.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -6,7 +6,6 @@
 #include "config/file.h"
 #include "config/tree.h"
 #include "json/json.h"
-#include "util/alloc.h"
 #include "util/text.h"
 
 #include <errno.h>

@@ -2,7 +2,6 @@
 
 #include "config/file.h"
 #include "config/tree.h"
-#include "util/text.h"
 
 #include <errno.h>
 

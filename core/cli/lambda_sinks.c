@@ -1,7 +1,6 @@
 /* --sinks of the verbs of `weir lambda`: the template, policy or filter for some of the enabled
  * sinks. */
 #include "cli/lambda_plan.h"
-#include "util/text.h"
 
 #include <string.h>
 

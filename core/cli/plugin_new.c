@@ -2,7 +2,6 @@
 #include "cli/verbs.h"
 
 #include "cli/templates.h"
-#include "util/text.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -2,7 +2,6 @@
 
 #include "config/tree.h"
 #include "plugin/options.h"
-#include "util/alloc.h"
 #include "util/text.h"
 
 #include <errno.h>

@@ -5,8 +5,6 @@
 #include "cli/run_admin.h"
 #include "config/compare.h"
 #include "router/exchange.h"
-#include "util/alloc.h"
-#include "util/text.h"
 
 #include <errno.h>
 #include <inttypes.h>

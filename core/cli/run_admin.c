@@ -11,7 +11,6 @@
 #include "util/text.h"
 
 #include <errno.h>
-#include <inttypes.h>
 
 enum { LEVEL_SECONDS_MAX = 3600, SHOWN_BYTES_MAX = 8 << 20 };
 

@@ -3,7 +3,6 @@
 
 #include "source/fetch_threads.h"
 #include "source/poll.h"
-#include "util/text.h"
 
 #include <inttypes.h>
 

@@ -8,7 +8,6 @@
 #include "plugin/options.h"
 #include "util/text.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>

@@ -3,7 +3,6 @@
 #include "plugin/ext.h"
 #include "plugin/instance.h"
 #include "util/alloc.h"
-#include "util/text.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -7,7 +7,6 @@
 #include "util/alloc.h"
 
 #include <errno.h>
-#include <stdio.h>
 
 static void list_free(char **list)
 {
