@@ -4,6 +4,7 @@
 
 #include "config/load.h"
 #include "kit/check.h"
+#include "kit/kit.h"
 #include "plugin/elf_facts.h"
 #include "plugin/file.h"
 #include "util/alloc.h"
@@ -19,7 +20,6 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { REPORT_BYTES_MAX = 1 << 20, FILE_BYTES_MAX = 256 << 20, SAID_BYTES = 1500 };
@@ -315,21 +315,24 @@ static int judge_behaviour(struct verdict *verdict, struct check_request *reques
 
 /* ---- the verb ---- */
 
-static void put_summary(struct verdict *verdict, const char *path, int64_t since_ms, bool first)
+static void put_head(struct verdict *verdict, const char *path)
 {
     struct buf *out = &verdict->text;
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    int64_t took_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000 - since_ms;
-    if (verdict->cli->json && first) {
+    if (verdict->cli->json) {
         buf_puts(out, "{\"plugin\":");
         buf_put_json_string(out, str_of(path));
         buf_puts(out, ",\"checks\":[");
-    } else if (verdict->cli->json) {
-        buf_printf(out, "],\n\"passed\":%s}\n", verdict->failures ? "false" : "true");
-    } else if (first) {
+    } else {
         buf_put_visible(out, str_of(path), 1000);
         buf_putc(out, '\n');
+    }
+}
+
+static void put_summary(struct verdict *verdict, int64_t took_ms)
+{
+    struct buf *out = &verdict->text;
+    if (verdict->cli->json) {
+        buf_printf(out, "],\n\"passed\":%s}\n", verdict->failures ? "false" : "true");
     } else if (verdict->failures) {
         buf_printf(out, "FAILED: %u of %u checks (seed %lld)\n", verdict->failures, verdict->checks,
                    (long long)verdict->cli->seed);
@@ -344,18 +347,16 @@ int verb_plugin_check(struct cli *cli)
     char path[PATH_MAX];
     if (!realpath(cli->args[0], path))
         return cli_fail(cli, EXIT_CONFIG, NULL, "%s: %s", cli->args[0], strerror(errno));
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    int64_t since_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+    int64_t since_ms = kit_real_ms();
     struct verdict verdict = {.cli = cli};
     struct check_request request = {
         .path = path, .options = cli->options, .seed = (uint64_t)cli->seed};
     buf_init(&verdict.text, REPORT_BYTES_MAX);
-    put_summary(&verdict, cli->args[0], since_ms, true);
+    put_head(&verdict, cli->args[0]);
     int rc = 0;
     if (judge_file(&verdict, path))
         rc = judge_behaviour(&verdict, &request);
-    put_summary(&verdict, cli->args[0], since_ms, false);
+    put_summary(&verdict, kit_real_ms() - since_ms);
     if (rc == 0)
         rc = !cli_write(cli->out, &verdict.text) || verdict.failures ? EXIT_NO : EXIT_DONE;
     else
