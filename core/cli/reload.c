@@ -311,11 +311,11 @@ static void begin(struct post *post)
     reload->line[0] = '\0';
     buf_reset(&reload->text);
     buf_reset(&reload->others);
-    buf_init(&restart, 4096);
     if (read_config(reload) < 0) {
         refuse_problems(reload);
         return;
     }
+    buf_init(&restart, 4096);
     config_differences(run->config, reload->config, needs_restart, &restart);
     config_differences(run->config, reload->config, takes_effect, &reload->others);
     if (run->signals)
