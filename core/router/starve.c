@@ -67,14 +67,22 @@ static uint64_t feed(struct item *item, uint64_t hungry)
     return hungry;
 }
 
+static uint64_t feed_flow(struct flow *flow, uint64_t hungry)
+{
+    for (size_t i = 0; flow->starved > 0 && i < flow->item_count; i++)
+        hungry = feed(&flow->items[i], hungry);
+    for (struct letter *letter = flow->letters; flow->starved > 0 && letter; letter = letter->next)
+        hungry = feed(&letter->item, hungry);
+    return hungry;
+}
+
 static void on_starved(struct timer *timer)
 {
     struct router *router =
         (struct router *)((char *)timer - offsetof(struct router, starved_timer));
     uint64_t hungry = 0;
     for (struct flow *flow = router->flows.first; flow && router->starved > 0; flow = flow->next)
-        for (size_t i = 0; flow->starved > 0 && i < flow->item_count; i++)
-            hungry = feed(&flow->items[i], hungry);
+        hungry = feed_flow(flow, hungry);
     starved_look_again(router);
     router_kick(router);
 }

@@ -267,6 +267,26 @@ static void a_dead_letter_sink_may_give_up_into_the_store(void)
     rig_done(&rig);
 }
 
+/* Memory was lacking for the letter's own letter, where nobody delivers the record again. */
+static void a_dead_letter_that_starved_is_tried_again(void)
+{
+    struct rig rig;
+    int32_t said = WEIR_FAIL;
+    letter_rig(&rig, &said);
+    rig.router->config.blocks_for_ever = true;
+    rig.router->sinks[1].route.on_exhausted = ROUTE_DEAD;
+    rig.world.refuse_put = -ENOMEM;
+    size_t number = rig_submit(&rig, "2:x", 0);
+    vworld_run(&rig.world, 10000);
+    CHECK(!rig.answers[number].came);
+    rig.world.refuse_put = 0;
+    vworld_run(&rig.world, 2000);
+    CHECK(rig.answers[number].came && rig.answers[number].complete);
+    CHECK(vworld_stored(&rig.world, "b", "2"));
+    CHECK_INT(rig.router->starved, 0);
+    rig_done(&rig);
+}
+
 static void a_dead_letter_sink_that_is_down_is_waited_for(void)
 {
     struct rig rig;
@@ -528,6 +548,7 @@ int main(int argc, char **argv)
          a_stuck_letter_sticks_those_behind_it_and_their_records},
         {"a_dead_letter_sink_may_give_up_into_the_store",
          a_dead_letter_sink_may_give_up_into_the_store},
+        {"a_dead_letter_that_starved_is_tried_again", a_dead_letter_that_starved_is_tried_again},
         {"a_dead_letter_sink_that_is_down_is_waited_for",
          a_dead_letter_sink_that_is_down_is_waited_for},
         {"records_too_old_become_letters_and_letters_are_never_too_old",
