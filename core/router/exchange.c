@@ -91,8 +91,13 @@ static void on_timer(struct timer *timer)
         (struct exchange *)((char *)timer - offsetof(struct exchange, timer));
     struct router *router = exchange->router;
     struct clock *clock = router->clock;
+    size_t kept_by = holder(exchange);
+    if (kept_by == router->sink_count) {
+        exchange_look(router); /* the last one was let go since the last turn */
+        return;
+    }
     if (exchange->cancelled) {
-        finish(exchange, -EBUSY, holder(exchange));
+        finish(exchange, -EBUSY, kept_by);
         return;
     }
     exchange->cancelled = true;

@@ -168,6 +168,39 @@ static void who_keeps_records_stays(void)
     change_done(&change);
 }
 
+/* The timer that would refuse fires before the turn that sees that nothing is left. */
+static void fire_once_let_go(void *ctx)
+{
+    struct rig *rig = ctx;
+    struct timer *timer = timers_first(&rig->world.timers);
+    if (router_view(rig->router, 0).deliveries > 0)
+        return;
+    rig->world.after_step = NULL;
+    CHECK_FATAL(timer && timer->at_ms == rig->world.now_ms + 1);
+    timers_disarm(&rig->world.timers, timer);
+    timer->fire(timer);
+}
+
+static void who_lets_go_in_the_last_moment_is_exchanged(void)
+{
+    struct change change;
+    struct rig_flow flow = {0};
+    change_init(&change, 1);
+    change.rig.sinks[0].script = hold;
+    change.rig.sinks[0].on_cancel = VSINK_HOLD;
+    change.rig.routes[0].timeout_ms = 600000;
+    rig_start(&change.rig);
+    rig_flow(&change.rig, &flow, "1:a", 1, NULL, false);
+    vworld_settle(&change.rig.world);
+    change_begin(&change, 1000);
+    vworld_run(&change.rig.world, 3499);
+    change.rig.world.after_step = fire_once_let_go;
+    vsink_say_all(&change.rig.sinks[0], WEIR_RETRY);
+    vworld_run(&change.rig.world, 60000);
+    check_taken_over(&change, &flow, "1");
+    change_done(&change);
+}
+
 static void what_waits_to_be_tried_again_keeps_its_attempts_and_its_place(void)
 {
     struct change change;
@@ -402,6 +435,8 @@ int main(int argc, char **argv)
         {"what_is_not_let_go_is_cancelled_and_given_to_the_new_one",
          what_is_not_let_go_is_cancelled_and_given_to_the_new_one},
         {"who_keeps_records_stays", who_keeps_records_stays},
+        {"who_lets_go_in_the_last_moment_is_exchanged",
+         who_lets_go_in_the_last_moment_is_exchanged},
         {"what_waits_to_be_tried_again_keeps_its_attempts_and_its_place",
          what_waits_to_be_tried_again_keeps_its_attempts_and_its_place},
         {"a_sink_that_is_held_down_begins_up", a_sink_that_is_held_down_begins_up},
