@@ -40,6 +40,7 @@ struct listener {
     union stream_handle uv;
     struct admin_server *server;
     bool open, local;
+    bool waits; /* somebody could not be let in */
     size_t conns;
 };
 
@@ -329,16 +330,17 @@ static void on_connection(uv_stream_t *stream, int status)
     struct listener *listener = stream->data;
     struct admin_server *server = listener->server;
     struct admin_conn *conn = status < 0 ? NULL : mem_zalloc(1, sizeof *conn);
-    if (!conn)
-        return; /* it waits in the backlog until the next one comes */
-    conn->listener = listener;
-    conn->deadline_ms = now_ms() + ADMIN_HEAD_MS;
-    int rc = listener->local ? uv_pipe_init(server->config.loop, &conn->uv.pipe, 0)
+    int rc = -ENOMEM;
+    if (conn)
+        rc = listener->local ? uv_pipe_init(server->config.loop, &conn->uv.pipe, 0)
                              : uv_tcp_init(server->config.loop, &conn->uv.tcp);
+    listener->waits = status == 0 && rc < 0; /* until it is let in, libuv tells of no other one */
     if (rc < 0) {
         mem_free(conn);
         return;
     }
+    conn->listener = listener;
+    conn->deadline_ms = now_ms() + ADMIN_HEAD_MS;
     conn->uv.handle.data = conn;
     conn->next = server->conns;
     if (conn->next)
@@ -371,6 +373,12 @@ static void look_at_conn(struct admin_conn *conn, int64_t now)
         conn_close(conn);
 }
 
+static void let_in(struct listener *listener)
+{
+    if (listener->waits)
+        on_connection(&listener->uv.stream, 0);
+}
+
 static void on_tick(uv_timer_t *timer)
 {
     struct admin_server *server = timer->data;
@@ -382,6 +390,8 @@ static void on_tick(uv_timer_t *timer)
         next = conn->next;
         look_at_conn(conn, now);
     }
+    let_in(&server->tcp);
+    let_in(&server->local);
     if (server->config.tick)
         server->config.tick(server->config.ctx);
 }
