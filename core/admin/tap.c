@@ -175,15 +175,19 @@ static bool all_said(const struct entry *entry, bool final)
     return true;
 }
 
-static bool take_token(struct tap *tap)
+static void refill(struct tap *tap, int64_t now)
 {
-    if (tap->tokens < 1 && ++tap->refused % LOOK_EVERY != 0)
-        return false; /* the clock, too, costs something */
-    int64_t now = now_ms(tap);
     tap->tokens += (double)(now - tap->filled_ms) * TAP_RECORDS_PER_S / 1000;
     tap->filled_ms = now;
     if (tap->tokens > TAP_RECORDS_PER_S)
         tap->tokens = TAP_RECORDS_PER_S;
+}
+
+static bool take_token(struct tap *tap)
+{
+    if (tap->tokens < 1 && ++tap->refused % LOOK_EVERY != 0)
+        return false; /* the clock, too, costs something */
+    refill(tap, now_ms(tap));
     if (tap->tokens < 1)
         return false;
     tap->tokens -= 1;
@@ -391,6 +395,7 @@ void tap_tick(struct tap *tap)
     int64_t now = now_ms(tap);
     if (!tap->entries)
         return;
+    refill(tap, now); /* behind a burst few may come */
     for (size_t i = 0; i < ENTRIES; i++) {
         struct entry *entry = &tap->entries[i];
         if (!entry->key || now - entry->since_ms < PATIENCE_MS)

@@ -140,6 +140,11 @@ static void only_so_many_records_are_shown(void)
     CHECK_INT(rig_counts(&scene->rig, 0).delivered, RECORDS);
     CHECK(scene->listener.lines > 0);
     CHECK(scene->listener.lines <= TAP_RECORDS_PER_S + 20);
+    size_t lines = scene->listener.lines;
+    vworld_run(&scene->rig.world, 1000);
+    tap_tick(scene->tap);
+    rig_run(&scene->rig, "1001:z", 0); /* alone behind the burst */
+    CHECK_INT(scene->listener.lines, lines + 1);
     done(scene);
 }
 
