@@ -36,7 +36,7 @@ static void on_log(void *arg, int level, const char *component, const char *code
     const struct esm_mapping *mapping = arg;
     (void)component;
     (void)code;
-    if (level >= WEIR_LOG_WARN)
+    if (level <= WEIR_LOG_INFO)
         mapping->config.say(mapping->config.arg, text);
 }
 

@@ -430,25 +430,38 @@ static void the_end_of_the_stream_is_the_end(void)
     mem_free(rig);
 }
 
-static const char *denied(void *ctx, const struct model_call *call)
+static const char *no_records(void *ctx, const struct model_call *call)
 {
     (void)ctx;
     return call->kind == MODEL_RECORDS ? "AccessDeniedException" : NULL;
 }
 
-static void a_refused_source_ends_it(void)
+static const char *no_description(void *ctx, const struct model_call *call)
 {
-    struct mrig *rig = mem_zalloc(1, sizeof *rig);
-    CHECK_FATAL(rig != NULL);
-    begin(rig, 3);
-    write_some(rig, 3);
-    rig->prig.model.fault = denied;
-    CHECK_INT(open_mapping(rig), 0);
-    CHECK(vworld_until(&rig->prig.rig.world, &rig->finished, 60000));
-    CHECK_INT(rig->exit_code, ESM_DENIED);
-    CHECK(strstr(rig->said, "GetRecords failed: ") != NULL);
-    end(rig);
-    mem_free(rig);
+    (void)ctx;
+    return call->kind == MODEL_DESCRIBE ? "AccessDeniedException" : NULL;
+}
+
+static void a_refused_source_ends_it_and_says_why(void)
+{
+    static const struct {
+        const char *(*fault)(void *ctx, const struct model_call *call);
+        const char *said;
+    } rows[] = {{no_records, "GetRecords failed: "},
+                {no_description, "dynamodb:DescribeStream is not allowed"}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct mrig *rig = mem_zalloc(1, sizeof *rig);
+        CHECK_FATAL(rig != NULL);
+        begin(rig, 3);
+        write_some(rig, 3);
+        rig->prig.model.fault = rows[i].fault;
+        CHECK_INT(open_mapping(rig), 0);
+        CHECK(vworld_until(&rig->prig.rig.world, &rig->finished, 60000));
+        CHECK_INT(rig->exit_code, ESM_DENIED);
+        CHECK(strstr(rig->said, rows[i].said) != NULL);
+        end(rig);
+        mem_free(rig);
+    }
 }
 
 int main(int argc, char **argv)
@@ -459,7 +472,7 @@ int main(int argc, char **argv)
         {"latest_reads_what_comes_and_no_more", latest_reads_what_comes_and_no_more},
         {"trimmed_records_are_passed_over", trimmed_records_are_passed_over},
         {"the_end_of_the_stream_is_the_end", the_end_of_the_stream_is_the_end},
-        {"a_refused_source_ends_it", a_refused_source_ends_it},
+        {"a_refused_source_ends_it_and_says_why", a_refused_source_ends_it_and_says_why},
         {0}};
     return unit_main(argc, argv, "esm mapping", tests);
 }
