@@ -155,6 +155,7 @@ struct reader {
     unsigned bad_pages, expired, empty_peeks;
     unsigned throttles; /* since the last word about them */
     bool caught_up;     /* nothing new for some pages */
+    int64_t quiet_us;   /* unix time of the last of them */
     bool small;         /* the last page was */
     bool paging;        /* the open call may bring a page of any size */
     int64_t fresh_ms;   /* the last answer that was a page */

@@ -182,6 +182,7 @@ static int64_t pause_after(struct reader *reader, const struct batch *batch)
                          newest_age_us(poll, batch), most_ms);
     int64_t pause_ms = pace_empty(&reader->pace, most_ms, poll->random);
     reader->caught_up = reader->pace.empty >= CAUGHT_UP_PAGES;
+    reader->quiet_us = poll->clock->wall_us(poll->clock->ctx);
     if (poll->config.once && pause_ms > ONCE_EMPTY_MS)
         pause_ms = ONCE_EMPTY_MS;
     return pause_ms;

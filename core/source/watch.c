@@ -74,9 +74,9 @@ static void watch_quiet(struct track *track)
         size_t sink = (size_t)__builtin_ctzll(left);
         struct progress *progress = &track->sinks[sink];
         bool caught_up = quiet && reader->sinks >> sink & 1 && !(alone && alone->sinks >> sink & 1);
-        if (caught_up &&
-            (progress->told != TOLD_CAUGHT_UP || now_us - progress->record_us >= QUIET_US)) {
-            progress->record_us = now_us;
+        if (caught_up && (progress->told != TOLD_CAUGHT_UP ||
+                          reader->quiet_us - progress->record_us >= QUIET_US)) {
+            progress->record_us = reader->quiet_us; /* what came since, nobody has seen */
             progress->told = TOLD_CAUGHT_UP;
             progress->quiet = true;
             progress->mark.now++;

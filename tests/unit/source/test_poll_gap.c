@@ -205,6 +205,40 @@ static void F2_a_quiet_shard_with_an_old_position_is_no_gap_after_a_restart(void
     }
 }
 
+static const char *no_page(void *ctx, const struct model_call *call)
+{
+    (void)ctx;
+    return call->kind == MODEL_RECORDS ? "InternalServerError" : NULL;
+}
+
+/* It was caught up when the source ceased to answer: what came since nobody has seen. */
+static void F2_a_shard_that_gives_no_page_was_not_seen_to_be_quiet(void)
+{
+    static const bool crashes[] = {false, true};
+    for (size_t i = 0; i < sizeof crashes / sizeof *crashes; i++) {
+        struct prig prig;
+        prig_init(&prig, 1);
+        size_t stream = stream_of(&prig, 1);
+        prig_write(&prig, stream, 10, 10);
+        prig_start(&prig);
+        prig_run(&prig, 5 * MINUTE_MS);
+        prig.model.fault = no_page;
+        prig_run(&prig, MINUTE_MS);
+        prig_write(&prig, stream, 7, 10);
+        prig_run(&prig, 25 * HOUR_MS);
+        if (crashes[i]) {
+            prig_crash(&prig);
+            prig_start(&prig);
+        }
+        prig.model.fault = NULL;
+        prig_run(&prig, 5 * MINUTE_MS);
+        CHECK_INT(prig_lines(&prig, "W0803"), 1);
+        CHECK_INT(poll_counts(prig.poll).shards_held, 1);
+        prig_stop(&prig, 0);
+        prig_done(&prig);
+    }
+}
+
 /* The shards that came and went meanwhile are listed, but what they held is not all there. */
 static void F02_a_shard_that_came_while_away_for_a_day_may_be_trimmed(void)
 {
@@ -239,6 +273,7 @@ static const struct unit_test tests[] = {
     TEST(F02_the_sinks_with_positions_are_asked_by_those),
     TEST(no_position_is_no_gap_where_nothing_can_be_missing),
     TEST(F2_a_quiet_shard_with_an_old_position_is_no_gap_after_a_restart),
+    TEST(F2_a_shard_that_gives_no_page_was_not_seen_to_be_quiet),
     TEST(F02_a_shard_that_came_while_away_for_a_day_may_be_trimmed),
     {0},
 };
