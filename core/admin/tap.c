@@ -71,13 +71,6 @@ static int64_t now_ms(const struct tap *tap)
 
 /* ---- what is told ---- */
 
-static void put_time(struct buf *out, int64_t us)
-{
-    buf_putc(out, '"');
-    buf_put_iso_time(out, us, 3);
-    buf_putc(out, '"');
-}
-
 static void put_said(const struct tap *tap, size_t sink, const struct entry *entry, struct buf *out)
 {
     static const char *const names[] = {
@@ -124,8 +117,7 @@ static void tell(struct tap *tap, struct entry *entry)
     buf_reset(line);
     buf_puts(line, "data: ");
     buf_put(line, entry->text, entry->text_len);
-    buf_puts(line, ",\"at\":");
-    put_time(line, clock->wall_us(clock->ctx));
+    buf_put_time_member(line, "at", clock->wall_us(clock->ctx));
     buf_puts(line, ",\"sinks\":[");
     for (size_t i = 0; i < tap->sink_count; i++) {
         buf_puts(line, i ? "," : "");
@@ -270,17 +262,16 @@ static void keep_dead(struct tap *tap, const struct record *record, size_t sink,
 
 void tap_put_dead(const struct tap *tap, struct buf *out)
 {
-    bool any = false;
     buf_putc(out, '[');
     for (size_t i = 0; i < TAP_DEAD_KEPT; i++) {
         const struct dead_one *one =
             &tap->dead[(tap->dead_next + TAP_DEAD_KEPT - 1 - i) % TAP_DEAD_KEPT];
         if (!one->text)
             continue;
-        buf_puts(out, any ? ",{\"at\":" : "{\"at\":");
-        put_time(out, one->at_us);
+        buf_put_comma(out);
+        buf_putc(out, '{');
+        buf_put_time_member(out, "at", one->at_us);
         buf_printf(out, ",%s}", one->text);
-        any = true;
     }
     buf_putc(out, ']');
 }

@@ -14,23 +14,18 @@ static const struct esm_record *last_of(const struct esm_failure *failure)
     return last;
 }
 
-static void put_text(struct buf *out, const char *name, weir_str text)
+static void put_seconds(struct buf *out, const char *name, int64_t unix_us)
 {
-    buf_printf(out, "\"%s\":", name);
-    buf_put_json_string(out, text);
-}
-
-static void put_time(struct buf *out, const char *name, int64_t unix_us, int digits)
-{
-    buf_printf(out, "\"%s\":\"", name);
-    buf_put_iso_time(out, unix_us, digits);
+    buf_put_key(out, name);
+    buf_putc(out, '"');
+    buf_put_iso_time(out, unix_us, 0);
     buf_putc(out, '"');
 }
 
 static void put_contexts(struct buf *out, const struct esm_failure *failure)
 {
     buf_puts(out, "{\"requestContext\":{");
-    put_text(out, "requestId", failure->request_id);
+    buf_put_member(out, "requestId", failure->request_id);
     buf_printf(out,
                ",\"functionArn\":\"" ESM_FUNCTION_ARN "\",\"condition\":\"%s\","
                "\"approximateInvokeCount\":%" PRId64 "}",
@@ -46,17 +41,13 @@ static void put_batch_info(struct buf *out, const struct esm_failure *failure, w
 {
     const struct esm_record *last = last_of(failure);
     buf_puts(out, ",\"DDBStreamBatchInfo\":{");
-    put_text(out, "shardId", failure->shard);
-    buf_putc(out, ',');
-    put_text(out, "startSequenceNumber", failure->first->sequence);
-    buf_putc(out, ',');
-    put_text(out, "endSequenceNumber", last->sequence);
-    buf_putc(out, ',');
-    put_time(out, "approximateArrivalOfFirstRecord", failure->first->created_us, 0);
-    buf_putc(out, ',');
-    put_time(out, "approximateArrivalOfLastRecord", last->created_us, 0);
-    buf_printf(out, ",\"batchSize\":%zu,", failure->count);
-    put_text(out, "streamArn", stream_arn);
+    buf_put_member(out, "shardId", failure->shard);
+    buf_put_member(out, "startSequenceNumber", failure->first->sequence);
+    buf_put_member(out, "endSequenceNumber", last->sequence);
+    put_seconds(out, "approximateArrivalOfFirstRecord", failure->first->created_us);
+    put_seconds(out, "approximateArrivalOfLastRecord", last->created_us);
+    buf_put_number_member(out, "batchSize", (int64_t)failure->count);
+    buf_put_member(out, "streamArn", stream_arn);
     buf_putc(out, '}');
 }
 
@@ -64,8 +55,8 @@ int esm_failure_put(struct buf *out, const struct esm_failure *failure, weir_str
                     int64_t now_us, bool payload)
 {
     put_contexts(out, failure);
-    buf_puts(out, ",\"version\":\"1.0\",");
-    put_time(out, "timestamp", now_us, 3);
+    buf_put_member(out, "version", STR("1.0"));
+    buf_put_time_member(out, "timestamp", now_us);
     put_batch_info(out, failure, stream_arn);
     if (payload) {
         const struct esm_record *record = failure->first;

@@ -6,63 +6,38 @@
 #include <unistd.h>
 #include <weir/version.h>
 
-static void put_name(struct buf *out, const char *name)
-{
-    if (out->len && out->ptr[out->len - 1] != '{' && out->ptr[out->len - 1] != '[')
-        buf_putc(out, ',');
-    buf_printf(out, "\"%s\":", name);
-}
-
-static void put_text(struct buf *out, const char *name, weir_str value)
-{
-    put_name(out, name);
-    buf_put_json_string(out, value);
-}
-
-static void put_i64(struct buf *out, const char *name, int64_t value)
-{
-    put_name(out, name);
-    buf_put_i64(out, value);
-}
-
 static void put_count(struct buf *out, const char *name, uint64_t value)
 {
-    put_name(out, name);
+    buf_put_key(out, name);
     buf_printf(out, "%" PRIu64, value);
-}
-
-static void put_bool(struct buf *out, const char *name, bool value)
-{
-    put_name(out, name);
-    buf_puts(out, value ? "true" : "false");
 }
 
 /* Unix time in text; 0 = null. */
 static void put_time(struct buf *out, const char *name, int64_t us)
 {
-    put_name(out, name);
-    buf_puts(out, us ? "\"" : "null");
-    if (!us)
+    if (us) {
+        buf_put_time_member(out, name, us);
         return;
-    buf_put_iso_time(out, us, 3);
-    buf_putc(out, '"');
+    }
+    buf_put_key(out, name);
+    buf_puts(out, "null");
 }
 
 /* Milliseconds; what is not known is null. */
 static void put_ms(struct buf *out, const char *name, int64_t ms)
 {
-    put_name(out, name);
-    if (ms < 0)
-        buf_puts(out, "null");
-    else
-        buf_put_i64(out, ms);
+    if (ms >= 0) {
+        buf_put_number_member(out, name, ms);
+        return;
+    }
+    buf_put_key(out, name);
+    buf_puts(out, "null");
 }
 
-static void open_in(struct buf *out, char bracket) /* an entry of a list */
+static void open_entry(struct buf *out) /* of a list */
 {
-    if (out->len && out->ptr[out->len - 1] != '[')
-        buf_putc(out, ',');
-    buf_putc(out, bracket);
+    buf_put_comma(out);
+    buf_putc(out, '{');
 }
 
 /* ---- source ---- */
@@ -70,17 +45,17 @@ static void open_in(struct buf *out, char bracket) /* an entry of a list */
 static void put_stream(void *ctx, const struct poll_stream *stream)
 {
     struct buf *out = ctx;
-    open_in(out, '{');
-    put_text(out, "stream", stream->arn);
-    put_text(out, "table", stream->table);
-    put_text(out, "state", str_of(stream->state));
+    open_entry(out);
+    buf_put_member(out, "stream", stream->arn);
+    buf_put_member(out, "table", stream->table);
+    buf_put_member(out, "state", str_of(stream->state));
     put_count(out, "gaps", stream->gaps);
     put_count(out, "waiting", stream->waiting);
     put_count(out, "reading", stream->reading);
     put_count(out, "held", stream->held);
     put_count(out, "ended", stream->ended);
     if (stream->trouble != STREAMS_OK)
-        put_text(out, "trouble", str_of(streams_fault_name(stream->trouble)));
+        buf_put_member(out, "trouble", str_of(streams_fault_name(stream->trouble)));
     buf_putc(out, '}');
 }
 
@@ -99,7 +74,7 @@ static void put_read(struct buf *out, const struct read_counts *read)
         records += read->events[i];
     put_count(out, "records", records);
     put_count(out, "bytes", read->bytes);
-    put_name(out, "events");
+    buf_put_key(out, "events");
     buf_putc(out, '{');
     for (size_t i = 0; i < READ_EVENTS; i++)
         put_count(out, read_event_name(i), read->events[i]);
@@ -128,22 +103,22 @@ static void put_source(const struct observed *observed, struct buf *out)
         read = *observed->read;
     if (observed->poll)
         poll_each_stream(observed->poll, add_read, &read);
-    put_name(out, "source");
+    buf_put_key(out, "source");
     buf_putc(out, '{');
-    put_text(out, "kind", str_of(observed->mode));
+    buf_put_member(out, "kind", str_of(observed->mode));
     put_read(out, &read);
     put_count(out, "poison", router_poison_count(observed->router));
     if (observed->poll) {
         const struct poll_health health = poll_health(observed->poll);
         const struct poll_counts counts = poll_counts(observed->poll);
-        put_text(out, "phase", str_of(health.phase));
+        buf_put_member(out, "phase", str_of(health.phase));
         put_ms(out, "lag_ms", observed_lag_ms(observed));
         put_ms(out, "checkpoint_age_ms", health.unstored_ms);
         put_count(out, "calls", counts.fetches);
         put_count(out, "throttled", counts.throttled);
         put_count(out, "errors", counts.errors);
         put_count(out, "gaps", counts.gaps);
-        put_name(out, "streams");
+        buf_put_key(out, "streams");
         buf_putc(out, '[');
         poll_each_stream(observed->poll, put_stream, out);
         buf_putc(out, ']');
@@ -167,27 +142,27 @@ static void put_shard(void *ctx, const struct poll_shard *shard)
         return;
     }
     shards->shown++;
-    open_in(out, '{');
-    put_text(out, "id", shard->id);
+    open_entry(out);
+    buf_put_member(out, "id", shard->id);
     if (shard->parent.len)
-        put_text(out, "parent", shard->parent);
-    put_text(out, "table", shard->table);
-    put_text(out, "state", str_of(shard->state));
+        buf_put_member(out, "parent", shard->parent);
+    buf_put_member(out, "table", shard->table);
+    buf_put_member(out, "state", str_of(shard->state));
     if (shard->why)
-        put_text(out, "why", str_of(shard->why));
+        buf_put_member(out, "why", str_of(shard->why));
     put_ms(out, "lag_ms", shard->lag_ms);
     put_ms(out, "quiet_ms", shard->quiet_ms);
     if (shard->position.len)
-        put_text(out, "position", shard->position);
+        buf_put_member(out, "position", shard->position);
     if (shard->behind)
-        put_text(out, "behind", str_of(shard->behind));
+        buf_put_member(out, "behind", str_of(shard->behind));
     buf_putc(out, '}');
 }
 
 static void put_shards(const struct observed *observed, struct buf *out)
 {
     struct shards shards = {out, 0, 0};
-    put_name(out, "shards");
+    buf_put_key(out, "shards");
     buf_putc(out, '[');
     if (observed->poll)
         poll_each_shard(observed->poll, put_shard, &shards);
@@ -217,24 +192,24 @@ static void put_sink(const struct observed *observed, size_t sink, struct buf *o
     const struct clock *clock = &observed->world->clock;
     const struct sink_counts counts = router_counts(observed->router, sink);
     const struct sink_view view = router_view(observed->router, sink);
-    open_in(out, '{');
-    put_text(out, "name", str_of(router_sink_name(observed->router, sink)));
-    put_bool(out, "required", counts.required);
-    put_bool(out, "up", counts.up);
+    open_entry(out);
+    buf_put_member(out, "name", str_of(router_sink_name(observed->router, sink)));
+    buf_put_flag_member(out, "required", counts.required);
+    buf_put_flag_member(out, "up", counts.up);
     put_ms(out, "down_ms",
            counts.down_since_ms ? clock->now_ms(clock->ctx) - counts.down_since_ms : 0);
     put_sink_counts(out, &counts);
     put_count(out, "queued", view.queued);
     put_count(out, "in_flight", view.in_flight);
     put_count(out, "deliveries", view.seconds.count);
-    put_i64(out, "delivery_ms_sum", view.seconds.sum_ms);
+    buf_put_number_member(out, "delivery_ms_sum", view.seconds.sum_ms);
     if (view.last_error_us) {
-        put_text(out, "last_error", str_of(view.last_error));
+        buf_put_member(out, "last_error", str_of(view.last_error));
         put_time(out, "last_error_at", view.last_error_us);
     }
     if (observed->poll) {
         const struct poll_sink polled = poll_sink(observed->poll, sink);
-        put_bool(out, "detached", polled.detached);
+        buf_put_flag_member(out, "detached", polled.detached);
         put_ms(out, "oldest_ms", polled.oldest_ms);
     }
     buf_putc(out, '}');
@@ -245,16 +220,16 @@ static void put_sink(const struct observed *observed, size_t sink, struct buf *o
 static void put_reload(const struct observed *observed, struct buf *out)
 {
     const struct observed_reload *reload = &observed->reload;
-    put_name(out, "reload");
+    buf_put_key(out, "reload");
     buf_putc(out, '{');
     put_count(out, "succeeded", reload->succeeded);
     put_count(out, "refused", reload->refused);
     put_time(out, "in_force_since", reload->last_success_us);
     put_time(out, "last_at", reload->last_us);
     if (reload->last_result)
-        put_text(out, "last_result", str_of(reload->last_result));
+        buf_put_member(out, "last_result", str_of(reload->last_result));
     if (reload->last_text)
-        put_text(out, "last_text", str_of(reload->last_text));
+        buf_put_member(out, "last_text", str_of(reload->last_text));
     buf_putc(out, '}');
 }
 
@@ -262,19 +237,19 @@ void status_put_json(const struct observed *observed, struct buf *out)
 {
     int64_t now_us = observed_wall_us(observed);
     buf_putc(out, '{');
-    put_text(out, "pipeline", str_of(observed->pipeline));
-    put_text(out, "version", STR(WEIR_VERSION));
-    put_i64(out, "pid", getpid());
+    buf_put_member(out, "pipeline", str_of(observed->pipeline));
+    buf_put_member(out, "version", STR(WEIR_VERSION));
+    buf_put_number_member(out, "pid", getpid());
     put_time(out, "now", now_us);
     put_time(out, "started", observed->started_us);
     put_ms(out, "uptime_ms", (now_us - observed->started_us) / 1000);
-    put_bool(out, "stopping", observed->stopping);
+    buf_put_flag_member(out, "stopping", observed->stopping);
     put_ms(out, "loop_lag_ms", observed->loop_lag_ms);
     put_count(out, "pinned_bytes", router_pinned_bytes(observed->router));
-    put_name(out, "readiness");
+    buf_put_key(out, "readiness");
     ready_put_json(observed, out);
     put_source(observed, out);
-    put_name(out, "sinks");
+    buf_put_key(out, "sinks");
     buf_putc(out, '[');
     for (size_t i = 0; i < router_sink_count(observed->router); i++)
         put_sink(observed, i, out);
