@@ -1,5 +1,6 @@
 #include "cli/verbs.h"
 
+#include "cli/probe.h"
 #include "config/sinks.h"
 #include "util/text.h"
 
@@ -83,13 +84,40 @@ static void put_report(struct check *check)
         put_sink(check, &check->set->sinks[i]);
 }
 
+static void add_finding(void *arg, const struct finding *finding)
+{
+    struct check *check = arg;
+    weir_str at = finding->about ? diag_name_of(finding->about->at) : STR_NONE;
+    if (finding->state == FINDING_OK)
+        return;
+    struct diag *diag =
+        diag_add(&check->diags, finding->state == FINDING_WARN, "W0314", at, "%s", finding->text);
+    diag_help(&check->diags, diag, "%s", finding->help);
+}
+
+/* What it finds becomes problems of the configuration, at the sinks. 0 or an exit code. */
+static int probe_targets(struct check *check)
+{
+    struct probe probe;
+    int code = probe_open(&probe, check->cli, check->config, add_finding, check);
+    if (code == 0) {
+        probe_sinks(&probe, check->set);
+        code = probe.fails ? EXIT_NO : EXIT_DONE;
+    }
+    probe_close(&probe);
+    return code;
+}
+
 static int run_check(struct check *check)
 {
+    int probed = EXIT_DONE;
     struct instance_services services = {.log = quiet_log};
     int64_t start = now_ms();
     int rc = config_load(&check->request, &check->config, &check->diags);
     if (rc == 0)
         rc = sink_set_open(check->config, &services, &check->diags, &check->set);
+    if (rc == 0 && check->cli->probe)
+        probed = probe_targets(check);
     check->took_ms = now_ms() - start;
     if (rc == -ENOMEM)
         return cli_fail(check->cli, EXIT_SOFTWARE, NULL, "out of memory");
@@ -98,6 +126,8 @@ static int run_check(struct check *check)
     FILE *to = check->diags.errors && !check->cli->json ? check->cli->err : check->cli->out;
     if (!cli_write(to, &check->text))
         return EXIT_NO;
+    if (probed != EXIT_DONE)
+        return probed;
     return check->diags.errors || (check->cli->strict && check->diags.warnings) ? EXIT_CONFIG
                                                                                 : EXIT_DONE;
 }

@@ -52,7 +52,7 @@ struct cli {
     const char *from;
     bool once, dry_run, watch_config;
     /* check */
-    bool strict;
+    bool strict, probe;
     /* sample */
     int64_t count, seed;
     bool price_walk;

@@ -22,7 +22,8 @@ const struct verb verbs[] = {
      .max_args = 64,
      .summary = "show all problems of a configuration at once",
      .details = "Exit 0 when there is none, 78 otherwise. Plugins are loaded and opened; nothing "
-                "is connected.",
+                "is connected, unless\n"
+                "--probe says so.",
      .options = check_options,
      .run = verb_check},
     {.name = "test",

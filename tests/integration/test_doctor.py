@@ -84,6 +84,26 @@ def each_thing_that_is_wrong_is_named_with_its_fix():
 
 
 @test
+def a_check_with_probe_marks_the_sink():
+    with Case() as case, folder() as path:
+        cfg = config(path, SINKS, aws={"endpoint_url": case.url})
+        equal(weir("check", "--probe", "-c", cfg).returncode, 0)
+        cfg = config(path, {"price": {**SINKS["price"], "config": {"table": "Gone", "announce": False}}},
+                     aws={"endpoint_url": case.url})
+        calls = case.aws.calls.total()
+        equal(weir("check", "-c", cfg).returncode, 0)
+        equal(case.aws.calls.total(), calls, "without --probe nobody is asked")
+        done = weir("check", "--probe", "--json", "-c", cfg)
+        problem, = json.loads(done.stdout)["problems"]
+        equal((done.returncode, problem["code"], problem["message"]), (1, "W0314", "price: there is no table Gone"))
+        holds(problem["line"] > 1 and problem["help"], f"{problem}")
+        case.aws.faults.set([{"op": "DescribeTable", "do": "denied"}])
+        done = weir("check", "--probe", "-c", cfg)
+        holds(done.returncode == 0 and b"warning[W0314]" in done.stdout, f"{done}")
+        equal(weir("check", "--probe", "--strict", "-c", cfg).returncode, 78)
+
+
+@test
 def without_credentials_endpoint_or_region_nothing_else_is_asked():
     with Case() as case, folder() as path:
         none = {"AWS_ACCESS_KEY_ID": None, "HOME": path}
