@@ -161,7 +161,8 @@ static bool read_filter(const struct admin *admin, const struct admin_request *r
     weir_str sink = admin_query(request, "sink"), event = admin_query(request, "event");
     *out = (struct tap_filter){.sink = SIZE_MAX};
     for (size_t i = 0; sink.len && i < router_sink_count(admin->config.router); i++)
-        if (str_is(sink, router_sink_name(admin->config.router, i)))
+        if (str_is(sink, router_sink_name(admin->config.router, i)) &&
+            !router_sink_gone(admin->config.router, i))
             out->sink = i;
     if (sink.len && out->sink == SIZE_MAX)
         *problem = "no sink of that name is running";

@@ -66,7 +66,8 @@ static void show(struct timer *timer)
 static bool a_sink_prints(const struct run *run)
 {
     for (size_t i = 0; i < run->pipeline.sinks->count; i++) {
-        const char *target = run->pipeline.sinks->sinks[i].instance->target;
+        const weir_instance *instance = run->pipeline.sinks->sinks[i].instance;
+        const char *target = instance ? instance->target : NULL;
         if (target && strcmp(target, "standard output") == 0 && !run->cli->dry_run)
             return true;
     }

@@ -102,7 +102,7 @@ static enum route_exhausted exhausted_of(const struct pipeline *pipeline, enum e
 static size_t sink_named(const struct sink_set *set, const char *name)
 {
     for (size_t i = 0; name && i < set->count; i++)
-        if (strcmp(set->sinks[i].config->name, name) == 0)
+        if (!set->sinks[i].gone && strcmp(set->sinks[i].config->name, name) == 0)
             return i;
     return SIZE_MAX; /* router_new refuses it; the config's check has said so before */
 }
@@ -298,11 +298,11 @@ static uint32_t images_read(const struct built_sink *sink)
 static int change_sink(struct pipeline *pipeline, const struct sink_set *set, size_t index)
 {
     const struct built_sink *old = &pipeline->sinks->sinks[index], *sink = &set->sinks[index];
-    const struct route route = route_of(pipeline, set, index);
-    if (sink->borrowed) {
+    if (sink->borrowed || sink->gone) {
         router_rename(pipeline->router, index, sink->config->name);
         return 0;
     }
+    const struct route route = route_of(pipeline, set, index);
     if (!sink_matches_same(old, sink))
         router_completes(pipeline->router, index, images_read(sink));
     return router_replace(pipeline->router, index, &route);
@@ -311,10 +311,14 @@ static int change_sink(struct pipeline *pipeline, const struct sink_set *set, si
 int pipeline_change(struct pipeline *pipeline, struct config *config, struct sink_set *set)
 {
     int rc = 0;
-    for (size_t i = 0; i < set->count; i++)
+    uint64_t gone = 0;
+    for (size_t i = 0; i < set->count; i++) {
         rc = change_sink(pipeline, set, i) < 0 ? -EINVAL : rc;
+        gone |= (uint64_t)set->sinks[i].gone << i;
+    }
     router_set_poison(pipeline->router, exhausted_of(pipeline, config->on_poison),
                       sink_named(set, config->poison_sink));
+    router_remove(pipeline->router, gone);
     sink_set_take_over(set, pipeline->sinks);
     pipeline->sinks = set;
     pipeline->admitted_table = STR_NONE;
@@ -352,7 +356,7 @@ static bool all_idle(const struct pipeline *pipeline)
     if (pipeline->router && !router_idle(pipeline->router))
         return false;
     for (size_t i = 0; pipeline->sinks && i < pipeline->sinks->count; i++)
-        if (!instance_idle(pipeline->sinks->sinks[i].instance))
+        if (!pipeline->sinks->sinks[i].gone && !instance_idle(pipeline->sinks->sinks[i].instance))
             return false;
     return true;
 }

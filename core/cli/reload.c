@@ -134,12 +134,15 @@ static void describe(struct reload *reload)
 {
     const struct sink_set *set = reload->set;
     struct buf *text = &reload->text;
-    size_t rebuilt = 0;
+    size_t rebuilt = 0, removed = 0;
     buf_puts(text, "the new configuration is in force");
     for (size_t i = 0; i < set->count; i++)
-        if (!set->sinks[i].borrowed)
+        if (!set->sinks[i].borrowed && !set->sinks[i].gone)
             buf_printf(text, "%s%s",
                        rebuilt++ ? ", " : "; built anew: ", set->sinks[i].config->name);
+    for (size_t i = 0; i < set->count; i++)
+        if (!set->sinks[i].borrowed && set->sinks[i].gone)
+            buf_printf(text, "%s%s", removed++ ? ", " : "; removed: ", set->sinks[i].config->name);
     if (reload->others.len)
         buf_printf(text, "; changed: %.*s", (int)reload->others.len, reload->others.ptr);
 }
@@ -197,12 +200,13 @@ static bool takes_effect(const char *path)
     return false;
 }
 
-/* The first sink that is in one of them only; NULL when there is none. */
-static const char *lone_sink(const struct config *a, const struct config *b)
+/* The first sink that does not run, one that was removed before included: nothing would bring it up
+ * to the others. NULL when there is none. */
+static const char *new_sink(const struct config *old, const struct config *config)
 {
-    for (size_t i = 0; i < a->sink_count; i++)
-        if (a->sinks[i].enabled && !sink_config_named(b, a->sinks[i].name))
-            return a->sinks[i].name;
+    for (size_t i = 0; i < config->sink_count; i++)
+        if (config->sinks[i].enabled && !sink_config_named(old, config->sinks[i].name))
+            return config->sinks[i].name;
     return NULL;
 }
 
@@ -231,18 +235,23 @@ static bool refuse_sink(struct reload *reload, const struct built_sink *old)
 static bool refuse_sinks(struct reload *reload)
 {
     const struct run *run = reload->run;
-    const char *removed = lone_sink(run->config, reload->config);
-    const char *added = lone_sink(reload->config, run->config);
-    if (removed || added) {
-        refuse(reload, RELOAD_RESTART, "sink %s is %s: restart needed", added ? added : removed,
-               added ? "new" : "gone");
+    const char *added = new_sink(run->config, reload->config);
+    if (added) {
+        refuse(reload, RELOAD_RESTART, "sink %s is new: restart needed", added);
         return true;
     }
     const struct sink_set *sinks = run->pipeline.sinks;
-    for (size_t i = 0; i < sinks->count; i++)
-        if (refuse_sink(reload, &sinks->sinks[i]))
+    bool left = false;
+    for (size_t i = 0; i < sinks->count; i++) {
+        const struct sink_config *sink =
+            sink_config_named(reload->config, sinks->sinks[i].config->name);
+        if (sink && refuse_sink(reload, &sinks->sinks[i]))
             return true;
-    return false;
+        left = left || (sink && !sink->dead_letters_only);
+    }
+    if (!left)
+        refuse(reload, RELOAD_RESTART, "no sink is left but for dead letters: restart needed");
+    return !left;
 }
 
 /* dlopen's handles stay: another build of the same plugin is not loaded beside the old one. */
@@ -251,6 +260,8 @@ static bool refuse_builds(struct reload *reload)
     const struct sink_set *old = reload->run->pipeline.sinks;
     for (size_t i = 0; i < old->count; i++) {
         const struct plugin *was = old->sinks[i].plugin, *is = reload->set->sinks[i].plugin;
+        if (reload->set->sinks[i].gone)
+            continue;
         if (strcmp(was->path, is->path) == 0 && strcmp(was->sha256, is->sha256) == 0)
             continue;
         refuse(reload, RELOAD_RESTART,

@@ -107,7 +107,8 @@ static void print_sink(struct run *run, struct buf *out, size_t index)
 void run_print_sinks(struct run *run, struct buf *out)
 {
     for (size_t i = 0; i < router_sink_count(run->pipeline.router); i++)
-        print_sink(run, out, i);
+        if (!router_sink_gone(run->pipeline.router, i))
+            print_sink(run, out, i);
     if (router_poison_count(run->pipeline.router))
         buf_printf(out, "  %" PRIu64 " records could not be decoded\n",
                    router_poison_count(run->pipeline.router));

@@ -61,6 +61,8 @@ static void log_end(struct run *run)
                counts.records == 1 ? "" : "s");
     for (size_t i = 0; i < router_sink_count(run->pipeline.router); i++) {
         struct sink_counts sink = router_counts(run->pipeline.router, i);
+        if (router_sink_gone(run->pipeline.router, i))
+            continue;
         buf_printf(&out, "; %s delivered %" PRIu64, router_sink_name(run->pipeline.router, i),
                    sink.delivered);
         put_count(&out, "dead", sink.dead);
@@ -113,6 +115,7 @@ static void change_poll(struct run *run)
         fetch_inline_set_plan(run->fetch, plan);
     if (run->fetch_threads)
         fetch_threads_set_plan(run->fetch_threads, plan);
+    poll_remove_sinks(run->poll, now.letters_only);
     poll_set_optional(run->poll, now.optional, now.images_needed, now.images_sink);
 }
 

@@ -100,7 +100,8 @@ static void on_usr1(void *arg, int signum)
     if (run->source->say_status)
         run->source->say_status(run);
     for (size_t i = 0; i < router_sink_count(run->pipeline.router); i++)
-        say_sink(run, i);
+        if (!router_sink_gone(run->pipeline.router, i))
+            say_sink(run, i);
 }
 
 /* ---- --watch-config ---- */

@@ -181,7 +181,7 @@ static weir_str table_name(weir_str text)
 
 bool sink_writes_table(const struct built_sink *sink, weir_str table)
 {
-    for (char *const *own = sink->instance->tables; own && *own; own++)
+    for (char *const *own = sink->gone ? NULL : sink->instance->tables; own && *own; own++)
         if (table.len && str_eq(table_name(str_of(*own)), table_name(table)))
             return true;
     return false;
@@ -292,13 +292,30 @@ struct sink_config *sink_config_named(const struct config *config, const char *n
     return NULL;
 }
 
+/* An empty place matches nothing. Its name lives as long as the new configuration. */
+static int leave_empty(struct opening *opening, const struct built_sink *old,
+                       struct built_sink *built)
+{
+    struct arena *arena = &opening->config->arena;
+    size_t size = strlen(old->config->name) + 1;
+    struct sink_config *config = arena_alloc(arena, sizeof *config, _Alignof(struct sink_config));
+    char *name = arena_alloc(arena, size, 1);
+    if (!config || !name)
+        return -ENOMEM;
+    memcpy(name, old->config->name, size);
+    *config = (struct sink_config){.name = name, .required = old->config->required};
+    *built = (struct built_sink){.config = config, .gone = true, .borrowed = old->gone};
+    return 0;
+}
+
 static int open_in_places(struct opening *opening, struct sink_set *set)
 {
     int rc = 0;
     for (size_t i = 0; i < opening->old->count && rc == 0; i++) {
-        struct sink_config *sink =
-            sink_config_named(opening->config, opening->old->sinks[i].config->name);
-        rc = sink ? open_sink(opening, sink, &set->sinks[set->count++]) : -EINVAL;
+        const struct built_sink *old = &opening->old->sinks[i];
+        struct sink_config *sink = sink_config_named(opening->config, old->config->name);
+        struct built_sink *built = &set->sinks[set->count++];
+        rc = sink ? open_sink(opening, sink, built) : leave_empty(opening, old, built);
     }
     return rc == 0 ? compile(opening, set) : rc;
 }
@@ -311,7 +328,8 @@ static int open_set(struct opening *opening, struct sink_set **out)
     struct sink_set *set = opening->folders ? mem_zalloc(1, sizeof *set) : NULL;
     int rc = -ENOMEM;
     if (set)
-        set->sinks = mem_zalloc(config->sink_count, sizeof *set->sinks);
+        set->sinks =
+            mem_zalloc(opening->old ? opening->old->count : config->sink_count, sizeof *set->sinks);
     if (set && set->sinks)
         rc = opening->old ? open_in_places(opening, set) : open_all(opening, set);
     arena_done(&opening->arena);

@@ -12,6 +12,7 @@ struct built_sink {
     struct match_rule rules[2]; /* the plugin's subscription, the config's match */
     size_t rule_count;          /* 0: dead letters only */
     bool borrowed;              /* plugin and instance are another set's */
+    bool gone;                  /* a reload removed it: config has its name, there is no instance */
 };
 
 struct sink_set {
@@ -29,8 +30,9 @@ int sink_set_open(struct config *config, const struct instance_services *service
 void sink_set_probe(struct config *config, struct diags *diags);
 void sink_set_close(struct sink_set *set); /* closes the instances; NULL is fine */
 
-/* For a reload: as sink_set_open, in the places of `old`, which has sinks of the same names; those
- * that are to be the same borrow its instances. [router] */
+/* For a reload: as sink_set_open, in the places of `old`, whose sinks are those of `config` and
+ * perhaps more: the places of these are empty. Those that are to be the same borrow its instances.
+ * [router] */
 int sink_set_open_beside(struct config *config, const struct instance_services *services,
                          struct diags *diags, const struct sink_set *old, struct sink_set **out);
 /* `set` borrows no more: what it has of `old` is its own, and closing `old` closes the others. */

@@ -309,14 +309,23 @@ static void put_outcomes(const struct walk *walk, size_t sink)
                   (double)outcomes[i].count);
 }
 
+/* At or behind this place: one that was not removed. */
+static size_t next_sink(const struct walk *walk, size_t sink)
+{
+    const struct router *router = walk->observed->router;
+    while (sink < router_sink_count(router) && router_sink_gone(router, sink))
+        sink++;
+    return sink;
+}
+
 static void put_sink_counters(struct walk *walk, size_t count)
 {
     const struct observed *observed = walk->observed;
     begin(walk, M_SINK_RECORDS);
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = next_sink(walk, 0); i < count; i = next_sink(walk, i + 1))
         put_outcomes(walk, i);
     begin(walk, M_RETRIES);
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = next_sink(walk, 0); i < count; i = next_sink(walk, i + 1)) {
         const struct sink_view view = router_view(observed->router, i);
         for (int reason = 0; reason < RETRY_REASONS; reason++)
             put_with2(walk, "sink", sink_name(walk, i), "reason",
@@ -324,10 +333,11 @@ static void put_sink_counters(struct walk *walk, size_t count)
                       (double)view.retries[reason]);
     }
     begin(walk, M_AMBIGUOUS);
-    for (size_t i = 0; i < count && observed->ambiguous; i++)
+    for (size_t i = next_sink(walk, 0); i < count && observed->ambiguous;
+         i = next_sink(walk, i + 1))
         put_with(walk, "sink", sink_name(walk, i), (double)observed->ambiguous(observed->ctx, i));
     begin(walk, M_LATE);
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = next_sink(walk, 0); i < count; i = next_sink(walk, i + 1))
         put_with(walk, "sink", sink_name(walk, i), (double)router_counts(observed->router, i).late);
 }
 
@@ -335,13 +345,13 @@ static void put_sink_gauges(struct walk *walk, size_t count)
 {
     const struct router *router = walk->observed->router;
     begin(walk, M_QUEUE);
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = next_sink(walk, 0); i < count; i = next_sink(walk, i + 1))
         put_with(walk, "sink", sink_name(walk, i), (double)router_view(router, i).queued);
     begin(walk, M_IN_FLIGHT);
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = next_sink(walk, 0); i < count; i = next_sink(walk, i + 1))
         put_with(walk, "sink", sink_name(walk, i), (double)router_view(router, i).in_flight);
     begin(walk, M_SECONDS);
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = next_sink(walk, 0); i < count; i = next_sink(walk, i + 1)) {
         const struct sink_view view = router_view(router, i);
         put_sample(walk, &(struct metric_sample){.label_names = {"sink"},
                                                  .label_values = {sink_name(walk, i)},
@@ -349,7 +359,7 @@ static void put_sink_gauges(struct walk *walk, size_t count)
                                                  .histogram = &view.seconds});
     }
     begin(walk, M_UP);
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = next_sink(walk, 0); i < count; i = next_sink(walk, i + 1))
         put_with(walk, "sink", sink_name(walk, i), router_counts(router, i).up ? 1 : 0);
 }
 

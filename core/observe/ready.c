@@ -124,7 +124,8 @@ size_t observed_unready(const struct observed *observed,
         tell(&reasons, "loop", STR_NONE, "the event loop was late by %" PRId64 " ms",
              observed->loop_lag_ms);
     for (size_t i = 0; i < router_sink_count(observed->router); i++)
-        look_at_sink(&reasons, i);
+        if (!router_sink_gone(observed->router, i))
+            look_at_sink(&reasons, i);
     if (observed->poll && !observed->stopping)
         look_at_poll(&reasons);
     return reasons.count;

@@ -252,7 +252,8 @@ void status_put_json(const struct observed *observed, struct buf *out)
     buf_put_key(out, "sinks");
     buf_putc(out, '[');
     for (size_t i = 0; i < router_sink_count(observed->router); i++)
-        put_sink(observed, i, out);
+        if (!router_sink_gone(observed->router, i))
+            put_sink(observed, i, out);
     buf_putc(out, ']');
     put_shards(observed, out);
     put_reload(observed, out);

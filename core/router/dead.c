@@ -388,6 +388,17 @@ void poison_again(struct item *item)
     }
 }
 
+void dead_begin_again(struct item *item, const char *reason)
+{
+    item->state = ITEM_OPEN; /* in no list yet */
+    if (!item->sink) {
+        poison_again(item);
+        return;
+    }
+    share_hold(item); /* its sink has it again */
+    dead_begin(item, reason);
+}
+
 void poison_begin(struct item *item)
 {
     struct router *router = item->flow->router;

@@ -25,7 +25,7 @@ static void pause(const struct exchange *exchange, bool paused)
     struct router *router = exchange->router;
     for (size_t i = 0; i < router->sink_count; i++)
         if (takes_part(exchange, i))
-            router->sinks[i].paused = paused;
+            router->sinks[i].paused = paused || router->sinks[i].gone;
 }
 
 /* The first one whose plugin still has something; sink_count when there is none. */
@@ -268,6 +268,69 @@ int router_replace(struct router *router, size_t index, const struct route *rout
         for_waiting(sink, put_in);
     for_waiting(sink, forget_down);
     return 0;
+}
+
+/* ---- none any more ---- */
+
+/* One that is leaving itself is stored elsewhere already, or will be. */
+static bool goes_nowhere(const struct letter *letter)
+{
+    const struct item *item = &letter->item;
+    return item->sink->gone && item->state != ITEM_LEAVING && item->state != ITEM_FINISHED &&
+           item->state != ITEM_RETURNED;
+}
+
+static void drop_letter(struct item *item)
+{
+    if (item->state != ITEM_STUCK && item->state != ITEM_LEAVING)
+        share_unhold(item);
+    item_release(item);
+}
+
+/* The letter is given up, and with it one that it is about, to a sink that is gone as well; the
+ * record is at the beginning of its end again. */
+static void redirect(struct letter *letter)
+{
+    struct item *origin = letter->origin;
+    drop_letter(&letter->item);
+    while (origin->letter && origin->sink->gone && origin->state == ITEM_LEAVING) {
+        letter = (struct letter *)origin;
+        origin = letter->origin;
+        drop_letter(&letter->item);
+    }
+    if (origin->state == ITEM_LEAVING)
+        dead_begin_again(origin, letter->dead->reason.ptr);
+}
+
+/* New ones are put in front, and go elsewhere. */
+static void redirect_letters(struct flow *flow)
+{
+    for (struct letter *letter = flow->letters; letter; letter = letter->next)
+        if (goes_nowhere(letter))
+            redirect(letter);
+}
+
+void router_remove(struct router *router, uint64_t sinks)
+{
+    sinks &= ~router->gone;
+    router->gone |= sinks;
+    for (size_t i = 0; i < router->sink_count; i++) {
+        struct sink *sink = &router->sinks[i];
+        if (!(sinks >> i & 1))
+            continue;
+        assert(sink->paused && sink->open_count == 0 && !sink->revoked);
+        sink->gone = true;
+        begin_up(sink);
+    }
+    for (struct flow *flow = sinks ? router->flows.first : NULL; flow; flow = flow->next)
+        flow_release(flow, sinks);
+    for (struct flow *flow = sinks ? router->flows.first : NULL; flow; flow = flow->next)
+        redirect_letters(flow);
+    for (size_t i = 0; i < router->sink_count; i++)
+        if (sinks >> i & 1) {
+            router->sinks[i].route.instance = NULL;
+            router->sinks[i].route.required = false; /* what counts its room, or its health */
+        }
 }
 
 void router_completes(struct router *router, size_t sink, uint32_t images)

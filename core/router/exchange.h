@@ -10,9 +10,9 @@ struct exchange_config {
     int64_t wait_ms; /* for what is with their plugins; then it is cancelled, which is no attempt of
                         the records */
     /* Once, later, never from inside. 0: no plugin of these sinks holds a record and none gets one
-     * before this returns: the place for router_replace(). -EBUSY: `sink` kept records after cancel
-     * and its grace; -ECANCELED: the router was stopped. Then nothing may be replaced. In any case
-     * the sinks are fed again afterwards. */
+     * before this returns: the place for router_replace() and router_remove(). -EBUSY: `sink` kept
+     * records after cancel and its grace; -ECANCELED: the router was stopped. Then nothing may be
+     * replaced. In any case the sinks are fed again afterwards. */
     void (*ready)(void *arg, int status, size_t sink);
     void *arg;
 };
@@ -24,6 +24,12 @@ int router_exchange(struct router *router, const struct exchange_config *config)
  * lanes anew. The old instance has nothing and gets nothing any more. `required` is heeded from the
  * next batch on. -EINVAL: the route is out of range; nothing has changed. */
 int router_replace(struct router *router, size_t sink, const struct route *route);
+/* Inside ready(0), for sinks that take part in the exchange, after what is replaced and after
+ * router_set_poison(): they are no sinks any more. Their records are given back (counted as
+ * returned, or dropped where the sink was not required), and no batch waits for them. Dead letters
+ * of others that were on the way to them go to where those sinks' routes lead by now. Their places,
+ * and what was counted, stay. What was removed before is no matter. */
+void router_remove(struct router *router, uint64_t sinks);
 /* Records that were matched before it changed may have been decoded without images that it reads
  * (WEIR_OLD, WEIR_NEW): from now on they are completed before it gets them. */
 void router_completes(struct router *router, size_t sink, uint32_t images);

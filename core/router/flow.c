@@ -284,7 +284,8 @@ static int begin(struct flow *flow, const weir_str *finished_to)
 
 static uint64_t all_sinks(const struct router *router)
 {
-    return router->sink_count < 64 ? (UINT64_C(1) << router->sink_count) - 1 : UINT64_MAX;
+    uint64_t all = router->sink_count < 64 ? (UINT64_C(1) << router->sink_count) - 1 : UINT64_MAX;
+    return all & ~router->gone;
 }
 
 int router_submit(struct router *router, struct batch *batch, int64_t deadline_ms,

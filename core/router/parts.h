@@ -106,6 +106,7 @@ struct sink {
     bool keeps_order;
     uint32_t completes;         /* images that earlier records may lack: exchange_complete */
     bool paused;                /* it is being exchanged: gets nothing */
+    bool gone;                  /* it was removed: its place is empty, its instance closed */
     uint64_t forgiven_breaches; /* of order, by instances before this one */
     struct lane_map lanes;
     struct lane *ready_first, *ready_last, *spare_lanes;
@@ -200,6 +201,7 @@ struct router {
     struct delivery_board *board;
     struct sink *sinks;
     size_t sink_count;
+    uint64_t gone;                       /* sinks that were removed */
     struct flow_list flows;              /* in the order submitted */
     struct flow_list orphaned;           /* ended flows that plugins still hold */
     struct flow *changed, **changed_end; /* may be over, or a sink may have finished its part */
@@ -273,9 +275,11 @@ void item_unstarve(struct item *item);          /* whatever else becomes of it *
 void starved_look_again(struct router *router); /* later, if there are any */
 
 /* dead.c */
-void dead_begin(struct item *item, const char *reason);   /* to where its sink's config says */
-void poison_begin(struct item *item);                     /* to where on_poison says */
-void poison_again(struct item *item);                     /* one that was starved */
+void dead_begin(struct item *item, const char *reason); /* to where its sink's config says */
+void poison_begin(struct item *item);                   /* to where on_poison says */
+void poison_again(struct item *item);                   /* one that was starved */
+/* Its letter goes nowhere any more: to where its config says by now. */
+void dead_begin_again(struct item *item, const char *reason);
 void origin_stuck(struct item *item, const char *reason); /* its letter can't be had */
 void dead_letter_finished(struct item *letter);
 void dead_letter_stuck(struct item *letter, const char *reason);

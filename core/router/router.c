@@ -174,6 +174,11 @@ size_t router_sink_count(const struct router *router)
     return router->sink_count;
 }
 
+bool router_sink_gone(const struct router *router, size_t sink)
+{
+    return router->sinks[sink].gone;
+}
+
 const char *router_sink_name(const struct router *router, size_t sink)
 {
     return router->sinks[sink].route.name;

@@ -196,7 +196,10 @@ struct router_trouble router_trouble(const struct router *router);
 /* A plugin keeps records after cancel and its grace: its sink gets nothing more in this process. */
 bool router_hung(const struct router *router);
 
+/* All places; of some of them the sink may have been removed (router_remove): it has counts and a
+ * name still, and takes part in nothing. */
 size_t router_sink_count(const struct router *router);
+bool router_sink_gone(const struct router *router, size_t sink);
 const char *router_sink_name(const struct router *router, size_t sink);
 struct sink_counts router_counts(const struct router *router, size_t sink);
 struct sink_view router_view(const struct router *router, size_t sink);

@@ -502,6 +502,8 @@ static bool may_start(const struct sink *sink)
 
 void sink_pump(struct sink *sink)
 {
+    if (sink->gone)
+        return;
     const weir_plugin *plugin = &sink->route.instance->plugin->desc;
     bool started = false;
     while (may_start(sink) && (plugin->record ? deliver_sync(sink) : deliver_async(sink)))

@@ -59,6 +59,9 @@ void poll_start(struct poll *poll); /* acquires the state, loads it, then reads 
 void poll_stop(struct poll *poll);
 /* As poll_stop, but waits for no sink: the router was stopped. Positions as they are are stored. */
 void poll_hurry(struct poll *poll);
+/* They were removed from the router (router_remove): nothing is read for them, and their positions,
+ * which are stored once more, hold nothing. poll_set_optional() comes next. [router] */
+void poll_remove_sinks(struct poll *poll, uint64_t sinks);
 /* The sinks that never hold a position are these now; the images that the others read. [router] */
 void poll_set_optional(struct poll *poll, uint64_t optional, uint32_t images_needed,
                        const char *images_sink);

@@ -271,6 +271,7 @@ struct poll {
     struct clock *clock;
     const struct random *random;
     size_t sink_count;
+    uint64_t removed;         /* had progress: what of it is not stored yet still is */
     uint64_t sinks, required; /* that have progress; of them, those that are waited for */
     enum poll_phase phase;
     bool hurried, lost, stop_said;

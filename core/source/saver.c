@@ -113,7 +113,7 @@ static int add_track(struct poll *poll, struct track *track)
     int rc = 0;
     track_fold(track);
     for (size_t i = 0; rc == 0 && i < poll->sink_count; i++)
-        if (dirty(&track->sinks[i].mark) && (poll->sinks >> i & 1))
+        if (dirty(&track->sinks[i].mark) && ((poll->sinks | poll->removed) >> i & 1))
             rc = add_progress(poll, track, i);
     for (size_t i = 0; rc == 0 && track->gaps && i < poll->sink_count; i++)
         if (dirty(&track->gaps[i].mark))

@@ -130,6 +130,49 @@ def what_needs_a_restart_is_refused_as_a_whole():
 
 
 @test
+def a_sink_that_is_removed_or_disabled_holds_nothing_any_more():
+    """late can't store anything, and goes; so does lines, later. After a restart both go on where they were."""
+    for how in ("removed", "disabled"):
+        sinks = {"price": price_sink(on_exhausted="block", order="shard"), "lines": LINES,
+                 "late": {**price_sink(), "config": {"table": "Missing", "announce": False}, "on_exhausted": "block"}}
+        with Case(sinks) as case:
+            shard = case.stream.shard(records=records(0, 10))
+            case.weir.start()
+            case.delivered(records(0, 10))
+            config = case.changed()
+            if how == "removed":
+                del config["sinks"]["late"]
+            else:
+                config["sinks"]["late"]["enabled"] = False
+            equal(case.reload(config), (1, 0), f"{how}: succeeded, refused")
+            holds("in force; removed: late" in case.errors("W1210")[-1]["message"], "what was removed is named")
+            shard.add(*records(10, 20))
+            case.delivered(records(0, 30))
+            holds("sink.late" not in case.weir.log().split("in force; removed: late")[1], "it says nothing any more")
+            equal(case.reload(case.changed()), (0, 1), "back again: succeeded, refused")
+            holds("sink late is new: restart needed" in case.errors("W1212")[-1]["message"], "what and why is named")
+            again = json.loads(json.dumps(config))
+            again["sinks"]["lines"]["batch_records"] = 3
+            equal(case.reload(again), (1, 0), "another one beside the empty place: succeeded, refused")
+            only = json.loads(json.dumps(config))
+            del only["sinks"]["lines"]
+            equal(case.reload(only), (1, 0), "a second one removed: succeeded, refused")
+            shard.add(*records(30, 10))
+            case.weir.until(lambda: case.fake.rows() == 40, 20, "price goes on alone")
+            equal(case.weir.term(), 0, "exit code after TERM")
+            judge_rows(case.aws, records(0, 40))
+            equal(len(case.weir.lines()), 30, "lines got nothing after it went")
+            case.weir.write(case.changed(late={"config": {"table": "PriceHistory", "announce": False}}))
+            shard.add(*records(40, 5))
+            case.weir.start()  # lines goes on from its own position, and so does the one that came back
+            case.weir.until(lambda: case.fake.rows() == 45, 20, "price goes on after the restart")
+            case.weir.until(lambda: {identity(one) for one in records(30, 15)} <= set(case.weir.lines(2)), 20,
+                            "lines gets what it has not got")
+            equal(case.weir.term(), 0, "exit code after TERM")
+            equal(sorted(case.weir.lines(2)), sorted(identity(one) for one in records(30, 15)), "and nothing else")
+
+
+@test
 def another_match_and_other_options_hold_from_the_next_batch_on():
     with Case() as case:
         shard = case.stream.shard(records=records(0, 10))

@@ -63,6 +63,8 @@ static void note_given(struct course *course, size_t sink, const struct vseen *s
     const struct route *route = &course->rig.routes[sink];
     if (!course->may_dispatch)
         complain(course, "given without permission", sink, record);
+    if (course->gone >> sink & 1)
+        complain(course, "given though it was removed", sink, record);
     if (seen->dead)
         return;
     if (record <= course->finished_to[sink])

@@ -26,6 +26,7 @@ struct course {
     bool may_dispatch;
     unsigned finished_to[RIG_SINKS];       /* finished in an earlier life */
     bool through_parent[RIG_SINKS];        /* may have records from CHILD_FROM on */
+    uint64_t gone;                         /* sinks that were removed */
     void (*talked)(struct course *course); /* now and then; optional */
 };
 

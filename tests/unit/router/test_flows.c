@@ -67,7 +67,8 @@ static void check_frontiers(struct reading *reading)
 {
     for (size_t i = 0; i < reading->count; i++)
         for (size_t sink = 0; sink < reading->course.rig.count; sink++)
-            if (reading->parts[i].flow.flow && reading->parts[i].sinks >> sink & 1)
+            if (reading->parts[i].flow.flow &&
+                (reading->parts[i].sinks & ~reading->course.gone) >> sink & 1)
                 check_frontier(reading, &reading->parts[i], sink);
 }
 
@@ -165,6 +166,8 @@ static void detach(struct reading *reading, size_t sink)
 /* What is left of a batch behind its source's back can't be given back by it. */
 static void detach_one(struct reading *reading, size_t sink)
 {
+    if (reading->course.gone >> sink & 1)
+        return;
     if (reading->background || reading->course.rig.routes[sink].required)
         detach(reading, sink);
 }
@@ -184,6 +187,40 @@ static void exchange_one(struct course *course, size_t sink)
         memset(course->last_stored[sink], 0, sizeof course->last_stored[sink]);
 }
 
+/* Letters go to the store then, since they may have gone to one of these. */
+static void remove_some(struct course *course, uint64_t sinks)
+{
+    struct rig *rig = &course->rig;
+    if (sinks >> (rig->count - 1) & 1) {
+        for (size_t i = 0; i < rig->count; i++)
+            if (rig->routes[i].on_exhausted == ROUTE_SINK)
+                rig->routes[i].on_exhausted = ROUTE_DEAD;
+        for (size_t i = 0; i < rig->count; i++)
+            if (!((course->gone | sinks) >> i & 1))
+                CHECK_INT(router_replace(rig->router, i, &rig->routes[i]), 0);
+        if (rig->config.on_poison == ROUTE_SINK)
+            rig->config.on_poison = ROUTE_DEAD;
+        router_set_poison(rig->router, rig->config.on_poison, 0);
+    }
+    router_remove(rig->router, sinks);
+    course->gone |= sinks;
+    for (size_t i = 0; i < rig->count; i++)
+        if (sinks >> i & 1)
+            rig->routes[i].required = false; /* nothing is owed to it */
+}
+
+/* The last one, which takes the letters, only where all others are exchanged too. */
+static void maybe_remove(struct reading *reading)
+{
+    struct course *course = &reading->course;
+    uint64_t all = (UINT64_C(1) << course->rig.count) - 1, last = (all + 1) / 2;
+    uint64_t sinks = reading->exchanging & (1 + below(course, all)) & ~course->gone & ~1U;
+    if (reading->exchanging != all)
+        sinks &= ~last;
+    if (below(course, 3) == 0 && sinks)
+        remove_some(course, sinks);
+}
+
 static void on_ready(void *arg, int status, size_t sink)
 {
     struct reading *reading = arg;
@@ -192,8 +229,10 @@ static void on_ready(void *arg, int status, size_t sink)
     if (status == -EBUSY && !(reading->exchanging >> sink & 1))
         complain(course, "a sink that takes no part keeps records", sink, 0);
     for (size_t i = 0; status == 0 && i < course->rig.count; i++)
-        if (reading->exchanging >> i & 1)
+        if ((reading->exchanging & ~course->gone) >> i & 1)
             exchange_one(course, i);
+    if (status == 0)
+        maybe_remove(reading);
     reading->exchanged += status == 0;
     reading->kept += status == -EBUSY;
     reading->exchanging = 0;
@@ -280,7 +319,7 @@ static void random_flows(void)
 }
 
 /* Each run has some tens of exchanges. */
-static void random_exchanges(void)
+static void random_exchanges_and_removals(void)
 {
     run_seeds(run_exchanges, 400);
 }
@@ -288,6 +327,8 @@ static void random_exchanges(void)
 int main(int argc, char **argv)
 {
     static const struct unit_test tests[] = {
-        {"F68_random_flows", random_flows}, {"random_exchanges", random_exchanges}, {NULL, NULL}};
+        {"F68_random_flows", random_flows},
+        {"random_exchanges_and_removals", random_exchanges_and_removals},
+        {NULL, NULL}};
     return unit_main(argc, argv, "router, random flows", tests);
 }

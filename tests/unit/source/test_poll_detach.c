@@ -2,6 +2,8 @@
  * nothing. */
 #include "prig.h"
 
+#include "router/exchange.h"
+
 enum { SECOND_MS = 1000, MINUTE_MS = 60000, HOUR_MS = 60 * MINUTE_MS, QUEUE = 60 };
 
 struct act { /* of one sink */
@@ -311,7 +313,52 @@ static void D4_positions_of_one_that_stays_detached_stay_when_stopped(void)
     finish(&act);
 }
 
+static void on_removed(void *arg, int status, size_t sink)
+{
+    struct prig *prig = arg;
+    (void)sink;
+    CHECK_INT(status, 0);
+    router_remove(prig->rig.router, 2);
+    poll_remove_sinks(prig->poll, 2);
+    poll_set_optional(prig->poll, 0, 0, NULL);
+}
+
+/* It goes while it holds up the reading (0), is detached (1), or catches up (2). */
+static void a_sink_that_is_removed_holds_up_nothing_any_more(void)
+{
+    for (int when = 0; when < 3; when++) {
+        struct act act;
+        struct prig *prig = act_init(&act, 3, 2);
+        prig_start(prig);
+        write_for(prig, HOUR_MS);
+        act.down = true;
+        write_for(prig, when == 0 ? 4 * HOUR_MS : 8 * HOUR_MS);
+        CHECK_INT(poll_counts(prig->poll).sinks_detached, when > 0);
+        act.down = when < 2;
+        prig_run(prig, when < 2 ? 0 : 300);
+        const struct exchange_config config = {
+            .sinks = 2, .wait_ms = 1000, .ready = on_removed, .arg = prig};
+        CHECK_INT(router_exchange(prig->rig.router, &config), 0);
+        prig_run(prig, MINUTE_MS);
+        CHECK(router_sink_gone(prig->rig.router, 1));
+        size_t given = prig->rig.sinks[1].count;
+        act.down = false;
+        streams_model_close(&prig->model, 0, 0, 2, prig_unix_ms(prig));
+        write_for(prig, HOUR_MS);
+        CHECK_INT(prig->rig.sinks[1].count, given);
+        CHECK_INT(poll_counts(prig->poll).sinks_detached, 0);
+        prig_stop(prig, 0);
+        check_whole(prig, 0);
+        check_whole(prig, 2);
+        check_positions(prig, 0);
+        CHECK(prig_row(prig, 1, 0, 1) != NULL); /* its rows stay */
+        prig_done(prig);
+    }
+}
+
 static const struct unit_test tests[] = {
+    {"a_sink_that_is_removed_holds_up_nothing_any_more",
+     a_sink_that_is_removed_holds_up_nothing_any_more},
     {"D4_a_sink_that_holds_reading_for_6_h_is_detached_and_catches_up",
      D4_a_sink_that_holds_reading_for_6_h_is_detached_and_catches_up},
     {"D4_what_it_finished_behind_a_stuck_record_is_not_given_to_it_again",
