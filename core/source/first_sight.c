@@ -227,18 +227,20 @@ static void doubt_all(struct stream *stream)
     } while (news);
 }
 
-/* What every sink that is waited for has finished is over; the others do not pull it back. */
+/* What every sink that is waited for has finished is over; the others do not pull it back. A
+ * detached one reads what it lacks alone. */
 static int restore_finished(struct stream *stream, struct track *track)
 {
     struct poll *poll = stream->poll;
     if (!track_is_over(track))
         return 0;
+    uint64_t finished = poll->sinks & ~track->apart;
     for (size_t i = 0; i < poll->sink_count; i++)
-        if (poll->sinks >> i & 1 && !track->sinks[i].done) {
+        if (finished >> i & 1 && !track->sinks[i].done) {
             track->sinks[i].done = true;
             track->sinks[i].mark.now++;
         }
-    track->done |= poll->sinks;
+    track->done |= finished;
     track->read_to_end = true;
     return lineage_restore(stream->lineage, track->shard->id, track->shard->parent, true);
 }

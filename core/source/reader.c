@@ -393,6 +393,8 @@ int reader_open_alone(struct track *track, size_t sink)
         return -ENOMEM;
     reader->alone = true;
     reader->sinks = UINT64_C(1) << sink;
+    /* As in another life: what it passed over behind its position comes once more. */
+    track->sinks[sink].skipping = track->sinks[sink].start == START_AT_TIMESTAMP;
     track->catch_up = reader;
     track->poll->alone_readers++;
     begin(reader);

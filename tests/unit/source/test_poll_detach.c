@@ -313,6 +313,79 @@ static void D4_positions_of_one_that_stays_detached_stay_when_stopped(void)
     finish(&act);
 }
 
+static size_t stored(const struct prig *prig, size_t sink)
+{
+    const struct vsink *from = &prig->rig.sinks[sink];
+    size_t ok = 0;
+    for (size_t i = 0; i < from->count; i++)
+        ok += from->log[i].outcome == WEIR_OK;
+    return ok;
+}
+
+/* Where the server knows no start by time, what is older than it was passed over when it was first
+ * read, and is once more when the sink reads alone: else it would come behind newer records. */
+static void D4_what_was_older_than_the_start_stays_passed_over(void)
+{
+    struct act act;
+    struct prig *prig = act_init(&act, 2, 1);
+    prig->model.no_timestamp = true;
+    prig->config.start = POLL_LATEST;
+    prig_write(prig, 0, 7, 7);
+    prig_run(prig, 10 * MINUTE_MS);
+    act.down = true;
+    prig_start(prig);
+    prig_run(prig, MINUTE_MS);
+    write_for(prig, 8 * HOUR_MS);
+    CHECK_INT(prig_lines(prig, "W0814"), 1);
+    CHECK_INT(prig_got(prig, 0, NULL), written(prig) - 7);
+    act.down = false;
+    write_for(prig, HOUR_MS);
+    CHECK_INT(poll_counts(prig->poll).sinks_detached, 0);
+    CHECK_INT(stored(prig, 1), written(prig) - 7);
+    CHECK(prig_in_order(prig, 1));
+    prig_stop(prig, 0);
+    prig_done(prig);
+}
+
+static const char *orders_are_not_described(void *ctx, const struct model_call *call)
+{
+    const bool *hidden = ctx;
+    return *hidden && call->kind == MODEL_DESCRIBE && call->stream == 1 ? "InternalServerError"
+                                                                        : NULL;
+}
+
+/* The others have finished a shard of a stream that is found while the sink is detached: what the
+ * sink lacks of it is still to be read. */
+static void D4_a_stream_found_meanwhile_is_not_over_for_the_detached_sink(void)
+{
+    bool hidden = false;
+    struct act act;
+    struct prig *prig = act_init(&act, 2, 1);
+    streams_model_create(&prig->model, "Orders", 1, prig_unix_ms(prig));
+    prig->tables[1] = "Orders";
+    prig->model.fault = orders_are_not_described;
+    prig->model.ctx = &hidden;
+    act.down = true;
+    prig_write(prig, 1, 10, 3);
+    streams_model_close(&prig->model, 1, 0, 1, prig_unix_ms(prig));
+    prig_start(prig);
+    prig_run(prig, 10 * MINUTE_MS);
+    CHECK_INT(prig_got(prig, 0, NULL), 10);
+    prig_crash(prig);
+    hidden = true;
+    prig_start(prig);
+    write_for(prig, 8 * HOUR_MS);
+    CHECK_INT(poll_counts(prig->poll).sinks_detached, 1);
+    hidden = false;
+    prig_run(prig, HOUR_MS);
+    act.down = false;
+    prig_run(prig, HOUR_MS);
+    CHECK_INT(poll_counts(prig->poll).sinks_detached, 0);
+    CHECK_INT(stored(prig, 1), written(prig) + 10);
+    prig_stop(prig, 0);
+    prig_done(prig);
+}
+
 static void on_removed(void *arg, int status, size_t sink)
 {
     struct prig *prig = arg;
@@ -357,6 +430,10 @@ static void a_sink_that_is_removed_holds_up_nothing_any_more(void)
 }
 
 static const struct unit_test tests[] = {
+    {"D4_what_was_older_than_the_start_stays_passed_over",
+     D4_what_was_older_than_the_start_stays_passed_over},
+    {"D4_a_stream_found_meanwhile_is_not_over_for_the_detached_sink",
+     D4_a_stream_found_meanwhile_is_not_over_for_the_detached_sink},
     {"a_sink_that_is_removed_holds_up_nothing_any_more",
      a_sink_that_is_removed_holds_up_nothing_any_more},
     {"D4_a_sink_that_holds_reading_for_6_h_is_detached_and_catches_up",
