@@ -70,7 +70,7 @@ static int read_options(struct sqs *sqs, struct queue_url *url)
 
 static int32_t sqs_open(const weir_host *host, weir_instance *instance, void **self)
 {
-    struct queue_url url;
+    struct queue_url url = {0};
     struct sqs *sqs = calloc(1, sizeof *sqs);
     if (!sqs)
         return -ENOMEM;
