@@ -50,7 +50,7 @@ struct cli {
     /* run */
     const struct demo *demo; /* NULL but in the demo */
     const char *from;
-    bool once, dry_run, watch_config;
+    bool once, dry_run, watch_config, require_healthy;
     /* check */
     bool strict, probe;
     /* sample */

@@ -150,6 +150,7 @@ bool probe_ask(struct probe *probe, const struct question *question)
                                     .json = question->json,
                                     .body = buf_str(&probe->body),
                                     .region = question->region,
+                                    .endpoint = question->endpoint,
                                     .timeout_ms = TIMEOUT_MS,
                                     .max_attempts = ATTEMPTS,
                                     .done = on_answer,
@@ -160,112 +161,4 @@ bool probe_ask(struct probe *probe, const struct question *question)
     if (!probe->surroundings_told)
         tell_surroundings(probe, question->service);
     return probe->outcome == AWS_OK && !probe->answer.failed;
-}
-
-/* ---- what sinks declared ---- */
-
-/* By what a sink calls: the question after the thing itself. */
-static const struct thing {
-    const char *service; /* as in "sqs:SendMessage" */
-    struct question question;
-    const char *member; /* what is its name in the question */
-    const char *kind;
-} things[] = {
-    {"dynamodb", {"dynamodb", "DynamoDB_20120810.DescribeTable", "1.0", {0}}, "TableName", "table"},
-    {"sqs", {"sqs", "AmazonSQS.GetQueueUrl", "1.0", {0}}, "QueueName", "queue"},
-    {"kinesis",
-     {"kinesis", "Kinesis_20131202.DescribeStreamSummary", "1.1", {0}},
-     "StreamName",
-     "stream"},
-    {"events", {"events", "AWSEvents.DescribeEventBus", "1.1", {0}}, "Name", "event bus"},
-};
-
-/* "sqs:SendMessage arn:aws:sqs:eu-west-1:*:orders": its parts, as far as they are said. */
-static const struct thing *thing_of(weir_str iam, weir_str *region, weir_str *name)
-{
-    const char *end = iam.ptr + iam.len, *arn = memchr(iam.ptr, ' ', iam.len);
-    weir_str parts[6] = {{0}};
-    size_t count = 0;
-    for (const char *at = arn ? arn + 1 : end; at < end && count < 6; count++) {
-        const char *colon = count < 5 ? memchr(at, ':', (size_t)(end - at)) : NULL;
-        parts[count] = (weir_str){at, (size_t)((colon ? colon : end) - at)};
-        at = colon ? colon + 1 : end;
-    }
-    *region = str_is(parts[3], "*") ? STR_NONE : parts[3];
-    const char *slash = parts[5].len ? memchr(parts[5].ptr, '/', parts[5].len) : NULL;
-    *name =
-        slash ? (weir_str){slash + 1, (size_t)(parts[5].ptr + parts[5].len - slash - 1)} : parts[5];
-    for (size_t i = 0; i < sizeof things / sizeof *things && name->len; i++)
-        if (str_starts(iam, str_of(things[i].service)) && iam.ptr[strlen(things[i].service)] == ':')
-            return memchr(name->ptr, '*', name->len) ? NULL : &things[i];
-    return NULL;
-}
-
-static bool told_before(char *const *iam, size_t index, weir_str name)
-{
-    for (size_t i = 0; i < index; i++) {
-        weir_str region, other;
-        if (thing_of(str_of(iam[i]), &region, &other) && str_eq(other, name))
-            return true;
-    }
-    return false;
-}
-
-static void probe_thing(struct probe *probe, const struct sink_config *sink,
-                        const struct thing *thing, weir_str region, weir_str name)
-{
-    struct question question = thing->question;
-    question.region = region;
-    buf_reset(&probe->body);
-    buf_printf(&probe->body, "{\"%s\":", thing->member);
-    buf_put_json_string(&probe->body, name);
-    buf_putc(&probe->body, '}');
-    bool there = probe_ask(probe, &question);
-    if (probe->hopeless)
-        return;
-    if (there)
-        probe_say_of(probe, sink, FINDING_OK, NULL, "%s: %s %.*s is there", sink->name, thing->kind,
-                     STR_ARG(name));
-    else if (probe->outcome == AWS_MISSING)
-        probe_say_of(probe, sink, FINDING_FAIL,
-                     "Make it, or correct its name, region or account in the configuration.",
-                     "%s: there is no %s %.*s", sink->name, thing->kind, STR_ARG(name));
-    else if (probe->outcome == AWS_DENIED && str_starts(str_of(probe->type), STR("AccessDenied")))
-        probe_say_of(
-            probe, sink, FINDING_WARN,
-            "The sink does not need this call itself; `weir plan` has the policy it needs.",
-            "%s: %s %.*s may not be looked at: %s", sink->name, thing->kind, STR_ARG(name),
-            probe->message);
-    else
-        probe_say_of(probe, sink, FINDING_FAIL, "Look at the message; it is the service's own.",
-                     "%s: %s %.*s: %s", sink->name, thing->kind, STR_ARG(name), probe->message);
-}
-
-bool probe_wants_aws(const struct probe *probe, const struct sink_set *set)
-{
-    const struct config *config = probe->config;
-    bool wants = config->source == SOURCE_POLL || config->state.table || config->poll.tables ||
-                 config->poll.streams;
-    for (size_t i = 0; i < set->count && !wants; i++)
-        wants = set->sinks[i].instance->iam && set->sinks[i].instance->iam[0];
-    return wants;
-}
-
-void probe_sinks(struct probe *probe, const struct sink_set *set)
-{
-    for (size_t i = 0; i < set->count; i++) {
-        char *const *iam = set->sinks[i].instance->iam;
-        bool any = false;
-        for (size_t k = 0; iam && iam[k]; k++) {
-            weir_str region, name;
-            const struct thing *thing = thing_of(str_of(iam[k]), &region, &name);
-            any = any || thing;
-            if (thing && !told_before(iam, k, name) && !probe->hopeless)
-                probe_thing(probe, set->sinks[i].config, thing, region, name);
-        }
-        if (!any)
-            probe_say_of(probe, set->sinks[i].config, FINDING_OK, NULL,
-                         "%s: opened; it names nothing that can be asked",
-                         set->sinks[i].config->name);
-    }
 }

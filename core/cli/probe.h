@@ -1,5 +1,5 @@
-/* Questions to AWS that change nothing, one at a time, and what their answers mean to this
- * configuration: `weir doctor`, `weir check --probe`. */
+/* Questions that change nothing, to AWS and to servers, one at a time, and what their answers mean
+ * to this configuration: `weir doctor`, `weir check --probe`, `weir run --require-healthy`. */
 #ifndef WEIR_CLI_PROBE_H
 #define WEIR_CLI_PROBE_H
 #include "aws/aws.h"
@@ -42,7 +42,7 @@ void probe_close(struct probe *probe);
 
 struct question {
     const char *service, *target, *json;
-    weir_str region; /* empty: the client's */
+    weir_str region, endpoint; /* empty: the client's */
 };
 /* Asks with what is in `body`; true: the answer is in `answer`. Else `outcome` and `message` say
  * why not, or it is hopeless. */
@@ -53,7 +53,7 @@ void probe_say_of(struct probe *probe, const struct sink_config *sink, enum find
                   const char *help, const char *format, ...) __attribute__((format(printf, 5, 6)));
 bool probe_wants_aws(const struct probe *probe, const struct sink_set *set);
 
-/* What each sink declared that it calls: is it there? */
+/* What each sink declared that it calls: is it there? A server: does it answer? */
 void probe_sinks(struct probe *probe, const struct sink_set *set);
 /* The tables and streams of the source, and the table of the state. */
 void probe_source(struct probe *probe, const struct sink_set *set);

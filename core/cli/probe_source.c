@@ -49,9 +49,10 @@ static void check_view(struct probe *probe, const struct sink_set *set, weir_str
 
 static void ask_iterator(struct probe *probe, weir_str arn, weir_str shard)
 {
-    const struct question question = {"dynamodb_streams",
-                                      "DynamoDBStreams_20120810.GetShardIterator", "1.0",
-                                      streams_region(arn)};
+    const struct question question = {.service = "dynamodb_streams",
+                                      .target = "DynamoDBStreams_20120810.GetShardIterator",
+                                      .json = "1.0",
+                                      .region = streams_region(arn)};
     buf_reset(&probe->body);
     streams_body_iterator(&probe->body, arn, shard, "TRIM_HORIZON", STR_NONE, 0);
     if (probe_ask(probe, &question))
@@ -64,8 +65,10 @@ static void ask_iterator(struct probe *probe, weir_str arn, weir_str shard)
 
 static void check_stream(struct probe *probe, const struct sink_set *set, weir_str arn)
 {
-    const struct question question = {"dynamodb_streams", "DynamoDBStreams_20120810.DescribeStream",
-                                      "1.0", streams_region(arn)};
+    const struct question question = {.service = "dynamodb_streams",
+                                      .target = "DynamoDBStreams_20120810.DescribeStream",
+                                      .json = "1.0",
+                                      .region = streams_region(arn)};
     struct stream_page page;
     struct arena arena;
     struct err err = {0};
@@ -93,7 +96,7 @@ static void check_stream(struct probe *probe, const struct sink_set *set, weir_s
 static bool describe_table(struct probe *probe, const char *table)
 {
     static const struct question question = {
-        "dynamodb", "DynamoDB_20120810.DescribeTable", "1.0", {0}};
+        .service = "dynamodb", .target = "DynamoDB_20120810.DescribeTable", .json = "1.0"};
     buf_reset(&probe->body);
     buf_puts(&probe->body, "{\"TableName\":");
     buf_put_json_string(&probe->body, str_of(table));
@@ -103,8 +106,9 @@ static bool describe_table(struct probe *probe, const char *table)
 
 static void ask_list(struct probe *probe, const char *table)
 {
-    static const struct question question = {
-        "dynamodb_streams", "DynamoDBStreams_20120810.ListStreams", "1.0", {0}};
+    static const struct question question = {.service = "dynamodb_streams",
+                                             .target = "DynamoDBStreams_20120810.ListStreams",
+                                             .json = "1.0"};
     buf_reset(&probe->body);
     streams_body_list(&probe->body, str_of(table), STR_NONE);
     if (probe_ask(probe, &question))

@@ -235,7 +235,8 @@ static int start(struct run *run)
     if (pipeline_open(&run->pipeline, run->config, run->log, cli->dry_run, cli->environ_block,
                       &run->diags, &run->err) < 0)
         return refuse(run, "Weir.SinkInvalid");
-    return run_kind(run);
+    int code = cli->require_healthy && !cli->lambda ? run_healthy(run) : 0;
+    return code ? code : run_kind(run);
 }
 
 /* The loop finishes what closing set off; then everything is freed in the order of use. */

@@ -98,6 +98,9 @@ void run_log_secrets(struct run *run, const struct diags *diags);
 /* Every problem with the configuration, as one text. */
 void run_problem_text(struct run *run, struct buf *out);
 
+/* Asks after what the sinks write to: 0, or an exit code after the log says what is missing. */
+int run_healthy(struct run *run);
+
 int run_lambda(struct run *run); /* the exit code, as of the next ones */
 /* What run_problem_text says, to Lambda: to whoever invokes, and to the log. */
 int run_lambda_init_error(struct run *run, const char *type);

@@ -88,7 +88,10 @@ const struct diag_code diag_codes[] = {
      "Match what the record holds: the type leaf, {\"N\": [\"12\"]}, and N as text."},
     {"W0313", "An attribute path that can't be read.",
      "Write paths as a.b[0]; a name that holds '.' or '[' as ['x.y']."},
-    {"W0314", "`weir check --probe`: AWS can't be asked, or what a sink writes to is not there.",
+    {"W0314",
+     "`weir check --probe`, `weir run --require-healthy`: AWS can't be asked, or what a sink "
+     "writes "
+     "to is not there.",
      "The help line has the fix; `weir doctor` looks at the source and the surroundings too."},
     {"W0401", "Known to this release, but not built yet: it can be checked, not run.",
      "Use a release that has it, or leave the key away."},

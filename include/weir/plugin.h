@@ -90,7 +90,8 @@ enum {
 /* host->declare: facts about what this instance touches, for checks, plans and messages. */
 enum {
     WEIR_D_WRITES_TABLE = 1, /* a DynamoDB table name or ARN: the loop guard compares it */
-    WEIR_D_TARGET,           /* one short phrase for messages: `table PriceHistory`, `queue orders.fifo` */
+    WEIR_D_TARGET,           /* one short phrase for messages: `table PriceHistory`, `queue orders.fifo`; of
+                                `server https://host:port` weir doctor asks whether it answers */
     WEIR_D_IAM,              /* "dynamodb:PutItem <resource>": an action that this instance needs */
     WEIR_D_ORDER             /* "none", "item" or "shard": the default order of this instance, where it depends
                                 on its options (a FIFO queue or not); the config's `order` goes before */

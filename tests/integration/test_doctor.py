@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
 """`weir doctor` and `weir check --probe`: what they find, against the fake AWS server."""
+import contextlib
 import json
 import re
 
 from harness import config, equal, folder, free_port, holds, main, test, watchdog, weir
+from fakes import aws_server, webhook
 from polling import Fake
 
 SINKS = {"price": {"plugin": "pricehistory", "config": {"table": "PriceHistory", "announce": False}}}
@@ -101,6 +103,57 @@ def a_check_with_probe_marks_the_sink():
         done = weir("check", "--probe", "-c", cfg)
         holds(done.returncode == 0 and b"warning[W0314]" in done.stdout, f"{done}")
         equal(weir("check", "--probe", "--strict", "-c", cfg).returncode, 78)
+
+
+def sinks_of(aws, hook):
+    """One of each that can be asked after; what it is, and its option that names it."""
+    return {"queue": ("sqs", "queue_url", aws.queue_url("orders"), aws.queue_url("gone")),
+            "fifo": ("sqs", "queue_url", aws.queue_url("orders.fifo"), aws.queue_url("gone.fifo")),
+            "stream": ("kinesis", "stream", "changes", "gone"),
+            "bus": ("eventbridge", "bus", "default", "gone"),
+            "replica": ("dynamodb", "table", "PriceHistory", "Gone"),
+            "price": ("pricehistory", "table", "PriceHistory", "Gone"),
+            "hook": ("http", "url", hook.url + "/secret", f"http://127.0.0.1:{free_port()}/secret")}
+
+
+@test
+def what_each_sink_writes_to_is_looked_for():
+    aws = aws_server.AwsServer(tables={"PriceHistory": ("product_id", "timestamp")}, queues=["orders", "orders.fifo"])
+    hook = webhook.Webhook()
+    with contextlib.closing(aws), contextlib.closing(hook), folder() as path:
+        all_, event = sinks_of(aws, hook), path / "none.json"
+        event.write_bytes(b"")
+
+        def ask(gone, *verb):
+            sinks = {name: {"plugin": plugin, "config": {option: gone_ if name == gone else there}}
+                     for name, (plugin, option, there, gone_) in all_.items()}
+            return weir(*verb, "-c", config(path, sinks, aws={"endpoint_url": aws.url}))
+
+        done = ask(None, "check", "--probe", "--strict")
+        equal(done.returncode, 0, done.stdout.decode() + done.stderr.decode())
+        done = ask(None, "run", "--from", event, "--once", "--require-healthy")
+        equal(done.returncode, 0, done.stderr.decode())
+        for name in all_:
+            done = ask(name, "run", "--from", event, "--once", "--require-healthy", "--log-format", "json")
+            lines = [json.loads(line) for line in done.stderr.splitlines() if line.startswith(b"{")]
+            equal((done.returncode, [(line["component"], line["code"]) for line in lines if line["level"] == "ERROR"]),
+                  (69, [(f"sink.{name}", "W0314")]), done.stderr.decode())
+            holds(b"weir: not every sink can be reached; nothing was started" in done.stderr, done.stderr)
+            holds(b"secret" not in done.stderr, "a webhook's path is a secret")
+            equal(ask(name, "check", "--probe").returncode, 1, name)
+        equal((aws.signature_problems, aws.kinesis, aws.events, hook.requests), ([], [], [], []), "nothing is written")
+
+
+@test
+def a_sink_is_asked_after_at_its_own_endpoint():
+    with contextlib.closing(aws_server.AwsServer(tables={"There": ("id",)}, queues=["orders"])) as aws, \
+            contextlib.closing(aws_server.AwsServer()) as usual, folder() as path:
+        cfg = config(path, {"replica": {"plugin": "dynamodb", "config": {"table": "There", "endpoint": aws.url}},
+                            "queue": {"plugin": "sqs", "config": {"queue_url": aws.queue_url("orders")}}},
+                     aws={"endpoint_url": usual.url})
+        done = weir("check", "--probe", "-c", cfg)
+        equal((done.returncode, aws.calls, usual.calls), (0, {"DescribeTable": 1, "GetQueueUrl": 1}, {}),
+              done.stdout.decode() + done.stderr.decode())
 
 
 @test
