@@ -109,8 +109,10 @@ typedef struct weir_test_call {
     const char *body; /* a copy, made when the call was made */
     size_t body_bytes;
     int32_t state; /* WEIR_TEST_CALL_* */
-    const char *headers; /* of weir.http/1: lines "name: value\n"; its service is "http", its target the
-                            method, its endpoint the URL */
+    const char *headers; /* lines "name: value\n". Of weir.http/1 the service is "http", the target the
+                            method, the endpoint the URL */
+    int32_t protocol;    /* and path: as in weir_aws_request */
+    const char *path;
 } weir_test_call;
 
 size_t weir_test_calls(const weir_test *test);
@@ -122,10 +124,13 @@ enum {
     WEIR_TEST_LOST = -1          /* sent, but no answer came: it may have been carried out */
 };
 /* Answers the oldest call that has no answer, or the next one to come. With status 200 `body` is the
- * answer; with another one an error document, {"__type":"ValidationException","message":"..."}. What
+ * answer (XML of a query service); with another one an error document, {"__type":"ValidationException",
+ * "message":"..."}. What
  * it means (weir_aws_response.outcome) is found as in production. Calls of weir.http/1 get the status
  * and the body as they are. Settles. */
 void weir_test_answer(weir_test *test, int32_t status, const char *body);
+/* The same, with headers: lines "Name: value". */
+void weir_test_answer_with(weir_test *test, int32_t status, const char *headers, const char *body);
 /* The next call() returns this -errno. */
 void weir_test_refuse_call(weir_test *test, int32_t error);
 

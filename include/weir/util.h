@@ -35,6 +35,29 @@ static inline int weir_equal(weir_str a, weir_str b)
     return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
 }
 
+/* The value of a header in lines "Name: value", in any case of letters, without blanks around it; len
+ * 0: there is none. */
+static inline weir_str weir_header(weir_str lines, const char *name)
+{
+    size_t name_len = strlen(name);
+    while (lines.len > 0) {
+        const char *end = (const char *)memchr(lines.ptr, '\n', lines.len);
+        size_t len = end ? (size_t)(end - lines.ptr) : lines.len, i = 0;
+        while (i < name_len && i < len && (lines.ptr[i] | 32) == (name[i] | 32))
+            i++;
+        if (i == name_len && i < len && lines.ptr[i] == ':') {
+            for (i++; i < len && (lines.ptr[i] == ' ' || lines.ptr[i] == '\t');)
+                i++;
+            while (len > i && (unsigned char)lines.ptr[len - 1] <= ' ')
+                len--;
+            return weir_view(lines.ptr + i, len - i);
+        }
+        len += end != NULL;
+        lines = weir_view(lines.ptr + len, lines.len - len);
+    }
+    return WEIR_NONE;
+}
+
 /* Logs one line of at most 1023 bytes. [any] */
 #if defined(__GNUC__)
 __attribute__((format(printf, 4, 5)))

@@ -98,7 +98,18 @@ AT(weir_aws_request, endpoint, 48);
 AT(weir_aws_request, region, 64);
 AT(weir_aws_request, timeout_ms, 80);
 AT(weir_aws_request, token, 88);
-SIZE(weir_aws_request, 96);
+AT(weir_aws_request, protocol, 96);
+AT(weir_aws_request, header_count, 100);
+AT(weir_aws_request, path, 104);
+AT(weir_aws_request, headers, 112);
+SIZE(weir_aws_request, 120);
+
+AT(weir_aws_header, name, 0);
+AT(weir_aws_header, value, 16);
+SIZE(weir_aws_header, 32);
+IS(WEIR_AWS_JSON, 0);
+IS(WEIR_AWS_QUERY, 1);
+IS(WEIR_AWS_REST, 2);
 
 AT(weir_aws_response, struct_size, 0);
 AT(weir_aws_response, outcome, 4);
@@ -108,7 +119,8 @@ AT(weir_aws_response, body, 16);
 AT(weir_aws_response, error_type, 32);
 AT(weir_aws_response, error_message, 48);
 AT(weir_aws_response, request_id, 64);
-SIZE(weir_aws_response, 80);
+AT(weir_aws_response, headers, 80);
+SIZE(weir_aws_response, 96);
 
 AT(weir_aws, revision, 0);
 AT(weir_aws, struct_size, 4);
