@@ -1,8 +1,11 @@
 #include "aws/answer.h"
 
+#include "aws/xml.h"
 #include "json/json.h"
 
 #include <stdlib.h>
+
+enum { ARENA_BYTES = 16 * 1024, XML_JSON_BYTES_MAX = 8 << 20 };
 
 /* ---- errors by name ---- */
 
@@ -47,6 +50,8 @@ static const struct error_name {
     {"InvalidParameterValue", AWS_INVALID},
     {"InvalidParameterCombination", AWS_INVALID},
     {"InvalidParameter", AWS_INVALID},
+    {"ParameterValueInvalid", AWS_INVALID},
+    {"InvalidRequestContent", AWS_INVALID},
     {"InvalidArgument", AWS_INVALID},
     {"InvalidAttributeValue", AWS_INVALID},
     {"MissingParameter", AWS_INVALID},
@@ -69,6 +74,7 @@ static const struct error_name {
     {"RequestTimeTooSkewed", AWS_DENIED},
     {"RequestInTheFuture", AWS_DENIED},
     {"NotAuthorized", AWS_DENIED},
+    {"AuthorizationError", AWS_DENIED},
     {"AuthFailure", AWS_DENIED},
     {"InvalidSecurity", AWS_DENIED},
     {"OptInRequired", AWS_DENIED},
@@ -82,6 +88,7 @@ static const struct error_name {
     {"KMSAccessDenied", AWS_DENIED},
     {"KMSDisabled", AWS_DENIED},
     {"KMSInvalidState", AWS_DENIED},
+    {"KMSOptInRequired", AWS_DENIED},
     {"KMSNotFound", AWS_DENIED},
 
     {"ResourceNotFound", AWS_MISSING},
@@ -160,6 +167,19 @@ static bool looks_whole(weir_str body)
     return body.len >= 2 && body.ptr[0] == '{' && body.ptr[body.len - 1] == '}';
 }
 
+void answer_reader_init(struct answer_reader *reader)
+{
+    crc32_init(&reader->crc);
+    arena_init(&reader->arena, ARENA_BYTES);
+    buf_init(&reader->json, XML_JSON_BYTES_MAX);
+}
+
+void answer_reader_done(struct answer_reader *reader)
+{
+    arena_done(&reader->arena);
+    buf_done(&reader->json);
+}
+
 static const struct json_value *parse_object(struct arena *arena, weir_str body)
 {
     struct json_error error;
@@ -188,10 +208,31 @@ static weir_str first_text(const struct json_value *root, const char *a, const c
     return text.len ? text : json_text(root, b);
 }
 
-static void read_error(const struct http_call *http, struct arena *arena, struct aws_call *call)
+/* An XML answer becomes the JSON that says the same: call->answer points at that then. */
+static bool convert(struct answer_reader *reader, struct aws_call *call)
 {
-    const struct json_value *root = parse_object(arena, call->answer);
-    weir_str type = first_text(root, "__type", "code");
+    buf_reset(&reader->json);
+    if (xml_to_json(call->answer, &reader->json) < 0)
+        return false;
+    call->answer = buf_str(&reader->json);
+    return true;
+}
+
+/* <ErrorResponse><Error><Code/><Message/>, in JSON. */
+static const struct json_value *query_error(const struct json_value *root)
+{
+    const struct json_value *response = json_member0(root, "ErrorResponse");
+    return response ? json_member0(response, "Error") : root;
+}
+
+static void read_error(struct answer_reader *reader, const struct http_call *http,
+                       struct aws_call *call)
+{
+    bool query = call->protocol == AWS_QUERY && convert(reader, call);
+    const struct json_value *root = parse_object(&reader->arena, call->answer);
+    if (query)
+        root = query_error(root);
+    weir_str type = query ? json_text(root, "Code") : first_text(root, "__type", "code");
     if (!type.len)
         type = http_answer_header(http, "x-amzn-errortype");
     call->error_type = last_part(type);
@@ -205,33 +246,50 @@ static void read_error(const struct http_call *http, struct arena *arena, struct
         call->error_message = STR("the answer holds no message");
 }
 
-static void read_answer(const struct http_call *http, const struct crc32 *crc, struct arena *arena,
+static bool is_whole(struct answer_reader *reader, struct aws_call *call)
+{
+    switch (call->protocol) {
+    case AWS_REST:
+        return true; /* what it is, its caller knows */
+    case AWS_QUERY:
+        return convert(reader, call);
+    case AWS_JSON:
+        break;
+    }
+    return call->raw_answer ? looks_whole(call->answer)
+                            : parse_object(&reader->arena, call->answer) != NULL;
+}
+
+static void read_answer(struct answer_reader *reader, const struct http_call *http,
                         struct aws_call *call)
 {
+    bool rest = call->protocol == AWS_REST && http->status > 200 && http->status < 300;
     call->sent = true;
     call->request_id = http_answer_header(http, "x-amzn-requestid");
-    if (!checksum_ok(http, crc))
+    call->answer_headers = buf_str(&http->answer_headers);
+    if (!checksum_ok(http, &reader->crc))
         fail(call, AWS_AMBIGUOUS, "ChecksumMismatch", "the answer does not match its x-amz-crc32");
-    else if (http->status != 200)
-        read_error(http, arena, call);
-    else if (call->raw_answer ? !looks_whole(call->answer) : !parse_object(arena, call->answer))
-        fail(call, AWS_AMBIGUOUS, "InvalidAnswer", "status 200, but not one whole JSON object");
+    else if (http->status != 200 && !rest)
+        read_error(reader, http, call);
+    else if (!is_whole(reader, call))
+        fail(call, AWS_AMBIGUOUS, "InvalidAnswer",
+             call->protocol == AWS_QUERY ? "status 200, but not one whole XML document"
+                                         : "status 200, but not one whole JSON object");
     else
         call->outcome = AWS_OK;
 }
 
-void answer_read(const struct http_call *http, const struct crc32 *crc, struct arena *arena,
-                 struct aws_call *call)
+void answer_read(struct answer_reader *reader, const struct http_call *http, struct aws_call *call)
 {
     call->status = http->status;
     call->answer = buf_str(&http->answer);
     call->answer_buf = NULL;
-    call->error_type = call->error_message = call->request_id = STR_NONE;
+    call->error_type = call->error_message = call->request_id = call->answer_headers = STR_NONE;
     call->sent = http->result == HTTP_AMBIGUOUS || http->result == HTTP_TIMEOUT ||
                  http->result == HTTP_TOO_LARGE || http->result == HTTP_ABORTED;
     switch (http->result) {
     case HTTP_DONE:
-        read_answer(http, crc, arena, call);
+        read_answer(reader, http, call);
         return;
     case HTTP_UNREACHABLE:
         fail(call, AWS_UNAVAILABLE, "NoConnection", http->reason);

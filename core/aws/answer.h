@@ -5,11 +5,18 @@
 #include "aws/crc32.h"
 #include "util/arena.h"
 
+struct answer_reader {
+    struct crc32 crc;
+    struct arena arena;
+    struct buf json; /* of an answer in XML */
+};
+void answer_reader_init(struct answer_reader *reader);
+void answer_reader_done(struct answer_reader *reader);
+
 /* Reads the HTTP exchange into `call`: outcome, status, answer, error_type, error_message,
- * request_id, sent. The views point into the exchange, into the arena (which is reset) or to
- * constants. */
-void answer_read(const struct http_call *http, const struct crc32 *crc, struct arena *arena,
-                 struct aws_call *call);
+ * request_id, sent. The views point into the exchange, into the reader (until the next answer) or
+ * to constants. */
+void answer_read(struct answer_reader *reader, const struct http_call *http, struct aws_call *call);
 /* By the error's type, which is compared without a namespace and without "Exception"; then by
  * status. */
 enum aws_outcome error_outcome(int status, weir_str type);

@@ -44,10 +44,17 @@ enum aws_outcome {
     AWS_ABORTED
 };
 
+enum aws_protocol { AWS_JSON, AWS_QUERY, AWS_REST }; /* as WEIR_AWS_* */
+enum { AWS_CALL_HEADERS_MAX = 4 };
+
 struct aws_call {                        /* owned by the caller until done() returns */
     const char *service, *target, *json; /* "dynamodb"; "DynamoDB_20120810.PutItem"; "1.0" */
-    weir_str body;                       /* alive until done() */
-    weir_str endpoint, region;           /* optional overrides; copied by start */
+    enum aws_protocol protocol;
+    const char *path; /* AWS_REST: "/2015-03-31/functions/f/invocations?Qualifier=1", encoded */
+    const struct http_header *headers; /* more of them, at most AWS_CALL_HEADERS_MAX */
+    size_t header_count;
+    weir_str body;             /* this, the path and the headers: alive until done() */
+    weir_str endpoint, region; /* optional overrides; copied by start */
     int64_t timeout_ms;
     size_t max_answer_bytes; /* 0 = 1 MiB */
     int max_attempts;        /* 1 = once; 0 = the standard retry mode of the service */
@@ -59,9 +66,10 @@ struct aws_call {                        /* owned by the caller until done() ret
     enum aws_outcome outcome;
     int status, attempts;
     bool sent;
-    weir_str answer;
-    struct buf *answer_buf; /* AWS_OK: what `answer` stands in, 64 zero bytes behind it; done() may
-                               take its memory */
+    weir_str answer;         /* AWS_QUERY: what came as XML is JSON here (xml.h) */
+    weir_str answer_headers; /* lines, as they came */
+    struct buf *answer_buf;  /* AWS_OK: what `answer` stands in, 64 zero bytes behind it; done() may
+                                take its memory */
     weir_str error_type, error_message, request_id;
     struct aws_call_state *state; /* the client's */
 };
@@ -85,6 +93,7 @@ uint64_t aws_ambiguous_count(const struct aws_client *client);
 
 /* weir.aws/1 for plugins (see instance_services): the table, and what attaches an instance. */
 extern const weir_aws aws_extension;
+int32_t aws_record_outcome(enum aws_outcome outcome); /* weir_aws_response.outcome */
 void *aws_extension_attach(struct aws_client *client,
                            weir_instance *instance); /* client NULL (check): every call
                                       fails with -ENOTSUP. NULL when out of memory */

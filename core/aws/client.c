@@ -6,8 +6,8 @@
 #include "aws/internal.h"
 #include "aws/keys.h"
 #include "aws/profile.h"
+#include "aws/request.h"
 #include "aws/retry.h"
-#include "aws/sigv4.h"
 #include "aws/time.h"
 #include "util/alloc.h"
 
@@ -16,9 +16,6 @@
 #include <stdlib.h>
 
 enum {
-    HEADERS_MAX = 8,
-    ARENA_BYTES = 16 * 1024,
-    AUTHORIZATION_BYTES = 8 * 1024,
     ENDPOINTS_MAX = 64,
     TIMEOUT_MS = 10000,
     CONNECT_MS = 3000,
@@ -42,9 +39,7 @@ struct aws_call_state {
     enum call_phase phase;
     struct endpoint *endpoint;
     struct http_call http;
-    struct http_header headers[HEADERS_MAX];
-    struct buf authorization;
-    char content_type[32], time[SIGV4_TIME_BYTES];
+    struct request request;
     struct timer timer;
     struct post post;
     int64_t sent_us;
@@ -65,8 +60,7 @@ struct aws_client {
     struct sigv4 sigv4;
     bool sigv4_ready; /* libcrypto is set up at the first call, not at start */
     struct credential_chain chain;
-    struct crc32 crc;
-    struct arena arena;
+    struct answer_reader reader;
     struct retry_quota quota;
     struct aws_call_state *open, *spare;
     void (*keys_changed)(void *arg); /* keys.h; or NULL */
@@ -161,8 +155,7 @@ int aws_client_new(const struct world *world, const struct aws_config *config,
     client->world = world;
     client->config = *config;
     client->quota.tokens = RETRY_TOKENS;
-    arena_init(&client->arena, ARENA_BYTES);
-    crc32_init(&client->crc);
+    answer_reader_init(&client->reader);
     int rc = resolve(client, err);
     if (rc == 0)
         rc = check_endpoints(client, err);
@@ -182,7 +175,7 @@ static void state_free(struct aws_call_state *state)
 {
     buf_done(&state->http.answer);
     buf_done(&state->http.answer_headers);
-    buf_done(&state->authorization);
+    request_done(&state->request);
     mem_free(state);
 }
 
@@ -208,7 +201,7 @@ void aws_client_free(struct aws_client *client)
     if (client->sigv4_ready)
         sigv4_done(&client->sigv4);
     profiles_free(client->profiles);
-    arena_done(&client->arena);
+    answer_reader_done(&client->reader);
     mem_free(client->profile);
     mem_free(client->region);
     mem_free(client->trace);
@@ -295,7 +288,7 @@ static void finish_later(struct aws_call_state *state, enum aws_outcome outcome,
     call->outcome = outcome;
     call->error_type = str_of(type);
     call->error_message = str_of(state->message);
-    call->answer = call->request_id = STR_NONE;
+    call->answer = call->answer_headers = call->request_id = STR_NONE;
     call->answer_buf = NULL;
     state->phase = PHASE_ENDING;
     if (!posted)
@@ -378,9 +371,9 @@ static void on_http_done(struct http_call *http)
     struct aws_call *call = state->call;
     bool sent_before = call->sent;
     learn_skew(state);
-    answer_read(http, &client->crc, &client->arena, call);
+    answer_read(&client->reader, http, call);
     call->sent |= sent_before;
-    if (call->outcome == AWS_OK)
+    if (call->outcome == AWS_OK && call->protocol != AWS_QUERY)
         call->answer_buf = &http->answer;
     if (call->outcome == AWS_AMBIGUOUS)
         client->ambiguous++;
@@ -403,35 +396,6 @@ static void on_http_done(struct http_call *http)
         finish(state);
 }
 
-static int fill_headers(struct aws_call_state *state, const struct credentials *credentials)
-{
-    struct aws_client *client = state->client;
-    const struct aws_call *call = state->call;
-    struct http_header *headers = state->headers;
-    size_t count = 0;
-    headers[count++] = (struct http_header){STR("Host"), state->endpoint->host};
-    headers[count++] = (struct http_header){STR("Content-Type"), str_of(state->content_type)};
-    headers[count++] = (struct http_header){STR("X-Amz-Date"), str_of(state->time)};
-    if (call->target)
-        headers[count++] = (struct http_header){STR("X-Amz-Target"), str_of(call->target)};
-    if (credentials->session_token)
-        headers[count++] =
-            (struct http_header){STR("X-Amz-Security-Token"), str_of(credentials->session_token)};
-    struct sigv4_scope scope = {(state->sent_us + state->used_skew_us) / 1000000,
-                                state->endpoint->region, state->endpoint->signing_service};
-    struct sigv4_request request = {
-        STR("POST"), state->endpoint->path, STR_NONE, headers, count, call->body, true};
-    buf_reset(&state->authorization);
-    int rc = sigv4_sign(&client->sigv4, credentials, &scope, &request, &state->authorization);
-    headers[count++] = (struct http_header){STR("Authorization"), buf_str(&state->authorization)};
-    /* Not signed: it may be changed on the way. */
-    if (client->trace)
-        headers[count++] = (struct http_header){STR("X-Amzn-Trace-Id"), str_of(client->trace)};
-    state->http.headers = headers;
-    state->http.header_count = count;
-    return rc;
-}
-
 static int send_call(struct aws_call_state *state, const struct credentials *credentials)
 {
     struct aws_client *client = state->client;
@@ -443,12 +407,15 @@ static int send_call(struct aws_call_state *state, const struct credentials *cre
     state->sent_us = world->clock.wall_us(world->clock.ctx);
     state->used_skew_us = state->endpoint->skew_us;
     state->generation = credentials->generation;
-    sigv4_time((state->sent_us + state->used_skew_us) / 1000000, state->time);
-    int rc = fill_headers(state, credentials);
+    struct request_signer signer = {&client->sigv4, credentials,
+                                    (state->sent_us + state->used_skew_us) / 1000000};
+    int rc = request_make(&state->request, call, state->endpoint, &signer, str_of(client->trace));
     if (rc < 0)
         return rc;
     state->http.method = "POST";
-    state->http.url = state->endpoint->url;
+    state->http.url = state->request.url;
+    state->http.headers = state->request.headers;
+    state->http.header_count = state->request.header_count;
     state->http.body = call->body;
     state->http.connect_timeout_ms = client->config.lambda ? CONNECT_LAMBDA_MS : CONNECT_MS;
     state->http.timeout_ms = call->timeout_ms > 0 ? call->timeout_ms : TIMEOUT_MS;
@@ -536,7 +503,7 @@ static struct aws_call_state *take_state(struct aws_client *client)
         state = mem_zalloc(1, sizeof *state);
         if (!state)
             return NULL;
-        buf_init(&state->authorization, AUTHORIZATION_BYTES);
+        request_init(&state->request);
     }
     state->client = client;
     state->post.run = finish_post;
@@ -554,7 +521,8 @@ static struct aws_call_state *take_state(struct aws_client *client)
 int aws_call_start(struct aws_client *client, struct aws_call *call)
 {
     struct err err = {0};
-    if (!call->service || !call->done)
+    if (!call->service || !call->done || call->header_count > AWS_CALL_HEADERS_MAX ||
+        (call->protocol == AWS_REST && !call->path))
         return -EINVAL;
     struct aws_call_state *state = take_state(client);
     if (!state)
@@ -563,8 +531,6 @@ int aws_call_start(struct aws_client *client, struct aws_call *call)
     call->state = state;
     call->attempts = call->status = 0;
     call->sent = false;
-    snprintf(state->content_type, sizeof state->content_type, "application/x-amz-json-%.8s",
-             call->json ? call->json : "1.0");
     state->phase = PHASE_WAITING;
     state->endpoint = find_endpoint(client, call, &err);
     if (state->endpoint) {

@@ -14,6 +14,7 @@ enum { TIMEOUT_MS = 5000, ANSWER_BYTES = 1 << 20 };
 struct ext_call {
     struct plugin_call base;
     struct aws_call call;
+    struct http_header headers[AWS_CALL_HEADERS_MAX];
     weir_aws_done done;
     void *arg;
     char service[33], target[97], json[9], region[33];
@@ -21,7 +22,7 @@ struct ext_call {
 };
 
 /* What each outcome means for a record. A plugin may know better. */
-static int32_t record_outcome(enum aws_outcome outcome)
+int32_t aws_record_outcome(enum aws_outcome outcome)
 {
     switch (outcome) {
     case AWS_OK:
@@ -51,16 +52,18 @@ static void report(struct plugin_call *base, bool dropped)
         aws->outcome = AWS_ABORTED;
         aws->error_type = STR("Aborted");
         aws->error_message = STR("aborted before it was sent");
+        aws->answer = aws->answer_headers = STR_NONE;
     }
     const weir_aws_response response = {
         .struct_size = sizeof response,
-        .outcome = record_outcome(aws->outcome),
+        .outcome = aws_record_outcome(aws->outcome),
         .status = aws->status,
         .sent = aws->sent,
         .body = aws->answer,
         .error_type = aws->error_type,
         .error_message = aws->error_message,
         .request_id = aws->request_id,
+        .headers = aws->answer_headers,
     };
     call->done(call->arg, &response);
 }
@@ -128,6 +131,46 @@ static int fill(struct ext_call *call, const weir_aws_request *request)
     return 0;
 }
 
+static bool is_printable(weir_str text)
+{
+    for (size_t i = 0; i < text.len; i++)
+        if (text.ptr[i] < ' ' || text.ptr[i] > '~')
+            return false;
+    return true;
+}
+
+static bool is_header(const weir_aws_header *header)
+{
+    for (size_t i = 0; i < header->name.len; i++)
+        if (strchr("\t ()<>@,;:\\\"/[]?={}", header->name.ptr[i]))
+            return false;
+    return header->name.len > 0 && is_printable(header->name) && is_printable(header->value);
+}
+
+/* What came with revision 2. */
+static int fill_more(struct ext_call *call, const weir_aws_request *request)
+{
+    weir_str path = str_of(request->path);
+    bool rest = request->protocol == WEIR_AWS_REST;
+    if (request->protocol < WEIR_AWS_JSON || request->protocol > WEIR_AWS_REST ||
+        request->header_count > AWS_CALL_HEADERS_MAX)
+        return -EINVAL;
+    if (rest && (path.len == 0 || path.ptr[0] != '/' || !is_printable(path) ||
+                 memchr(path.ptr, ' ', path.len) || memchr(path.ptr, '#', path.len)))
+        return -EINVAL;
+    for (uint32_t i = 0; i < request->header_count; i++) {
+        if (!is_header(&request->headers[i]))
+            return -EINVAL;
+        call->headers[i] =
+            (struct http_header){request->headers[i].name, request->headers[i].value};
+    }
+    call->call.protocol = (enum aws_protocol)request->protocol;
+    call->call.path = request->path;
+    call->call.headers = call->headers;
+    call->call.header_count = request->header_count;
+    return 0;
+}
+
 static int32_t ext_call_start(weir_instance *instance, const weir_aws_request *request,
                               weir_aws_done done, void *arg, uint64_t *call_id)
 {
@@ -140,6 +183,8 @@ static int32_t ext_call_start(weir_instance *instance, const weir_aws_request *r
     if (!call)
         return -ENOMEM;
     int rc = fill(call, request);
+    if (rc == 0 && WEIR_HAS(request, headers))
+        rc = fill_more(call, request);
     if (rc < 0) {
         plugin_calls_give_back(calls, &call->base);
         return rc;
@@ -160,7 +205,7 @@ static void ext_call_abort(weir_instance *instance, uint64_t call_id)
 }
 
 const weir_aws aws_extension = {
-    .revision = 1,
+    .revision = 2,
     .struct_size = sizeof(weir_aws),
     .call = ext_call_start,
     .abort = ext_call_abort,

@@ -1,6 +1,7 @@
 #include "aws/sts.h"
 
 #include "aws/time.h"
+#include "aws/xml.h"
 #include "util/alloc.h"
 
 #include <errno.h>

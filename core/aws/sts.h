@@ -19,8 +19,4 @@ int sts_read_answer(weir_str xml, struct credentials *out, struct err *err);
 /* The code of an error answer (views; len 0: it has none), and its message where that can't quote
  * the request. */
 void sts_read_error(weir_str xml, weir_str *code, weir_str *message);
-
-/* The text of the first element at `path` ("A/B/C", from the root), undecoded. The document must be
- * well-formed up to its end, without a DTD. 0; -ENOENT; -EINVAL: not such a document. */
-int xml_text(weir_str xml, const char *path, weir_str *out);
 #endif

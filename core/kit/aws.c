@@ -5,6 +5,7 @@
 #include "util/alloc.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 static weir_test *test_of(weir_instance *instance)
 {
@@ -23,6 +24,7 @@ struct kit_call *kit_call_new(weir_test *test, weir_str body)
                                    .endpoint = "",
                                    .region = "",
                                    .headers = "",
+                                   .path = "",
                                    .body = call->body,
                                    .body_bytes = body.len};
     call->live_body = body;
@@ -36,6 +38,23 @@ struct kit_call *kit_call_new(weir_test *test, weir_str body)
     return call;
 }
 
+/* What came with revision 2. */
+static void show_more(weir_test *test, const weir_aws_request *request, weir_test_call *shown)
+{
+    struct buf headers;
+    buf_init(&headers, KIT_TEXT_BYTES_MAX);
+    for (uint32_t i = 0; i < request->header_count; i++) {
+        buf_put_str(&headers, request->headers[i].name);
+        buf_puts(&headers, ": ");
+        buf_put_str(&headers, request->headers[i].value);
+        buf_putc(&headers, '\n');
+    }
+    shown->protocol = request->protocol;
+    shown->path = kit_text(test, str_of(request->path));
+    shown->headers = kit_text(test, buf_str(&headers));
+    buf_done(&headers);
+}
+
 static int32_t aws_call(weir_instance *instance, const weir_aws_request *request,
                         weir_aws_done done, void *arg, uint64_t *call_id)
 {
@@ -45,8 +64,11 @@ static int32_t aws_call(weir_instance *instance, const weir_aws_request *request
         test->refuse_call = 0;
         return error;
     }
-    if (!request || !done || request->struct_size < sizeof *request || !request->service ||
-        !request->target || !request->json)
+    if (!request || !done || !WEIR_HAS(request, token) || !request->service)
+        return -EINVAL;
+    int32_t protocol = WEIR_HAS(request, headers) ? request->protocol : WEIR_AWS_JSON;
+    if (protocol == WEIR_AWS_JSON ? !request->target || !request->json
+                                  : protocol == WEIR_AWS_REST && !request->path)
         return -EINVAL;
     struct kit_call *call = kit_call_new(test, request->body);
     call->shown.service = kit_text(test, str_of(request->service));
@@ -54,6 +76,8 @@ static int32_t aws_call(weir_instance *instance, const weir_aws_request *request
     call->shown.json = kit_text(test, str_of(request->json));
     call->shown.endpoint = kit_text(test, request->endpoint);
     call->shown.region = kit_text(test, request->region);
+    if (WEIR_HAS(request, headers))
+        show_more(test, request, &call->shown);
     call->token = request->token;
     call->done = done;
     call->arg = arg;
@@ -69,7 +93,7 @@ static void aws_abort(weir_instance *instance, uint64_t call_id)
             call->aborted = true;
 }
 
-const weir_aws kit_aws_table = {1, sizeof kit_aws_table, aws_call, aws_abort};
+const weir_aws kit_aws_table = {2, sizeof kit_aws_table, aws_call, aws_abort};
 
 void kit_abort_calls(weir_test *test, uint64_t token)
 {
@@ -78,82 +102,57 @@ void kit_abort_calls(weir_test *test, uint64_t token)
             call->aborted = true;
 }
 
-static int32_t record_outcome(int32_t status, weir_str type)
+static void read_answer(struct answer_reader *reader, const struct kit_call *call,
+                        const struct kit_answer *answer, struct http_call *http,
+                        struct aws_call *aws)
 {
-    switch (error_outcome(status, type)) {
-    case AWS_INVALID:
-    case AWS_CONDITION:
-        return WEIR_FAIL;
-    case AWS_THROTTLED:
-    case AWS_UNAVAILABLE:
-    case AWS_DENIED:
-    case AWS_MISSING:
-        return WEIR_DOWN;
-    default:
-        return WEIR_RETRY;
-    }
+    aws->protocol = (enum aws_protocol)call->shown.protocol;
+    http->status = answer->status > 0 ? answer->status : 0;
+    http->result = answer->status == WEIR_TEST_NO_CONNECTION ? HTTP_UNREACHABLE
+                   : answer->status == WEIR_TEST_LOST        ? HTTP_AMBIGUOUS
+                                                             : HTTP_DONE;
+    snprintf(http->reason, sizeof http->reason, "as the test has it");
+    buf_puts(&http->answer, answer->body);
+    buf_puts(&http->answer_headers, answer->headers);
+    answer_read(reader, http, aws);
 }
 
-/* "com.amazonaws.dynamodb.v20120810#ValidationException" and "X:http://..." say
- * ValidationException. */
-static weir_str short_type(weir_str type)
+static void report_aws(struct kit_call *call, const struct kit_answer *answer)
 {
-    for (size_t i = 0; i < type.len; i++) {
-        if (type.ptr[i] == ':')
-            type.len = i;
-        else if (type.ptr[i] == '#')
-            return short_type((weir_str){type.ptr + i + 1, type.len - i - 1});
-    }
-    return type;
-}
-
-static void read_answer(struct arena *arena, const struct kit_answer *answer,
-                        weir_aws_response *response)
-{
-    struct json_error error;
-    weir_str body = str_of(answer->body);
-    const struct json_value *root = json_parse(arena, body, 0, 0, &error);
-    bool whole = root && root->kind == JSON_OBJECT;
-    response->status = answer->status > 0 ? answer->status : 0;
-    response->sent = answer->status != WEIR_TEST_NO_CONNECTION;
-    if (answer->status > 0)
-        response->body = body;
-    if (answer->status == 200 && whole) {
-        response->outcome = WEIR_OK;
-    } else if (answer->status == 200 || answer->status == WEIR_TEST_LOST) {
-        response->outcome = WEIR_RETRY; /* it may have been carried out */
-        response->error_type = STR("AnswerLost");
-    } else if (answer->status == WEIR_TEST_NO_CONNECTION) {
-        response->outcome = WEIR_DOWN;
-        response->error_type = STR("Unreachable");
-    } else {
-        weir_str message = whole ? json_text(root, "message") : STR_NONE;
-        response->error_type = whole ? short_type(json_text(root, "__type")) : STR_NONE;
-        response->error_message = message.len || !whole ? message : json_text(root, "Message");
-        response->outcome = record_outcome(answer->status, response->error_type);
-    }
+    struct answer_reader reader;
+    struct http_call http = {0};
+    struct aws_call aws = {.outcome = AWS_ABORTED, .sent = true, .error_type = STR("Aborted")};
+    answer_reader_init(&reader);
+    buf_init(&http.answer, SIZE_MAX);
+    buf_init(&http.answer_headers, SIZE_MAX);
+    if (answer)
+        read_answer(&reader, call, answer, &http, &aws);
+    const weir_aws_response response = {
+        .struct_size = sizeof response,
+        .outcome = aws_record_outcome(aws.outcome),
+        .status = aws.status,
+        .sent = aws.sent,
+        .body = aws.answer,
+        .error_type = aws.error_type,
+        .error_message = aws.error_message,
+        .request_id = STR("test"),
+        .headers = aws.answer_headers,
+    };
+    call->done(call->arg, &response);
+    buf_done(&http.answer);
+    buf_done(&http.answer_headers);
+    answer_reader_done(&reader);
 }
 
 static void report(struct kit_call *call, const struct kit_answer *answer)
 {
-    struct arena arena;
-    weir_aws_response response = {.struct_size = sizeof response, .request_id = STR("test")};
-    arena_init(&arena, 1024);
-    if (answer) {
-        read_answer(&arena, answer, &response);
-    } else {
-        response.outcome = WEIR_RETRY;
-        response.sent = 1;
-        response.error_type = STR("Aborted");
-    }
     if (!str_eq(call->live_body, (weir_str){call->body, call->shown.body_bytes}))
         weir_test_failed(call->shown.target, 0, "the body of a call changed before its done()");
     call->shown.state = answer ? WEIR_TEST_CALL_ANSWERED : WEIR_TEST_CALL_ABORTED;
     if (call->http)
         kit_http_report(call, answer);
     else
-        call->done(call->arg, &response);
-    arena_done(&arena);
+        report_aws(call, answer);
 }
 
 bool kit_answer_call(weir_test *test)
@@ -176,6 +175,7 @@ bool kit_answer_call(weir_test *test)
     if (!test->answers)
         test->last_answer = NULL;
     report(first, answer);
+    mem_free(answer->headers);
     mem_free(answer->body);
     mem_free(answer);
     return true;
@@ -183,11 +183,19 @@ bool kit_answer_call(weir_test *test)
 
 void weir_test_answer(weir_test *test, int32_t status, const char *body)
 {
+    weir_test_answer_with(test, status, "", body);
+}
+
+void weir_test_answer_with(weir_test *test, int32_t status, const char *headers, const char *body)
+{
     struct kit_answer *answer = mem_zalloc(1, sizeof *answer);
     if (!answer)
         kit_out_of_memory();
     answer->status = status;
     answer->body = mem_dup0(body ? body : "", body ? strlen(body) : 0);
+    answer->headers = mem_dup0(headers, strlen(headers));
+    if (!answer->body || !answer->headers)
+        kit_out_of_memory();
     if (test->last_answer)
         test->last_answer->next = answer;
     else
@@ -235,6 +243,7 @@ void kit_calls_free(weir_test *test)
     while (test->answers) {
         struct kit_answer *answer = test->answers;
         test->answers = answer->next;
+        mem_free(answer->headers);
         mem_free(answer->body);
         mem_free(answer);
     }

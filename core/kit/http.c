@@ -67,6 +67,8 @@ void kit_http_report(struct kit_call *call, const struct kit_answer *answer)
         http->result = HTTP_DONE;
         http->status = answer->status;
         buf_puts(&http->answer, answer->body);
+        if (*answer->headers)
+            buf_printf(&http->answer_headers, "%s\r\n", answer->headers);
         buf_printf(&http->answer_headers, "Content-Length: %zu\r\n", strlen(answer->body));
     }
     if (http->result != HTTP_DONE)

@@ -70,7 +70,7 @@ struct kit_call { /* of weir.aws/1, or (http not NULL) of weir.http/1 */
 
 struct kit_answer {
     int32_t status;
-    char *body;
+    char *headers, *body;
     struct kit_answer *next;
 };
 

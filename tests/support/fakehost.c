@@ -286,7 +286,7 @@ static const void *host_extension(weir_instance *instance, const char *id)
 {
     struct fake *fake = fake_of(instance);
     if (strcmp(id, "weir.aws/1") == 0)
-        return fake->no_aws ? NULL : &fake_aws_table;
+        return fake->no_aws ? NULL : fake->old_aws ? &fake_aws_table_1 : &fake_aws_table;
     if (strcmp(id, "weir.work/1") == 0)
         return fake->no_work ? NULL : &fake_work_table;
     if (strcmp(id, "weir.json/1") == 0)

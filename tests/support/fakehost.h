@@ -13,8 +13,10 @@ enum { FAKE_CALLS_MAX = 512, FAKE_WORKS_MAX = 64, FAKE_OPTIONS_MAX = 32, FAKE_DE
 struct fake_call { /* one request of weir.aws/1 */
     char service[32], target[64], json[8];
     char endpoint[256], region[64];
-    char *body;         /* a copy made at call(); NUL-terminated */
-    weir_str live_body; /* the plugin's; must be unchanged until done() */
+    int32_t protocol;
+    char path[512], headers[256]; /* lines "name: value\n" */
+    char *body;                   /* a copy made at call(); NUL-terminated */
+    weir_str live_body;           /* the plugin's; must be unchanged until done() */
     uint64_t id, token;
     int32_t concurrency;
     bool aborted, answered;
@@ -32,6 +34,7 @@ struct fake {
     bool no_aws, no_work, no_json; /* the extension is absent */
     int refuse_calls;              /* the next n call()s return refuse_with */
     int refuse_with;
+    bool old_aws;            /* weir.aws/1 is of revision 1 */
     const char *arn, *shard; /* stream ARN, shard id */
     bool order_none;         /* each record is a lane of its own */
     const char *dead_sink, *dead_reason, *dead_attempts,
@@ -65,7 +68,7 @@ struct fake {
 };
 
 extern const weir_work fake_work_table;
-extern const weir_aws fake_aws_table;
+extern const weir_aws fake_aws_table, fake_aws_table_1;
 
 static inline struct fake *fake_of(weir_instance *instance)
 {
@@ -100,6 +103,9 @@ void fake_work_end(struct fake *fake);   /* waits for it, then done() */
 
 /* weir.aws/1: answers a call. Checks that its body is still what it was. */
 void fake_answer(struct fake *fake, size_t call, int outcome, int status, const char *body);
+/* The same, with headers: lines "Name: value". */
+void fake_answer_headers(struct fake *fake, size_t call, int outcome, int status,
+                         const char *headers, const char *body);
 void fake_answer_error(struct fake *fake, size_t call, int outcome, int status, const char *type,
                        const char *message, const char *body);
 /* Answers every open call: aborted ones as the host does, others with OK and `body`. */

@@ -89,6 +89,12 @@ static int32_t aws_call(weir_instance *instance, const weir_aws_request *request
     copy(call->json, sizeof call->json, str_of(request->json));
     copy(call->endpoint, sizeof call->endpoint, request->endpoint);
     copy(call->region, sizeof call->region, request->region);
+    copy(call->path, sizeof call->path, str_of(request->path));
+    call->protocol = request->protocol;
+    for (size_t i = 0, len = 0; i < request->header_count; i++)
+        len +=
+            (size_t)snprintf(call->headers + len, sizeof call->headers - len, "%.*s: %.*s\n",
+                             STR_ARG(request->headers[i].name), STR_ARG(request->headers[i].value));
     call->body = mem_dup0(request->body.ptr, request->body.len);
     if (call_id)
         *call_id = call->id;
@@ -105,7 +111,8 @@ static void aws_abort(weir_instance *instance, uint64_t call_id)
             fake->calls[i].aborted = true;
 }
 
-const weir_aws fake_aws_table = {1, sizeof fake_aws_table, aws_call, aws_abort};
+const weir_aws fake_aws_table_1 = {1, sizeof fake_aws_table_1, aws_call, aws_abort};
+const weir_aws fake_aws_table = {2, sizeof fake_aws_table, aws_call, aws_abort};
 
 static void answer(struct fake *fake, size_t index, const weir_aws_response *response)
 {
@@ -127,6 +134,18 @@ void fake_answer_error(struct fake *fake, size_t call, int outcome, int status, 
                                   .body = str_of(body),
                                   .error_type = str_of(type),
                                   .error_message = str_of(message)};
+    answer(fake, call, &response);
+}
+
+void fake_answer_headers(struct fake *fake, size_t call, int outcome, int status,
+                         const char *headers, const char *body)
+{
+    const weir_aws_response response = {.struct_size = sizeof response,
+                                        .outcome = outcome,
+                                        .status = status,
+                                        .sent = status > 0,
+                                        .body = str_of(body),
+                                        .headers = str_of(headers)};
     answer(fake, call, &response);
 }
 

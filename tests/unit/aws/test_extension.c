@@ -3,6 +3,7 @@
 #include "fake_world.h"
 #include "plugin/instance.h"
 #include "unit.h"
+#include <weir/util.h>
 
 #include <errno.h>
 #include <stdio.h>
@@ -41,7 +42,7 @@ static void end(struct fixture *f)
 
 struct result {
     int done, outcome, status, sent;
-    char type[64], body[64];
+    char type[64], body[64], function_error[32];
 };
 
 static void on_done(void *arg, const weir_aws_response *response)
@@ -53,6 +54,8 @@ static void on_done(void *arg, const weir_aws_response *response)
     result->sent = response->sent;
     CHECK_INT(response->struct_size, sizeof *response);
     snprintf(result->type, sizeof result->type, "%.*s", STR_ARG(response->error_type));
+    snprintf(result->function_error, sizeof result->function_error, "%.*s",
+             STR_ARG(weir_header(response->headers, "x-amz-function-error")));
     snprintf(result->body, sizeof result->body, "%.*s", STR_ARG(response->body));
 }
 
@@ -279,6 +282,196 @@ static void a_call_can_be_made_from_the_done_of_another(void)
     end(&f);
 }
 
+/* ---- revision 2 ---- */
+
+static struct result ask(const struct scripted *script, const weir_aws_request *request, char *sent,
+                         size_t sent_bytes)
+{
+    struct fixture f;
+    struct result result = {0};
+    begin(&f, script, 1);
+    CHECK_INT(aws_extension.call(&f.instance, request, on_done, &result, NULL), 0);
+    fake_run(&f.fake, 100000);
+    CHECK_INT(result.done, 1);
+    snprintf(sent, sent_bytes, "%s", f.fake.requests);
+    end(&f);
+    return result;
+}
+
+static const struct {
+    struct scripted script;
+    int outcome;
+    const char *type, *body;
+} query_outcomes[] = {
+    {{HTTP_DONE, 200, NULL, "<R><L><member><Id>1&amp;</Id></member></L></R>", 0},
+     WEIR_OK,
+     "",
+     "{\"R\":{\"L\":[{\"Id\":\"1&\"}]}}"},
+    {{HTTP_DONE, 200, NULL, "<R><L>", 0}, WEIR_RETRY, "InvalidAnswer", "<R><L>"},
+    {{HTTP_DONE, 200, NULL, "{}", 0}, WEIR_RETRY, "InvalidAnswer", "{}"},
+    {{HTTP_DONE, 200, NULL, "", 0}, WEIR_RETRY, "InvalidAnswer", ""},
+    {{HTTP_DONE, 200, NULL, "<!DOCTYPE R [<!ENTITY e \"x\">]><R>&e;</R>", 0},
+     WEIR_RETRY,
+     "InvalidAnswer",
+     "<!DOCTYPE R [<!ENTITY e \"x\">]><R>&e;</R>"},
+    {{HTTP_DONE, 400, NULL,
+      "<ErrorResponse><Error><Type>Sender</Type><Code>Throttling</Code></Error></ErrorResponse>",
+      0},
+     WEIR_DOWN,
+     "Throttling",
+     NULL},
+    {{HTTP_DONE, 404, NULL, "<ErrorResponse><Error><Code>NotFound</Code></Error></ErrorResponse>",
+      0},
+     WEIR_DOWN,
+     "NotFound",
+     NULL},
+    {{HTTP_DONE, 403, NULL,
+      "<ErrorResponse><Error><Code>AuthorizationError</Code></Error></ErrorResponse>", 0},
+     WEIR_DOWN,
+     "AuthorizationError",
+     NULL},
+    {{HTTP_DONE, 400, NULL,
+      "<ErrorResponse><Error><Code>InvalidParameter</Code></Error></ErrorResponse>", 0},
+     WEIR_FAIL,
+     "InvalidParameter",
+     NULL},
+    {{HTTP_DONE, 400, NULL,
+      "<ErrorResponse><Error><Code>ParameterValueInvalid</Code></Error></ErrorResponse>", 0},
+     WEIR_FAIL,
+     "ParameterValueInvalid",
+     NULL},
+    {{HTTP_DONE, 400, NULL, "{\"__type\":\"a#ThrottlingException\"}", 0},
+     WEIR_DOWN,
+     "ThrottlingException",
+     NULL},
+    {{HTTP_DONE, 403, NULL, "<html><Error><Code>x</Code></Error></html>", 0},
+     WEIR_DOWN,
+     "NotFromService",
+     NULL},
+    {{HTTP_DONE, 502, NULL, "<html>", 0}, WEIR_DOWN, "ServerError", NULL},
+};
+
+static void S22_a_query_service_is_sent_a_form_and_its_xml_becomes_json(void)
+{
+    char sent[4096];
+    const weir_aws_request request = {.struct_size = sizeof request,
+                                      .service = "sns",
+                                      .protocol = WEIR_AWS_QUERY,
+                                      .body = STR("Action=PublishBatch")};
+    for (size_t i = 0; i < COUNT(query_outcomes); i++) {
+        struct result result = ask(&query_outcomes[i].script, &request, sent, sizeof sent);
+        CHECK_INT(result.outcome, query_outcomes[i].outcome);
+        CHECK_STR(result.type, query_outcomes[i].type);
+        if (query_outcomes[i].body)
+            CHECK_STR(result.body, query_outcomes[i].body);
+    }
+    CHECK(strstr(sent, "POST https://sns.eu-west-1.amazonaws.com/\n") != NULL);
+    CHECK(strstr(sent, "Content-Type: application/x-www-form-urlencoded\n") != NULL);
+    CHECK(strstr(sent, "X-Amz-Target") == NULL);
+    CHECK(strstr(sent, "\nAction=PublishBatch\n") != NULL);
+}
+
+static const struct {
+    struct scripted script;
+    int outcome;
+    const char *type, *body;
+} rest_outcomes[] = {
+    {{HTTP_DONE, 202, NULL, "", 0}, WEIR_OK, "", ""},
+    {{HTTP_DONE, 204, NULL, "", 0}, WEIR_OK, "", ""},
+    {{HTTP_DONE, 200, "X-Amz-Function-Error: Unhandled\r\n", "null", 0}, WEIR_OK, "", "null"},
+    {{HTTP_DONE, 302, "Location: /\r\n", "", 0}, WEIR_DOWN, "Redirect", NULL},
+    {{HTTP_DONE, 429, "x-amzn-ErrorType: TooManyRequestsException\r\n",
+      "{\"Reason\":\"ReservedFunctionConcurrentInvocationLimitExceeded\",\"message\":\"m\"}", 0},
+     WEIR_DOWN,
+     "TooManyRequestsException",
+     NULL},
+    {{HTTP_DONE, 413, "x-amzn-ErrorType: RequestTooLargeException\r\n", "{}", 0},
+     WEIR_FAIL,
+     "RequestTooLargeException",
+     NULL},
+    {{HTTP_DONE, 400, "x-amzn-ErrorType: InvalidRequestContentException:http://i/\r\n", "{}", 0},
+     WEIR_FAIL,
+     "InvalidRequestContentException",
+     NULL},
+    {{HTTP_DONE, 404, "x-amzn-ErrorType: ResourceNotFoundException\r\n", "{}", 0},
+     WEIR_DOWN,
+     "ResourceNotFoundException",
+     NULL},
+    {{HTTP_DONE, 500, "x-amzn-ErrorType: ServiceException\r\n", "{}", 0},
+     WEIR_DOWN,
+     "ServiceException",
+     NULL},
+};
+
+static void a_rest_service_is_sent_a_path_and_signed_headers(void)
+{
+    char sent[4096];
+    const weir_aws_header header = {STR("X-Amz-Invocation-Type"), STR("Event")};
+    const weir_aws_request request = {
+        .struct_size = sizeof request,
+        .service = "lambda",
+        .protocol = WEIR_AWS_REST,
+        .path = "/2015-03-31/functions/arn%3Aaws/invocations?Qualifier=a%24b",
+        .headers = &header,
+        .header_count = 1,
+        .body = STR("{}")};
+    for (size_t i = 0; i < COUNT(rest_outcomes); i++) {
+        struct result result = ask(&rest_outcomes[i].script, &request, sent, sizeof sent);
+        CHECK_INT(result.outcome, rest_outcomes[i].outcome);
+        CHECK_STR(result.type, rest_outcomes[i].type);
+        if (rest_outcomes[i].body)
+            CHECK_STR(result.body, rest_outcomes[i].body);
+        CHECK_STR(result.function_error, i == 2 ? "Unhandled" : "");
+    }
+    CHECK(strstr(sent, "POST https://lambda.eu-west-1.amazonaws.com/2015-03-31/functions/"
+                       "arn%3Aaws/invocations?Qualifier=a%24b\n") != NULL);
+    CHECK(strstr(sent, "Content-Type: application/json\n") != NULL);
+    CHECK(strstr(sent, "\nX-Amz-Invocation-Type: Event\n") != NULL);
+    CHECK(strstr(sent, "SignedHeaders=content-type;host;x-amz-date;x-amz-invocation-type,") !=
+          NULL);
+}
+
+static void what_came_with_revision_2_is_checked(void)
+{
+    static const weir_aws_header good = {{"A-b", 3}, {"v w", 3}}, no_name = {{"", 0}, {"v", 1}},
+                                 bad_name = {{"A:", 2}, {"v", 1}},
+                                 bad_value = {{"A", 1}, {"v\r\nB: c", 7}};
+    static const struct {
+        weir_aws_request request;
+        int rc;
+    } rows[] = {
+        {{.protocol = WEIR_AWS_REST, .path = "/a", .headers = &good, .header_count = 1}, 0},
+        {{.protocol = WEIR_AWS_REST}, -EINVAL},
+        {{.protocol = WEIR_AWS_REST, .path = "a"}, -EINVAL},
+        {{.protocol = WEIR_AWS_REST, .path = "/a b"}, -EINVAL},
+        {{.protocol = WEIR_AWS_REST, .path = "/a\n"}, -EINVAL},
+        {{.protocol = WEIR_AWS_REST, .path = "/a#b"}, -EINVAL},
+        {{.protocol = WEIR_AWS_REST, .path = "/\xc3\xa9"}, -EINVAL},
+        {{.protocol = 3}, -EINVAL},
+        {{.protocol = -1}, -EINVAL},
+        {{.headers = &good, .header_count = 5}, -EINVAL},
+        {{.headers = &no_name, .header_count = 1}, -EINVAL},
+        {{.headers = &bad_name, .header_count = 1}, -EINVAL},
+        {{.headers = &bad_value, .header_count = 1}, -EINVAL},
+    };
+    static const struct scripted fine = {HTTP_DONE, 200, NULL, "{}", 0};
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct fixture f;
+        struct result result = {0};
+        weir_aws_request request = rows[i].request;
+        request.struct_size = sizeof request;
+        request.service = "lambda";
+        request.body = STR("{}");
+        begin(&f, &fine, 1);
+        CHECK_INT(aws_extension.call(&f.instance, &request, on_done, &result, NULL), rows[i].rc);
+        /* to a plugin of revision 1 the rest of the struct is not there */
+        request.struct_size = offsetof(weir_aws_request, protocol);
+        CHECK_INT(aws_extension.call(&f.instance, &request, on_done, &result, NULL), 0);
+        fake_run(&f.fake, 100000);
+        end(&f);
+    }
+}
+
 #define TEST(name)                                                                                 \
     {                                                                                              \
 #name, name                                                                                \
@@ -291,6 +484,9 @@ static const struct unit_test tests[] = {
     TEST(F64_revoking_a_delivery_ends_its_calls_only),
     TEST(detaching_ends_open_calls_and_calls_nobody),
     TEST(bad_requests_are_refused),
+    TEST(S22_a_query_service_is_sent_a_form_and_its_xml_becomes_json),
+    TEST(a_rest_service_is_sent_a_path_and_signed_headers),
+    TEST(what_came_with_revision_2_is_checked),
     TEST(a_call_can_be_made_from_the_done_of_another),
     {NULL, NULL},
 };

@@ -3,6 +3,8 @@
 
 #include <weir/util.h>
 
+#define COUNT(array) (sizeof(array) / sizeof *(array))
+
 static weir_str logged;
 static char logged_text[2000];
 
@@ -13,6 +15,27 @@ static void take_log(weir_instance *instance, int32_t level, weir_str msg)
     memcpy(logged_text, msg.ptr, msg.len);
     logged_text[msg.len] = '\0';
     logged = weir_view(logged_text, msg.len);
+}
+
+static void headers_are_found_in_their_lines(void)
+{
+    static const struct {
+        const char *lines, *name, *value;
+    } rows[] = {
+        {"A: 1\r\nX-Amz-Function-Error: Unhandled\r\n", "x-amz-function-error", "Unhandled"},
+        {"X-Amz: 1\nx-amz-b:\t two words \r\n", "X-Amz-B", "two words"},
+        {"a: 1", "a", "1"},
+        {"a:", "a", ""},
+        {"a", "a", ""},
+        {"ab: 1\n", "a", ""},
+        {"b: a: 1\n", "a", ""},
+        {"", "a", ""},
+        {"\n\na: 1\n", "a", "1"},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        weir_str value = weir_header(weir_cstr(rows[i].lines), rows[i].name);
+        CHECK(weir_equal(value, weir_cstr(rows[i].value)));
+    }
 }
 
 static void strings_are_one_line_of_ascii(void)
@@ -89,6 +112,7 @@ static void logging(void)
 int main(int argc, char **argv)
 {
     static const struct unit_test tests[] = {
+        {"headers_are_found_in_their_lines", headers_are_found_in_their_lines},
         {"strings_are_one_line_of_ascii", strings_are_one_line_of_ascii},
         {"buffers_grow", buffers_grow},
         {"literals_and_comparison", literals_and_comparison},
