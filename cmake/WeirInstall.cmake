@@ -1,6 +1,6 @@
 # What is installed to run weir, component `weir`: the program (core), the bundled plugins, the systemd
 # unit. The kit of a plugin author is in WeirKit.cmake.
-foreach(plugin pricehistory stdout sqs)
+foreach(plugin ${WEIR_PLUGINS})
     if(TARGET ${plugin})
         install(TARGETS ${plugin} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/weir/plugins
             COMPONENT weir)

@@ -34,7 +34,7 @@ static bool is_true(const weir_json *json, const weir_json_node *node)
 static const char *read_outcome(const weir_json *json, const weir_json_node *root,
                                 struct answer *out)
 {
-    static const char one_of[] = "must have exactly one of \"ok\", \"skip\", \"retry\", \"error\", "
+    static const char one_of[] = "has not exactly one of \"ok\", \"skip\", \"retry\", \"error\", "
                                  "\"down\", true or a reason";
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
         const weir_json_node *node = json->member(root, words[i].name);

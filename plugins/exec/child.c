@@ -1,4 +1,4 @@
-#define _GNU_SOURCE /* pipe2, dup3, setgroups of one header */
+#define _GNU_SOURCE /* pipe2, dup3, syscall */
 #include "exec/child.h"
 
 #include <errno.h>

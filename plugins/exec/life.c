@@ -236,7 +236,7 @@ void life_end(struct exec *exec, const char *why, int64_t patience_ms)
     talk->strikes += silent;
     describe_end(exec, why, by_itself, how, reason, sizeof reason);
     weir_logf(exec->inbox.host, exec->inbox.instance, WEIR_LOG_WARN,
-              "%s; %zu records had no answer, and come again", reason, talk->sent.count);
+              "%s; records that had no answer and come again: %zu", reason, talk->sent.count);
     judge_sent(exec, reason, silent);
     if (talk->strikes >= STRIKES)
         all_down(exec, reason);
@@ -256,7 +256,8 @@ void life_end_gently(struct exec *exec)
     if (talk->child.pid == 0)
         return;
     close_input(&talk->child);
-    bool ended = life_listen(exec, exec->settings.grace_ms);
+    /* what it has yet was given up */
+    bool ended = talk->sent.count > 0 || life_listen(exec, exec->settings.grace_ms);
     if (!ended) {
         say(exec, WEIR_LOG_WARN, "goes on without input, and is ended", "");
         child_signal(&talk->child, SIGTERM);

@@ -10,6 +10,7 @@ from harness import BUILD, SANITIZED, WEIR, environment, folder, holds, main, te
 
 PLUGINS = BUILD / "tests" / "plugins"
 QUEUE = '{"queue_url":"https://sqs.us-east-1.amazonaws.com/123456789012/orders.fifo"}'
+SED = r's/^."id":\([0-9]*\),.*/{"id":\1,"ok":true}/'  # a sink in one line
 
 
 def check(file, *arguments):
@@ -24,7 +25,8 @@ def plugins_that_behave_pass():
     good += [(BUILD / "plugins" / "sqs.so", QUEUE), (BUILD / "plugins" / "stdout.so", "{}"),
              (BUILD / "plugins" / "pricehistory.so", '{"store":"sqlite","path":"history.db"}'),
              (BUILD / "plugins" / "pricehistory.so", "{}"),
-             (BUILD / "plugins" / "http.so", '{"url":"https://example.com/hook"}')]
+             (BUILD / "plugins" / "http.so", '{"url":"https://example.com/hook"}'),
+             (BUILD / "plugins" / "exec.so", json.dumps({"program": "/usr/bin/sed", "args": ["-u", SED]}))]
     good += [(file, None) for file in sorted((BUILD / "plugins").glob("*.so"))
              if file.stem in ("dynamodb", "eventbridge", "kinesis", "file")]
     for file, options in good:
