@@ -230,9 +230,7 @@ int verb_config_init(struct cli *cli)
     struct arena arena;
     arena_init(&arena, 2048);
     buf_init(&starter.out, 1 << 20);
-    struct plugin_search search = {
-        .dirs = plugin_folders(&arena, NULL, cli->environ_block, cli->lambda),
-        .allow_any_owner = cli->lambda};
+    struct plugin_search search = plugin_search_of(&arena, NULL, cli->environ_block, cli->lambda);
     int code = 0;
     if (!search.dirs || plugin_list_fill(&starter.list, &search, NULL) < 0)
         code = cli_fail(cli, EXIT_SOFTWARE, NULL, "out of memory");

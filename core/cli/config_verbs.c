@@ -36,13 +36,12 @@ static int put_schema(const struct plugin_list *list, struct buf *out)
 /* The configuration, where there is one, only says where plugins are: it may be wrong. */
 static int schema(struct cli *cli, struct arena *arena, const struct config *config)
 {
-    struct plugin_search search = {.allow_any_owner = cli->lambda};
+    struct plugin_search search = plugin_search_of(arena, config, cli->environ_block, cli->lambda);
     struct plugin_list list = {0};
     struct buf out;
     char cwd[4096];
     const char *also = NULL;
     buf_init(&out, 16 << 20);
-    search.dirs = plugin_folders(arena, config, cli->environ_block, cli->lambda);
     if (cli->plugin && getcwd(cwd, sizeof cwd))
         also = path_in(arena, cwd, str_of(cli->plugin));
     int rc = search.dirs ? plugin_list_fill(&list, &search, also) : -ENOMEM;

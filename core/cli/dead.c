@@ -12,25 +12,14 @@ enum { REASON_BYTES = 60, FLUSH_BYTES = 64 << 10 };
 
 /* ---- one letter ---- */
 
-/* A record that is no JSON (poison, or a file that something else wrote to) is shown as text. */
-static bool is_json(weir_str record)
-{
-    struct arena arena;
-    struct json_error error;
-    arena_init(&arena, 16 << 10);
-    bool valid = json_parse(&arena, record, JSON_KEEP_DUPLICATES, 0, &error) != NULL;
-    arena_done(&arena);
-    return valid;
-}
-
 static void put_json(struct buf *out, int64_t id, const struct dead_letter *letter, bool whole)
 {
     buf_putc(out, '{');
     buf_put_number_member(out, "id", id);
     letter_put_members(out, letter);
     buf_put_number_member(out, "bytes", (int64_t)letter->record.len);
-    if (whole)
-        letter_put_record(out, letter, is_json(letter->record));
+    if (whole) /* poison, and what something else wrote to the file, is text */
+        letter_put_record(out, letter, json_valid(letter->record));
     buf_putc(out, '}');
 }
 
@@ -73,7 +62,7 @@ static void put_page(struct buf *out, int64_t id, const struct dead_letter *lett
     buf_putc(out, '\n');
     put_line(out, "code", letter->code);
     put_line(out, "reason", letter->reason);
-    if (is_json(letter->record)) {
+    if (json_valid(letter->record)) {
         buf_puts(out, "record    ");
         buf_put_json_ascii(out, letter->record);
     } else {

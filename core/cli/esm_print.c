@@ -135,16 +135,6 @@ static void put_member(struct buf *out, const char *name, weir_str text)
     buf_put_json_string(out, text);
 }
 
-static bool is_json(weir_str text)
-{
-    struct arena arena;
-    struct json_error error;
-    arena_init(&arena, 4096);
-    bool sound = json_parse(&arena, text, JSON_KEEP_DUPLICATES, 0, &error) != NULL;
-    arena_done(&arena);
-    return sound;
-}
-
 void esm_print_report_json(struct buf *out, const struct esm_report *report)
 {
     static const char *const names[] = {"done", "retry", "split", "cut", "again", "given-up"};
@@ -164,7 +154,7 @@ void esm_print_report_json(struct buf *out, const struct esm_report *report)
     put_member(out, "request_id", call->request_id);
     buf_printf(out, ",\"duration_us\":%" PRId64 ",\"init_us\":%" PRId64 ",\"answer\":",
                call->duration_us, call->init_us);
-    if (is_json(call->body))
+    if (json_valid(call->body))
         buf_put_json_ascii(out, call->body);
     else
         buf_put_json_string(out, call->body);

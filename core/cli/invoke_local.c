@@ -113,23 +113,13 @@ static int read_events(struct local *local)
     return 0;
 }
 
-static bool is_json(weir_str text)
-{
-    struct arena arena;
-    struct json_error error;
-    arena_init(&arena, 4096);
-    bool sound = json_parse(&arena, text, JSON_KEEP_DUPLICATES, 0, &error) != NULL;
-    arena_done(&arena);
-    return sound;
-}
-
 /* One event a line, where the first line is a whole document, as `weir sample` prints them; else
  * the file is one event. */
 static weir_str next_event(weir_str *left)
 {
     const char *end = left->len ? memchr(left->ptr, '\n', left->len) : NULL;
     weir_str line = {left->ptr, end ? (size_t)(end - left->ptr) : left->len};
-    if (!end || !is_json(line)) {
+    if (!end || !json_valid(line)) {
         line = *left;
         *left = STR_NONE;
         return line;
@@ -167,7 +157,7 @@ static bool is_success(const struct host_result *result)
 static void put_json(struct buf *out, const struct host_result *result)
 {
     buf_printf(out, "{\"kind\":\"%s\",\"answer\":", host_end_name(result->end));
-    if (is_json(result->body))
+    if (json_valid(result->body))
         buf_put_str(out, result->body);
     else
         buf_put_json_string(out, result->body);

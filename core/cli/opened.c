@@ -39,9 +39,8 @@ static int begin(struct opened *opened, struct cli *cli, bool sinks, bool if_any
     if (rc == 0 && sinks)
         rc = sink_set_open(opened->config, &services, &opened->diags, &opened->set);
     if (rc == 0) {
-        opened->search.dirs =
-            plugin_folders(&opened->arena, opened->config, cli->environ_block, cli->lambda);
-        opened->search.allow_any_owner = cli->lambda;
+        opened->search =
+            plugin_search_of(&opened->arena, opened->config, cli->environ_block, cli->lambda);
         rc = opened->search.dirs ? 0 : -ENOMEM;
     }
     if (rc == -ENOMEM)

@@ -32,9 +32,8 @@ static int lookup_init(struct lookup *lookup, struct cli *cli)
     if (rc < 0 && cli->config_path) /* one that was named must be right */
         return cli_fail(cli, EXIT_CONFIG, "`weir check` shows what is wrong.",
                         "can't use the configuration \"%s\"", cli->config_path);
-    lookup->search.dirs =
-        plugin_folders(&lookup->arena, lookup->config, cli->environ_block, cli->lambda);
-    lookup->search.allow_any_owner = cli->lambda;
+    lookup->search =
+        plugin_search_of(&lookup->arena, lookup->config, cli->environ_block, cli->lambda);
     return lookup->search.dirs ? 0 : cli_fail(cli, EXIT_SOFTWARE, NULL, "out of memory");
 }
 

@@ -87,3 +87,10 @@ const char *const *plugin_folders(struct arena *arena, const struct config *conf
     folders.list[folders.count] = NULL;
     return folders.no_memory ? NULL : folders.list;
 }
+
+struct plugin_search plugin_search_of(struct arena *arena, const struct config *config,
+                                      char **environ_block, bool lambda)
+{
+    return (struct plugin_search){.dirs = plugin_folders(arena, config, environ_block, lambda),
+                                  .allow_any_owner = lambda};
+}

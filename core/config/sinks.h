@@ -56,4 +56,7 @@ bool sink_writes_table(const struct built_sink *sink, weir_str table);
  * owned by `arena`; NULL when out of memory. */
 const char *const *plugin_folders(struct arena *arena, const struct config *config,
                                   char **environ_block, bool lambda);
+/* A search in them, for verbs that only look; dirs NULL when out of memory. */
+struct plugin_search plugin_search_of(struct arena *arena, const struct config *config,
+                                      char **environ_block, bool lambda);
 #endif

@@ -430,3 +430,13 @@ struct json_value *json_parse(struct arena *arena, weir_str text, unsigned flags
     }
     return root;
 }
+
+bool json_valid(weir_str text)
+{
+    struct arena arena;
+    struct json_error error;
+    arena_init(&arena, 16 << 10);
+    bool valid = json_parse(&arena, text, JSON_KEEP_DUPLICATES, 0, &error) != NULL;
+    arena_done(&arena);
+    return valid;
+}

@@ -48,6 +48,9 @@ enum { JSON_DEPTH_MAX = 128 };
 struct json_value *json_parse(struct arena *arena, weir_str text, unsigned flags, size_t max_values,
                               struct json_error *error);
 
+/* Whether it is one whole document; duplicate names are allowed. */
+bool json_valid(weir_str text);
+
 const struct json_value *json_member(const struct json_value *object,
                                      weir_str name); /* exact; NULL-safe */
 const struct json_value *json_member0(const struct json_value *object, const char *name);

@@ -386,6 +386,15 @@ static void whole_numbers(void)
     arena_done(&arena);
 }
 
+static void whole_documents_are_told_from_the_rest(void)
+{
+    CHECK(json_valid(STR("{\"a\":1,\"a\":[2]}")));
+    CHECK(json_valid(STR(" null ")));
+    CHECK(!json_valid(STR("")));
+    CHECK(!json_valid(STR("{} {}")));
+    CHECK(!json_valid(STR("{\"a\":")));
+}
+
 static void places(void)
 {
     weir_str text = STR("first\nsecond\r\n\nlast");
@@ -423,6 +432,7 @@ int main(int argc, char **argv)
         {"F81_a_million_brackets_end_at_once", F81_a_million_brackets_end_at_once},
         {"out_of_memory_is_an_error", out_of_memory_is_an_error},
         {"whole_numbers", whole_numbers},
+        {"whole_documents_are_told_from_the_rest", whole_documents_are_told_from_the_rest},
         {"places", places},
         {NULL, NULL}};
     return unit_main(argc, argv, "json", tests);
