@@ -51,6 +51,7 @@ struct aws_call {                        /* owned by the caller until done() ret
     const char *service, *target, *json; /* "dynamodb"; "DynamoDB_20120810.PutItem"; "1.0" */
     enum aws_protocol protocol;
     const char *path; /* AWS_REST: "/2015-03-31/functions/f/invocations?Qualifier=1", encoded */
+    bool get;         /* AWS_REST: not a POST; without a body */
     const struct http_header *headers; /* more of them, at most AWS_CALL_HEADERS_MAX */
     size_t header_count;
     weir_str body;             /* this, the path and the headers: alive until done() */

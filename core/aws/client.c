@@ -412,7 +412,7 @@ static int send_call(struct aws_call_state *state, const struct credentials *cre
     int rc = request_make(&state->request, call, state->endpoint, &signer, str_of(client->trace));
     if (rc < 0)
         return rc;
-    state->http.method = "POST";
+    state->http.method = state->request.method;
     state->http.url = state->request.url;
     state->http.headers = state->request.headers;
     state->http.header_count = state->request.header_count;

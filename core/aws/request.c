@@ -84,8 +84,14 @@ int request_make(struct request *request, const struct aws_call *call,
     for (size_t i = 0; i < call->header_count; i++)
         put_header(request, call->headers[i].name, call->headers[i].value);
     struct sigv4_scope scope = {signer->unix_s, endpoint->region, endpoint->signing_service};
-    struct sigv4_request to_sign = {STR("POST"),           path,       query, request->headers,
-                                    request->header_count, call->body, true};
+    request->method = call->get ? "GET" : "POST";
+    struct sigv4_request to_sign = {.method = str_of(request->method),
+                                    .path = path,
+                                    .query = query,
+                                    .headers = request->headers,
+                                    .header_count = request->header_count,
+                                    .body = call->body,
+                                    .normalize = true};
     buf_reset(&request->authorization);
     rc = sigv4_sign(signer->sigv4, signer->credentials, &scope, &to_sign, &request->authorization);
     put_header(request, STR("Authorization"), buf_str(&request->authorization));

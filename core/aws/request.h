@@ -8,6 +8,7 @@
 enum { REQUEST_HEADERS_MAX = 7 + AWS_CALL_HEADERS_MAX };
 
 struct request {
+    const char *method;
     const char *url; /* the endpoint's, or in `address` */
     struct http_header headers[REQUEST_HEADERS_MAX];
     size_t header_count;

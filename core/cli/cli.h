@@ -79,7 +79,7 @@ struct cli {
 
     /* lambda */
     const char *bootstrap, *table, *key;
-    const char *esm, *on_failure;
+    const char *esm, *on_failure, *function;
     int64_t timeout_s;
     bool sam;
 

@@ -4,6 +4,14 @@
 #include "cli/verbs.h"
 #include "util/text.h"
 
+#include <sys/resource.h>
+
+enum {
+    OWN_FILES = 100,
+    SOURCE_FILES = 128,
+    SINK_FILES = 64
+}; /* connections, as pipeline.c and run_poll.c bound them */
+
 struct doctor {
     struct opened opened;
     size_t count;
@@ -69,11 +77,28 @@ static void check_region(struct probe *probe)
         probe_say(probe, FINDING_FAIL, "region", "Set aws.region, or AWS_REGION.", "none is known");
 }
 
+/* What the daemon may have open: its own files, and connections to the source and to each sink. */
+static void check_limits(struct probe *probe, const struct sink_set *set)
+{
+    struct rlimit files;
+    size_t wanted = OWN_FILES + SOURCE_FILES + SINK_FILES * set->count;
+    if (probe_for_lambda(probe) || getrlimit(RLIMIT_NOFILE, &files) < 0)
+        return;
+    if (files.rlim_cur == RLIM_INFINITY || files.rlim_cur >= wanted)
+        probe_say(probe, FINDING_OK, "limits", NULL,
+                  "open files: %zu at most, and more are allowed", wanted);
+    else
+        probe_say(probe, FINDING_WARN, "limits", "Raise ulimit -n, or the unit's LimitNOFILE=.",
+                  "open files: %zu at most, but only %llu are allowed", wanted,
+                  (unsigned long long)files.rlim_cur);
+}
+
 static int examine(struct doctor *doctor)
 {
     const struct opened *opened = &doctor->opened;
     struct probe probe;
     int code = probe_open(&probe, opened->cli, opened->config, say, doctor);
+    probe.function = opened->cli->function;
     if (code == 0) {
         probe_say(&probe, FINDING_OK, "config", NULL, "%s, %zu sink%s", opened->config->path,
                   opened->set->count, opened->set->count == 1 ? "" : "s");
@@ -81,6 +106,8 @@ static int examine(struct doctor *doctor)
             check_region(&probe);
         probe_source(&probe, opened->set);
         probe_sinks(&probe, opened->set);
+        probe_state(&probe);
+        check_limits(&probe, opened->set);
         if (opened->cli->json)
             buf_printf(&doctor->opened.out, "],\"ok\":%s}\n", probe.fails ? "false" : "true");
         code = probe.fails ? EXIT_NO : EXIT_DONE;

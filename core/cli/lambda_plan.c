@@ -117,7 +117,7 @@ static bool ttl_only(const struct built_sink *sink)
     return false;
 }
 
-static const char *event_pattern(struct lambda_plan *plan, uint32_t events)
+static const char *event_pattern(struct arena *arena, uint32_t events)
 {
     struct buf text;
     buf_init(&text, 256);
@@ -133,28 +133,29 @@ static const char *event_pattern(struct lambda_plan *plan, uint32_t events)
             comma = ",";
         }
     buf_puts(&text, "]}");
-    const char *kept = text.failed ? NULL : arena_text(&plan->arena, buf_str(&text));
+    const char *kept = text.failed ? NULL : arena_text(arena, buf_str(&text));
     buf_done(&text);
     return kept;
 }
 
-const char *const *lambda_plan_patterns(struct lambda_plan *plan, size_t *count)
+const char *const *lambda_plan_patterns(struct arena *arena, const struct sink_set *set,
+                                        size_t *count)
 {
     uint32_t events = 0;
     bool ttl = false;
-    for (size_t i = 0; i < plan->set->count; i++) {
-        const struct built_sink *sink = &plan->set->sinks[i];
+    for (size_t i = 0; i < set->count; i++) {
+        const struct built_sink *sink = &set->sinks[i];
         if (ttl_only(sink))
             ttl = true;
         else
             events |= events_of(sink);
     }
     const char **patterns =
-        arena_alloc(&plan->arena, LAMBDA_PATTERNS_MAX * sizeof(char *), _Alignof(char *));
+        arena_alloc(arena, LAMBDA_PATTERNS_MAX * sizeof(char *), _Alignof(char *));
     *count = 0;
     if (!patterns || events == EVENTS_ALL)
         return patterns;
-    if (events && !(patterns[(*count)++] = event_pattern(plan, events)))
+    if (events && !(patterns[(*count)++] = event_pattern(arena, events)))
         return NULL;
     if (ttl && !(events & WEIR_REMOVE))
         patterns[(*count)++] =

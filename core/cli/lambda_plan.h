@@ -33,7 +33,8 @@ struct lambda_grant *lambda_plan_grants(struct lambda_plan *plan, size_t *count)
 /* Patterns of the mapping's FilterCriteria that let pass all that some sink wants; *count 0 = no
  * filter is possible, some sink wants everything. NULL = out of memory. */
 enum { LAMBDA_PATTERNS_MAX = 2 };
-const char *const *lambda_plan_patterns(struct lambda_plan *plan, size_t *count);
+const char *const *lambda_plan_patterns(struct arena *arena, const struct sink_set *set,
+                                        size_t *count);
 
 /* The whole template (lambda_template.c). 0 or an exit code. */
 int lambda_template(struct lambda_plan *plan, struct buf *out);

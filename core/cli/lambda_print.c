@@ -48,7 +48,7 @@ static int put_policy(struct lambda_plan *plan, struct buf *out)
 static int put_filter(struct lambda_plan *plan, struct buf *out)
 {
     size_t count = 0;
-    const char *const *patterns = lambda_plan_patterns(plan, &count);
+    const char *const *patterns = lambda_plan_patterns(&plan->arena, plan->set, &count);
     if (!patterns)
         return cli_fail(plan->cli, EXIT_SOFTWARE, NULL, "out of memory");
     buf_puts(out, "{\"Filters\":[");

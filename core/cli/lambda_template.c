@@ -285,7 +285,7 @@ static void put_function(struct template *t)
 static int put_mapping(struct template *t)
 {
     size_t count = 0;
-    const char *const *patterns = lambda_plan_patterns(t->plan, &count);
+    const char *const *patterns = lambda_plan_patterns(&t->plan->arena, t->plan->set, &count);
     if (!patterns)
         return cli_fail(t->plan->cli, EXIT_SOFTWARE, NULL, "out of memory");
     buf_printf(t->out,

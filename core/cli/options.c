@@ -318,6 +318,21 @@ const struct cli_option plugin_file_options[] = {
     {0},
 };
 
+const struct cli_option doctor_options[] = {
+    {.name = "function",
+     .kind = OPTION_TEXT,
+     .value = "NAME|ARN",
+     .offset = AT(function),
+     .no_twin = true,
+     .help = "The Lambda function: its event source mapping is looked at."},
+    {.name = "plugin",
+     .kind = OPTION_TEXT,
+     .value = "FILE",
+     .offset = AT(plugin),
+     .help = "A sink of this plugin file; without -c the only one."},
+    {0},
+};
+
 const struct cli_option explain_options[] = {
     {.name = "record",
      .kind = OPTION_TEXT,

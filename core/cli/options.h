@@ -22,7 +22,7 @@ extern const struct cli_option tap_options[];
 extern const struct cli_option accept_gap_options[];
 extern const struct cli_option config_init_options[];
 extern const struct cli_option plugin_file_options[];
-extern const struct cli_option explain_options[];
+extern const struct cli_option doctor_options[], explain_options[];
 extern const struct cli_option plan_options[];
 extern const struct cli_option test_options[];
 #endif

@@ -27,6 +27,7 @@ struct probe {
     size_t fails;
     bool surroundings_told; /* credentials, clock and endpoint, which the first answer tells of */
     bool hopeless;          /* there are no credentials: nothing more is asked */
+    const char *function;   /* the Lambda function that reads the stream, as the user names it */
     /* the last question */
     bool open;
     struct aws_call call;
@@ -43,6 +44,7 @@ void probe_close(struct probe *probe);
 struct question {
     const char *service, *target, *json;
     weir_str region, endpoint; /* empty: the client's */
+    const char *get;           /* the path and query of a GET, instead of target and body */
 };
 /* Asks with what is in `body`; true: the answer is in `answer`. Else `outcome` and `message` say
  * why not, or it is hopeless. */
@@ -55,6 +57,14 @@ bool probe_wants_aws(const struct probe *probe, const struct sink_set *set);
 
 /* What each sink declared that it calls: is it there? A server: does it answer? */
 void probe_sinks(struct probe *probe, const struct sink_set *set);
-/* The tables and streams of the source, and the table of the state. */
+/* The tables and streams of the source; where Lambda reads them, its mapping. */
 void probe_source(struct probe *probe, const struct sink_set *set);
+bool probe_for_lambda(const struct probe *probe); /* a function reads, not this weir */
+/* The event source mappings of a stream, or (none) of the function: what they are set to, and
+ * whether that fits the configuration. `found` is called with each stream that a mapping of the
+ * function reads; NULL = not. */
+void probe_mappings(struct probe *probe, const struct sink_set *set, weir_str stream_arn,
+                    void (*found)(struct probe *probe, const struct sink_set *set, weir_str arn));
+/* Whether what the daemon has to keep can be kept where the configuration says. */
+void probe_state(struct probe *probe);
 #endif

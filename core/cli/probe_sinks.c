@@ -114,7 +114,7 @@ bool probe_wants_aws(const struct probe *probe, const struct sink_set *set)
 {
     const struct config *config = probe->config;
     bool wants = config->source == SOURCE_POLL || config->state.table || config->poll.tables ||
-                 config->poll.streams;
+                 config->poll.streams || probe_for_lambda(probe);
     for (size_t i = 0; i < set->count && !wants; i++)
         wants = set->sinks[i].instance->iam && set->sinks[i].instance->iam[0];
     return wants;

@@ -1,4 +1,4 @@
-/* The source's side of `weir doctor`: every call that reading takes, once, without reading. */
+/* The source's side of `weir doctor`: every call that reading takes, once. */
 #include "cli/probe.h"
 #include "source/streams_api.h"
 #include "util/text.h"
@@ -47,20 +47,41 @@ static void check_view(struct probe *probe, const struct sink_set *set, weir_str
                   STR_ARG(view));
 }
 
-static void ask_iterator(struct probe *probe, weir_str arn, weir_str shard)
+/* A page of it: what is read stays where it is. */
+static bool ask_records(struct probe *probe, weir_str arn, weir_str iterator)
+{
+    const struct question question = {.service = "dynamodb_streams",
+                                      .target = "DynamoDBStreams_20120810.GetRecords",
+                                      .json = "1.0",
+                                      .region = streams_region(arn)};
+    buf_reset(&probe->body);
+    streams_body_records(&probe->body, iterator, 1);
+    return probe_ask(probe, &question);
+}
+
+static void try_reading(struct probe *probe, weir_str arn, weir_str shard)
 {
     const struct question question = {.service = "dynamodb_streams",
                                       .target = "DynamoDBStreams_20120810.GetShardIterator",
                                       .json = "1.0",
                                       .region = streams_region(arn)};
+    struct arena arena;
+    struct err err = {0};
+    weir_str iterator;
+    arena_init(&arena, 4096);
     buf_reset(&probe->body);
     streams_body_iterator(&probe->body, arn, shard, "TRIM_HORIZON", STR_NONE, 0);
-    if (probe_ask(probe, &question))
-        probe_say(probe, FINDING_OK, "permission", NULL,
-                  "dynamodb:DescribeStream and dynamodb:GetShardIterator; dynamodb:GetRecords was "
-                  "not tried");
-    else
+    if (!probe_ask(probe, &question))
         tell_refusal(probe, "dynamodb:GetShardIterator", arn);
+    else if (streams_parse_iterator(buf_str(&probe->answer), &arena, &iterator, &err) < 0)
+        probe_say(probe, FINDING_FAIL, "source", "Is this endpoint DynamoDB's?", "%.*s: %s",
+                  STR_ARG(arn), err.msg);
+    else if (!ask_records(probe, arn, iterator))
+        tell_refusal(probe, "dynamodb:GetRecords", arn);
+    else
+        probe_say(probe, FINDING_OK, "permission", NULL,
+                  "dynamodb:DescribeStream, dynamodb:GetShardIterator and dynamodb:GetRecords");
+    arena_done(&arena);
 }
 
 static void check_stream(struct probe *probe, const struct sink_set *set, weir_str arn)
@@ -85,8 +106,10 @@ static void check_stream(struct probe *probe, const struct sink_set *set, weir_s
         probe_say(probe, enabled ? FINDING_OK : FINDING_WARN, "stream", enabled ? NULL : switch_on,
                   "%.*s is %.*s", STR_ARG(arn), STR_ARG(page.status));
         check_view(probe, set, page.view_type);
-        if (page.shard_count)
-            ask_iterator(probe, arn, page.shards[0].id);
+        if (probe_for_lambda(probe))
+            probe_mappings(probe, set, arn, NULL);
+        else if (page.shard_count)
+            try_reading(probe, arn, page.shards[0].id);
     }
     arena_done(&arena);
 }
@@ -132,13 +155,19 @@ static void check_table(struct probe *probe, const struct sink_set *set, const c
         probe_say(probe, FINDING_FAIL, "source", "Is this endpoint DynamoDB's?", "table %s: %s",
                   table, err.msg);
     } else {
-        ask_list(probe, table);
+        if (!probe_for_lambda(probe))
+            ask_list(probe, table);
         if (arn.len)
             check_stream(probe, set, arn);
         else
             probe_say(probe, FINDING_FAIL, "stream", switch_on, "table %s has no stream", table);
     }
     arena_done(&arena);
+}
+
+bool probe_for_lambda(const struct probe *probe)
+{
+    return probe->function || probe->config->source == SOURCE_LAMBDA;
 }
 
 void probe_source(struct probe *probe, const struct sink_set *set)
@@ -150,15 +179,13 @@ void probe_source(struct probe *probe, const struct sink_set *set)
     for (const char *const *arn = config->poll.streams; arn && *arn; arn++)
         if (!probe->hopeless)
             check_stream(probe, set, str_of(*arn));
-    bool state = str_is(str_of(config->state.kind), "dynamodb") && config->state.table;
-    if (!state || probe->hopeless)
+    bool named = config->poll.tables || config->poll.streams;
+    if (!probe_for_lambda(probe) || named || probe->hopeless)
         return;
-    if (describe_table(probe, config->state.table))
-        probe_say(probe, FINDING_OK, "state", NULL, "table %s is there", config->state.table);
-    else if (!probe->hopeless && probe->outcome == AWS_MISSING)
-        probe_say(probe, FINDING_FAIL, "state", "docs/state.md says how to make it.",
-                  "there is no table %s", config->state.table);
-    else if (!probe->hopeless)
-        probe_say(probe, FINDING_FAIL, "state", allow_it, "table %s: %s", config->state.table,
-                  probe->message);
+    if (probe->function)
+        probe_mappings(probe, set, STR_NONE, check_stream);
+    else
+        probe_say(probe, FINDING_WARN, "mapping",
+                  "Name it: weir doctor --function NAME, or source.tables.",
+                  "which stream the function reads is not known");
 }

@@ -62,12 +62,14 @@ const struct verb verbs[] = {
      .details =
          "One line each, with the fix: region, where credentials come from, endpoint, clock, "
          "the streams and their\n"
-         "view type, permissions, and what the sinks write to. Only looks: DescribeTable, "
-         "ListStreams,\n"
-         "DescribeStream, GetShardIterator, GetQueueUrl, DescribeStreamSummary, "
-         "DescribeEventBus. Whether a sink may\n"
+         "view type, permissions, what the sinks write to, the state, and limits. With --function, "
+         "or a source of kind\n"
+         "lambda, the event source mapping beside the configuration. Nothing is changed: "
+         "what exists is described,\n"
+         "a record read, and the state's table written to on a condition that nothing meets. "
+         "Whether a sink may\n"
          "write shows when it does. Exit 1 when something fails.",
-     .options = plugin_file_options,
+     .options = doctor_options,
      .run = verb_doctor},
     {.name = "config init",
      .positional = "",

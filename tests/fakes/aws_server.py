@@ -12,6 +12,7 @@ import hashlib
 import json
 import threading
 import time
+import urllib.parse
 import uuid
 from decimal import Context, Decimal
 from http.server import BaseHTTPRequestHandler
@@ -77,6 +78,7 @@ class AwsServer:
         self.queues = {name: Queue() for name in queues}
         self.streams = streams_module.Streams()
         self.kinesis_streams, self.buses = {"changes"}, {"default"}
+        self.mappings = []  # event source mappings, as Lambda lists them
         self.ahead_s = 0  # of this machine's clock: the Date of each answer
         self.kinesis, self.events = [], []  # (partition key, data) and entries, in the order taken
         self.faults = faults_module.Faults(rules)
@@ -101,6 +103,10 @@ class AwsServer:
     def put_item(self, request):
         table, item = self.table(request["TableName"]), request["Item"]
         condition = request.get("ConditionExpression")
+        if set(table.keys) - set(item):
+            raise Refused("ValidationException", "One of the required keys was not given a value")
+        if condition == "attribute_exists(pk) AND attribute_not_exists(pk)":  # no item meets it
+            raise Refused("ConditionalCheckFailedException", "The conditional request failed")
         with self.lock:
             old = table.items.get(table.key(item))
             if condition and old is not None and not self.same_event(request, old):
@@ -238,6 +244,23 @@ class AwsServer:
                 self.wfile.write(head + (body[: len(body) // 2] if cut else body))
                 if cut:
                     self.close_connection = True
+
+            def do_GET(self):
+                """Lambda's ListEventSourceMappings."""
+                path, _, query = self.path.partition("?")
+                asked = {name: values[0] for name, values in urllib.parse.parse_qs(query).items()}
+                wrong = sigv4.problem("GET", self.path, self.headers, b"", {KEY_ID: (SECRET, None)}, service="lambda",
+                                      max_skew_s=300 + abs(aws.ahead_s))
+                if wrong or path != "/2015-03-31/event-source-mappings/":
+                    aws.signature_problems.append(f"GET {self.path}: {wrong}")
+                    return self.reply(403, {"Type": "User", "Message": wrong})
+                aws.calls["ListEventSourceMappings"] += 1
+                rule = aws.faults.pick("ListEventSourceMappings")
+                if rule:
+                    return self.reply(rule["status"], {"__type": rule["type"], "Message": "injected"})
+                return self.reply(200, {"EventSourceMappings": [
+                    m for m in aws.mappings if m["EventSourceArn"] == asked.get("EventSourceArn", m["EventSourceArn"])
+                    and m["FunctionArn"].endswith(":" + asked.get("FunctionName", m["FunctionArn"].rpartition(":")[2]))]})
 
             def do_POST(self):
                 size = int(self.headers.get("Content-Length", 0))

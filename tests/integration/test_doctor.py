@@ -3,8 +3,9 @@
 import contextlib
 import json
 import re
+import subprocess
 
-from harness import config, equal, folder, free_port, holds, main, test, watchdog, weir
+from harness import WEIR, config, environment, equal, folder, free_port, holds, main, test, watchdog, weir
 from fakes import aws_server, webhook
 from polling import Fake
 
@@ -21,7 +22,8 @@ class Case(Fake):
         return self
 
     def doctor(self, path, *arguments, sinks=None, source=None, url=None, env=None, **sections):
-        cfg = config(path, sinks or SINKS, source={"kind": "poll", "tables": ["Products"], **(source or {})},
+        source = {"kind": "poll", "tables": ["Products"], **(source or {})}
+        cfg = config(path, sinks or SINKS, source={name: value for name, value in source.items() if value is not None},
                      aws={"endpoint_url": url or self.url}, **sections)
         done = weir("doctor", "-c", cfg, *arguments, env=env)
         equal(done.stderr, b"")
@@ -46,10 +48,11 @@ def all_is_well():
         lines = [line.split(None, 2) for line in said.splitlines()]
         equal((code, [(state, what) for state, what, _ in lines]), (0, [("ok", what) for what in (
             "config", "region", "credentials", "endpoint", "clock", "permission", "stream", "view", "permission",
-            "sink")]), said)
+            "sink", "state", "limits")]), said)
         holds(re.search(r'credentials  by the provider "environment"', said), said)
         equal(case.aws.tables["PriceHistory"].items, {}, "nothing is written")
-        equal(case.asked("GetRecords"), [], "nothing is read")
+        equal([read[2] for read in case.asked("GetRecords")], [0], "reading was tried")
+        equal(list(path.iterdir()), [path / "weir.json"], "nothing is made")
 
 
 @test
@@ -59,6 +62,7 @@ def each_thing_that_is_wrong_is_named_with_its_fix():
         ({"op": "DescribeStream", "do": "denied"}, "permission", "dynamodb:DescribeStream", "weir plan"),
         ({"op": "ListStreams", "do": "denied"}, "permission", "dynamodb:ListStreams", "weir plan"),
         ({"op": "GetShardIterator", "do": "denied"}, "permission", "dynamodb:GetShardIterator", "weir plan"),
+        ({"op": "GetRecords", "do": "denied"}, "permission", "dynamodb:GetRecords", "weir plan"),
         ({"op": "DescribeTable", "do": "missing"}, "source", "Products is not there", "region"),
     ]
     with Case() as case, folder() as path:
@@ -83,6 +87,97 @@ def each_thing_that_is_wrong_is_named_with_its_fix():
         found = case.fails(path)
         equal(list(found), ["clock"])
         holds(re.fullmatch(r"this machine is 3[56]\d\d s behind AWS; .*", found["clock"][1]), f"{found}")
+
+
+@test
+def the_state_is_tried_where_it_will_be():
+    with Case() as case, folder() as path:
+        (path / "kept").mkdir()
+        (path / "file").write_text("")
+        where = {"path": str(path / "file" / "weir.db")}
+        found = case.fails(path, state=where)
+        holds(found["state"][0] == "fail" and "Not a directory" in found["state"][1], f"{found}")
+        equal(case.fails(path, state={"path": str(path / "kept" / "deeper" / "weir.db")}), {})
+        equal(list((path / "kept").iterdir()), [], "nothing is made")
+        holds("in memory" in case.fails(path, state={"kind": "memory"})["state"][1], "memory")
+        table = {"kind": "dynamodb", "table": "State"}
+        equal(case.fails(path, state=table)["state"][:2], ("fail", "there is no table State"))
+        case.aws.tables["State"] = aws_server.Table(("pk", "sk"))
+        equal(case.fails(path, state=table), {})
+        equal(case.aws.tables["State"].items, {}, "nothing is written")
+        case.aws.faults.set([{"op": "PutItem", "do": "denied"}])
+        found = case.fails(path, state=table)["state"]
+        holds(found[0] == "fail" and "dynamodb:PutItem" in found[1] and "weir plan" in found[2], f"{found}")
+        case.aws.faults.set([])
+        found = case.fails(path, state={**table, "table": "PriceHistory"})["state"]
+        holds(found[0] == "fail" and "is no state table" in found[1], f"{found}")
+
+
+FILTER = {"Filters": [{"Pattern": '{ "eventName" : ["MODIFY"] }'}]}
+GOOD = {"State": "Enabled", "LastProcessingResult": "OK", "BatchSize": 50, "MaximumBatchingWindowInSeconds": 2,
+        "ParallelizationFactor": 3, "BisectBatchOnFunctionError": True, "MaximumRetryAttempts": 10,
+        "MaximumRecordAgeInSeconds": -1, "FunctionResponseTypes": ["ReportBatchItemFailures"], "FilterCriteria": FILTER,
+        "DestinationConfig": {"OnFailure": {"Destination": "arn:aws:sqs:us-east-1:1:failures"}}}
+
+
+@test
+def the_event_source_mapping_is_held_against_the_configuration():
+    rows = [  # what is otherwise than good; state, a part of the text, a part of the fix
+        ({"FunctionResponseTypes": []}, "fail", "they would be lost", "report_batch_item_failures"),
+        ({"State": "Disabled"}, "warn", "is Disabled", "Enable"),
+        ({"LastProcessingResult": "PROBLEM: Function call failed"}, "warn", "Function call failed", "log"),
+        ({"MaximumRetryAttempts": -1}, "warn", "24 h old and lost", "MaximumRetryAttempts"),
+        ({"DestinationConfig": {}}, "warn", "after 10 retries is lost", "destination"),
+        ({"FilterCriteria": {"Filters": [{"Pattern": '{"eventName":["INSERT"]}'}]}}, "warn", "not what the sinks want",
+         "weir lambda filter"),
+        ({"FilterCriteria": None}, "warn", "no filter", "weir lambda filter"),
+    ]
+    with Case() as case, folder() as path:
+        arn = {"EventSourceArn": case.stream.arn, "FunctionArn": "arn:aws:lambda:us-east-1:1:function:prices"}
+
+        def found(mappings, *arguments, tables=None, **lambda_section):
+            case.aws.mappings = mappings
+            said = json.loads(case.doctor(path, "--json", *arguments, source={"kind": "lambda", "tables": tables},
+                                          **{"lambda": {"report_batch_item_failures": True, **lambda_section}})[1])
+            return [f for f in said["findings"] if f["what"] in ("mapping", "limits", "stream", "view", "permission")]
+
+        named = ("--function", "prices")
+        for arguments, tables in ((named, None), ((), ["Products"]), (named, ["Products"]),
+                                  (("--function", arn["FunctionArn"]), ["Products"])):
+            good = found([{**GOOD, **arn}], *arguments, tables=tables)
+            equal([f["state"] for f in good], ["ok"] * 7, f"{arguments}: {good}")
+        texts = [f["text"] for f in good]
+        holds("prices: batches of up to 50, gathered for 2 s, 3 at a time per shard, halved when they fail" in texts,
+              f"{texts}")
+        holds("prices: gives up after 10 retries, to arn:aws:sqs:us-east-1:1:failures" in texts, f"{texts}")
+        for change, state, text, fix in rows:
+            bad = [f for f in found([{**GOOD, **arn, **change}], *named) if f["state"] != "ok"]
+            equal([(f["state"], f["what"]) for f in bad], [(state, "mapping")], f"{change}: {bad}")
+            holds(text in bad[0]["text"] and fix in bad[0]["help"], f"{change}: {bad}")
+        bad = [f for f in found([{**GOOD, **arn}], *named, report_batch_item_failures=False) if f["state"] != "ok"]
+        holds(len(bad) == 1 and "one failure fails the whole batch" in bad[0]["text"], f"{bad}")
+        others = [{**GOOD, **arn, "FunctionArn": f"arn:aws:lambda:us-east-1:1:function:f{n}"} for n in range(2)]
+        bad = [f for f in found([{**GOOD, **arn}, *others], *named, tables=["Products"]) if f["state"] != "ok"]
+        equal([(f["state"], f["what"]) for f in bad], [("warn", "limits")], f"{bad}")
+        bad = [f for f in found(others, *named, tables=["Products"]) if f["state"] != "ok"]
+        equal([(f["state"], f["text"]) for f in bad],
+              [("fail", "the function prices has no event source mapping for this stream")])
+        bad = [f for f in found([], *named) if f["state"] != "ok"]
+        equal([(f["state"], f["text"]) for f in bad], [("fail", "the function prices has no event source mapping")])
+        bad = found([{**GOOD, **arn}])
+        equal([(f["state"], f["what"]) for f in bad], [("warn", "mapping")], "nobody says which function")
+        case.aws.faults.set([{"op": "ListEventSourceMappings", "do": "denied"}])
+        bad = [f for f in found([{**GOOD, **arn}], *named) if f["state"] != "ok"]
+        holds(len(bad) == 1 and "lambda:ListEventSourceMappings" in bad[0]["text"], f"{bad}")
+
+
+@test
+def too_few_open_files_are_told():
+    with Case() as case, folder() as path:
+        cfg = config(path, SINKS, source={"kind": "poll", "tables": ["Products"]}, aws={"endpoint_url": case.url})
+        done = subprocess.run(["bash", "-c", f"ulimit -n 200; exec '{WEIR}' doctor -c '{cfg}'"], stdout=subprocess.PIPE,
+                              env=environment(), cwd=path, timeout=60)
+        holds(done.returncode == 0 and b"but only 200 are allowed" in done.stdout, done.stdout.decode())
 
 
 @test

@@ -32,6 +32,28 @@ static void a_call_is_signed_sent_and_answered(void)
     end(&f);
 }
 
+static void a_get_is_signed_with_its_path_and_query(void)
+{
+    static const struct scripted script[] = {{HTTP_DONE, 200, NULL, "{}", 5}};
+    struct fixture f;
+    struct result result;
+    begin(&f, script, 1);
+    struct aws_call call = put_item(&result);
+    call.service = "lambda";
+    call.body = STR_NONE;
+    call.protocol = AWS_REST;
+    call.get = true;
+    call.path = "/2015-03-31/event-source-mappings/?FunctionName=a%3Ab";
+    run(&f, &call);
+    CHECK_INT(result.outcome, AWS_OK);
+    CHECK(str_starts(str_of(f.fake.requests),
+                     STR("GET https://lambda.eu-west-1.amazonaws.com/2015-03-31/"
+                         "event-source-mappings/?FunctionName=a%3Ab\n")));
+    CHECK_STR(fake_header(&f.fake, "X-Amz-Target"), "");
+    CHECK(strstr(fake_header(&f.fake, "Authorization"), "/eu-west-1/lambda/aws4_request") != NULL);
+    end(&f);
+}
+
 static const struct {
     const char *name;
     struct scripted script;
@@ -323,6 +345,7 @@ static void F72_every_failing_allocation_leaves_a_clean_client(void)
     }
 static const struct unit_test tests[] = {
     TEST(a_call_is_signed_sent_and_answered),
+    TEST(a_get_is_signed_with_its_path_and_query),
     TEST(F31_F36_F57_every_failure_has_its_outcome),
     TEST(a_raw_answer_is_only_looked_at_from_outside),
     TEST(an_open_call_can_be_aborted_in_every_phase),
