@@ -106,6 +106,7 @@ struct sink {
     bool keeps_order;
     uint32_t completes;         /* images that earlier records may lack: exchange_complete */
     bool paused;                /* it is being exchanged: gets nothing */
+    int64_t halted_since_ms;    /* router_pause; 0 = it is not */
     bool gone;                  /* it was removed: its place is empty, its instance closed */
     uint64_t forgiven_breaches; /* of order, by instances before this one */
     struct lane_map lanes;

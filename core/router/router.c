@@ -153,12 +153,24 @@ struct router_trouble router_trouble(const struct router *router)
     struct router_trouble trouble = {0};
     for (size_t i = 0; i < router->sink_count; i++) {
         const struct sink *sink = &router->sinks[i];
-        if (!sink->route.required)
+        if (!sink->route.required || sink->halted_since_ms)
             continue;
         worse(&trouble.down, &trouble.down_ms, sink, sink->down_since_ms);
         worse(&trouble.hung, &trouble.hung_ms, sink, sink->hung_since_ms);
     }
     return trouble;
+}
+
+bool router_pause(struct router *router, size_t index, bool paused)
+{
+    struct sink *sink = &router->sinks[index];
+    int64_t now_ms = router->clock->now_ms(router->clock->ctx);
+    if (sink->gone || (sink->halted_since_ms != 0) == paused)
+        return false;
+    sink->halted_since_ms = !paused ? 0 : now_ms > 0 ? now_ms : 1;
+    router->sink_changed = true; /* a batch that only sinks have which are not required is over */
+    router_kick(router);
+    return true;
 }
 
 bool router_hung(const struct router *router)
@@ -192,6 +204,7 @@ struct sink_counts router_counts(const struct router *router, size_t sink)
     counts.required = one->route.required;
     counts.down_since_ms = one->down_since_ms;
     counts.hung_since_ms = one->hung_since_ms;
+    counts.paused_since_ms = one->halted_since_ms;
     return counts;
 }
 

@@ -70,6 +70,7 @@ struct sink_counts {
     int64_t down_since_ms; /* on the clock; 0 = up */
     int64_t
         hung_since_ms; /* its plugin holds records after cancel and its grace; 0 = it does not */
+    int64_t paused_since_ms; /* router_pause; 0 = it is not */
 };
 
 /* What made an attempt one that is to be repeated. */
@@ -177,6 +178,11 @@ bool router_has_room(const struct router *router, const char **sink);
  * *fullest (SIZE_MAX: none) is the required sink that has most of it. */
 uint64_t router_full(const struct router *router, bool *all, size_t *fullest);
 void router_resume(struct router *router); /* may_dispatch may say otherwise now */
+
+/* At any time, by an operator's word: the sink gets nothing new until it is resumed. What its
+ * plugin has goes on to its end; what waits for it waits as for one that is down, and an exchange
+ * of its instance changes nothing about that. False: it is so already, or the sink was removed. */
+bool router_pause(struct router *router, size_t sink, bool paused);
 
 /* Revokes everything open and ends every batch as it stands. Callbacks come later. */
 void router_stop(struct router *router);

@@ -492,7 +492,7 @@ static bool may_dispatch(struct router *router)
 
 static bool may_start(const struct sink *sink)
 {
-    if (sink->router->stopping || sink->paused || sink->hung > 0 ||
+    if (sink->router->stopping || sink->paused || sink->halted_since_ms || sink->hung > 0 ||
         (!sink->ready_first && !sink->queue.first))
         return false;
     if (sink->down && (sink->open_count > 0 || sink->probe_timer.heap_slot != 0))

@@ -37,7 +37,8 @@ static bool still_working(const struct flow *flow, const struct sink *sink)
     bool invocations = flow->router->config.invocations;
     if (flow->shares[sink->index].holds == 0)
         return false;
-    return !sink->down || sink->open_count > sink->hung || (sink->route.required && !invocations);
+    bool idle = sink->down || sink->halted_since_ms;
+    return !idle || sink->open_count > sink->hung || (sink->route.required && !invocations);
 }
 
 bool flow_cut_short(const struct flow *flow)

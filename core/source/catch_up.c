@@ -20,7 +20,7 @@ static bool reads_for(const struct reader *alone, size_t sink)
 static bool is_up(const struct poll *poll, size_t sink)
 {
     struct sink_counts counts = router_counts(poll->config.router, sink);
-    return counts.up && !counts.hung_since_ms;
+    return counts.up && !counts.hung_since_ms && !counts.paused_since_ms;
 }
 
 /* A sink that is down gets one page, with which the router sees whether it is up again. */

@@ -154,12 +154,13 @@ static void warn(struct poll *poll, size_t sink)
     watch->warned = level;
 }
 
-/* What waits for a sink that went down while it caught up would take room from the others. */
+/* What waits for a sink that went down, or was paused, while it caught up would take room from the
+ * others. */
 static void give_up_alone(struct poll *poll, size_t sink)
 {
     struct sink_counts counts = router_counts(poll->config.router, sink);
-    if (poll->watches[sink].alone_pages <= 1 || counts.up ||
-        poll_now(poll) - counts.down_since_ms < DOWN_MS)
+    int64_t since_ms = counts.up ? counts.paused_since_ms : counts.down_since_ms;
+    if (poll->watches[sink].alone_pages <= 1 || !since_ms || poll_now(poll) - since_ms < DOWN_MS)
         return;
     for (struct stream *stream = poll->streams; stream; stream = stream->next)
         for (struct track *track = stream->tracks; track; track = track->next)

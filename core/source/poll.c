@@ -245,6 +245,7 @@ static void release(struct poll *poll)
     struct store *store = &poll->config.world->store;
     poll->phase = POLL_RELEASING;
     poll->clock->disarm(poll->clock->ctx, &poll->saver.timer);
+    poll->clock->disarm(poll->clock->ctx, &poll->tick);
     if (poll->acquired && store->release)
         store->release(store->ctx, on_released, poll);
     else
@@ -284,20 +285,6 @@ static void store_last(struct poll *poll)
     }
 }
 
-/* What only waits for a parent shard that nobody will finish any more is given back. */
-static void release_gated(struct poll *poll)
-{
-    for (struct stream *stream = poll->streams; stream; stream = stream->next)
-        for (const struct track *track = stream->tracks; track; track = track->next)
-            if ((track->reader && !pages_only_gated(track->reader)) ||
-                (track->catch_up && pages_open(track->catch_up)))
-                return;
-    for (struct stream *stream = poll->streams; stream; stream = stream->next)
-        for (const struct track *track = stream->tracks; track; track = track->next)
-            if (track->reader)
-                pages_release_gated(track->reader);
-}
-
 static bool once_over(struct poll *poll);
 
 static void on_settle(struct post *post)
@@ -305,7 +292,7 @@ static void on_settle(struct post *post)
     struct poll *poll = (struct poll *)((char *)post - offsetof(struct poll, settle));
     poll->settle_posted = false;
     if (poll->phase == POLL_STOPPING && poll->pages_open > 0)
-        release_gated(poll);
+        stop_look(poll);
     if ((poll->phase == POLL_STOPPING && nothing_open(poll)) ||
         (poll->phase == POLL_SAVING && !poll->saver.busy))
         store_last(poll);

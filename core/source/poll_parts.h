@@ -321,6 +321,7 @@ void poll_heard(struct poll *poll, enum streams_fault fault, const char *what, c
 
 /* ---- watch.c ---- */
 void poll_tick(struct timer *timer);
+void stop_look(struct poll *poll); /* stopping: gives back what nobody will finish */
 
 /* ---- progress.c ---- */
 struct track *track_new(struct stream *stream, struct shard *shard); /* NULL: out of memory */

@@ -252,6 +252,15 @@ static void maybe_exchange(struct reading *reading)
     CHECK_INT(router_exchange(course->rig.router, &config), 0);
 }
 
+/* What is paused when all is to end well has to be resumed: heal() knows nothing of it. */
+static void maybe_pause(struct course *course)
+{
+    for (size_t i = 0; course->healed && i < course->rig.count; i++)
+        router_pause(course->rig.router, i, false);
+    if (!course->healed && below(course, 15) == 0)
+        router_pause(course->rig.router, below(course, course->rig.count), below(course, 2));
+}
+
 static void talked(struct course *course)
 {
     struct reading *reading = reading_of(course);
@@ -265,6 +274,7 @@ static void talked(struct course *course)
     if (!course->healed && below(course, 25) == 0 && reading->count < FLOWS - 2 * RECORDS)
         detach_one(reading, below(course, course->rig.count));
     maybe_exchange(reading);
+    maybe_pause(course);
 }
 
 static void check_all_answered(struct reading *reading)

@@ -8,20 +8,25 @@ enum { SINKS = 3, ITEMS = 12, MINUTE_MS = 60000, COURSES = 60 };
 
 struct course {
     struct prig prig;
-    uint64_t random;
-    bool calm;        /* nothing goes wrong any more */
-    unsigned trouble; /* of 1000 */
+    uint64_t random, pauses; /* pauses: of the operator's own will */
+    bool calm;               /* nothing goes wrong any more */
+    unsigned trouble;        /* of 1000 */
     int64_t max_hold_ms[SINKS], down_until_ms[SINKS];
     size_t begun_at[SINKS]; /* what the sinks had got when the process began */
     size_t detached;        /* sinks that were seen so */
 };
 
-static uint64_t next(struct course *course)
+static uint64_t drawn(uint64_t *random)
 {
-    uint64_t z = course->random += 0x9e3779b97f4a7c15ull;
+    uint64_t z = *random += 0x9e3779b97f4a7c15ull;
     z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
     z = (z ^ (z >> 27)) * 0x94d049bb133111ebull;
     return z ^ (z >> 31);
+}
+
+static uint64_t next(struct course *course)
+{
+    return drawn(&course->random);
 }
 
 static bool chance(struct course *course, unsigned of_1000)
@@ -76,9 +81,20 @@ static void state_fault(void *ctx, enum vstore_op op, struct vfault *fault)
         fault->delay_ms = (int64_t)(next(course) % 50);
 }
 
+/* A pause ends with the process, which may end in it. */
+static void maybe_pause(struct course *course)
+{
+    struct router *router = course->prig.rig.router;
+    if (drawn(&course->pauses) % 6 == 0)
+        router_pause(router, drawn(&course->pauses) % SINKS, true);
+    if (drawn(&course->pauses) % 4 == 0)
+        router_pause(router, drawn(&course->pauses) % SINKS, false);
+}
+
 static void something_happens(struct course *course)
 {
     struct prig *prig = &course->prig;
+    maybe_pause(course);
     for (size_t count = next(course) % 40; count > 0; count--) {
         struct model_write write = {.item = (uint32_t)(next(course) % ITEMS)};
         streams_model_write(&prig->model, 0, &write, prig_unix_ms(prig));
@@ -198,7 +214,7 @@ static void check_course(struct course *course)
 
 static void run_course(uint64_t seed, size_t *detached)
 {
-    struct course course = {.random = seed};
+    struct course course = {.random = seed, .pauses = ~seed};
     struct prig *prig = &course.prig;
     unsigned failed = CU_get_number_of_failures();
     prig_init(prig, SINKS);
@@ -230,6 +246,8 @@ static void run_course(uint64_t seed, size_t *detached)
             next_process(&course);
     }
     course.calm = true;
+    for (size_t i = 0; i < SINKS; i++)
+        router_pause(prig->rig.router, i, false);
     prig_run(prig, 10 * MINUTE_MS);
     CHECK(!prig->finished);
     CHECK_INT(poll_counts(prig->poll).sinks_detached, 0);
