@@ -256,8 +256,10 @@ static const struct endpoint {
     {"/config", "GET", "the effective configuration, secrets redacted"},
     {"/tap", "GET", "records as they go by (server-sent events); ?sink=NAME&event=MODIFY"},
     {"/endpoints", "GET", "this list"},
-    {"/reload", "POST", "reads the configuration again; unix socket only"},
-    {"/log-level", "POST", "?level=debug&seconds=60; unix socket only"},
+    {"/reload", "POST", "reads the configuration again"},
+    {"/log-level", "POST", "?level=debug&seconds=60"},
+    {"/sinks/{name}/pause", "POST", "the sink gets nothing new until it is resumed"},
+    {"/sinks/{name}/resume", "POST", "it goes on"},
 };
 enum { ENDPOINT_COUNT = sizeof endpoints / sizeof *endpoints };
 
@@ -273,10 +275,25 @@ static void serve_endpoints(struct admin_conn *conn)
     buf_done(&text);
 }
 
-static const struct endpoint *endpoint_of(weir_str path)
+/* *name: what stands for {name}; empty where there is none. */
+static bool is_path(const char *pattern, weir_str path, weir_str *name)
+{
+    const char *begin = strchr(pattern, '{'), *rest = begin ? strchr(begin, '}') + 1 : NULL;
+    *name = STR_NONE;
+    if (!begin)
+        return str_is(path, pattern);
+    weir_str before = {pattern, (size_t)(begin - pattern)};
+    if (path.len <= before.len + strlen(rest) || !str_starts(path, before) ||
+        !str_ends(path, str_of(rest)))
+        return false;
+    *name = (weir_str){path.ptr + before.len, path.len - before.len - strlen(rest)};
+    return true;
+}
+
+static const struct endpoint *endpoint_of(weir_str path, weir_str *name)
 {
     for (size_t i = 0; i < ENDPOINT_COUNT; i++)
-        if (str_is(path, endpoints[i].path))
+        if (is_path(endpoints[i].path, path, name))
             return &endpoints[i];
     return NULL;
 }
@@ -304,22 +321,47 @@ static void serve_get(struct admin *admin, struct admin_conn *conn,
 }
 
 static void serve_post(struct admin *admin, struct admin_conn *conn,
-                       const struct admin_request *request)
+                       const struct admin_request *request, weir_str sink)
 {
     const struct admin_config *config = &admin->config;
     bool reload = str_is(request->path, "/reload");
-    if (reload ? !config->reload : !config->log_level) {
+    if (sink.len ? !config->pause : reload ? !config->reload : !config->log_level) {
         admin_answer_error(conn, 501, "not in this run");
         return;
     }
     struct admin_asker *asker = asker_new(admin, conn);
     if (!asker)
         return;
-    if (reload)
+    if (sink.len)
+        config->pause(config->ctx, asker, sink, str_ends(request->path, STR("/pause")));
+    else if (reload)
         config->reload(config->ctx, asker);
     else
         config->log_level(config->ctx, asker, admin_query(request, "level"),
                           admin_query(request, "seconds"));
+}
+
+/* Over TCP. False: it was answered. */
+static bool may_change(struct admin *admin, struct admin_conn *conn,
+                       const struct admin_request *request)
+{
+    const struct admin_config *config = &admin->config;
+    if (!config->token) {
+        admin_answer_error(conn, 403,
+                           "changes are taken on the unix socket only; admin.writable with "
+                           "admin.token_file allows them here");
+        return false;
+    }
+    if (admin_token_given(config->token, request->authorization))
+        return true;
+    if (config->refused)
+        config->refused(config->ctx, request->path);
+    admin_answer(conn, &(struct admin_answer){
+                           .status = 401,
+                           .headers = "WWW-Authenticate: Bearer\r\n",
+                           .body = STR("{\"error\":\"changes need the header Authorization: Bearer "
+                                       "TOKEN, with the token of admin.token_file\"}\n")});
+    return false;
 }
 
 static void serve(void *ctx, struct admin_conn *conn, const struct admin_request *request,
@@ -327,7 +369,8 @@ static void serve(void *ctx, struct admin_conn *conn, const struct admin_request
 {
     struct admin *admin = ctx;
     bool local = admin_conn_local(conn), post = request->method == ADMIN_POST;
-    const struct endpoint *endpoint = endpoint_of(request->path);
+    weir_str name;
+    const struct endpoint *endpoint = endpoint_of(request->path, &name);
     (void)body;
     if (!local && (!admin_host_ok(request, admin->config.loopback) || !admin_origin_ok(request)))
         admin_answer_error(conn, 403, "asked by another host's name, or for another page");
@@ -337,10 +380,8 @@ static void serve(void *ctx, struct admin_conn *conn, const struct admin_request
         admin_answer_error(conn, 405, "this is for %s", endpoint->method);
     else if (!post)
         serve_get(admin, conn, request);
-    else if (!local)
-        admin_answer_error(conn, 403, "changes are taken on the unix socket only");
-    else
-        serve_post(admin, conn, request);
+    else if (local || may_change(admin, conn, request))
+        serve_post(admin, conn, request, name);
 }
 
 /* ---- life ---- */

@@ -1,8 +1,10 @@
 /* The admin server: what is asked of a running weir over HTTP, and what is answered. It reads
- * everything and changes nothing, but for what POST asks for on the unix socket. [router] */
+ * everything and changes nothing, but for what POST asks for: on the unix socket, or over TCP with
+ * the token. [router] */
 #ifndef WEIR_ADMIN_ADMIN_H
 #define WEIR_ADMIN_ADMIN_H
 #include "admin/server.h"
+#include "admin/token.h"
 #include "observe/observed.h"
 
 struct admin;
@@ -28,9 +30,13 @@ struct admin_config { /* what it points at outlives it */
     void (*reload)(void *ctx, struct admin_asker *asker);
     void (*forget)(void *ctx, struct admin_asker *asker); /* it is gone; no reply any more */
     void (*log_level)(void *ctx, struct admin_asker *asker, weir_str level, weir_str seconds);
+    void (*pause)(void *ctx, struct admin_asker *asker, weir_str sink, bool paused);
+    /* Somebody asked for a change over TCP with a wrong token, or none; may be NULL. */
+    void (*refused)(void *ctx, weir_str path);
     void *ctx;
     struct admin_view view;
-    const char *host; /* a literal address; NULL = no TCP */
+    const struct admin_token *token; /* NULL = nothing is changed over TCP */
+    const char *host;                /* a literal address; NULL = no TCP */
     int port;
     bool loopback;           /* `host` is one of the loopback */
     const char *socket_path; /* NULL = no unix socket */

@@ -20,6 +20,7 @@ struct run_admin {
     struct buf socket_path;
     struct buf shown; /* the configuration in force: made once, since plugins are looked at */
     int64_t started_us;
+    struct admin_token token; /* of POST over TCP */
 };
 
 /* ---- what it looks at ---- */
@@ -154,6 +155,49 @@ static void set_level(void *ctx, struct admin_asker *asker, weir_str level, weir
     reply(asker, 400, "error", "level is error, warn, info or debug; seconds at most 3600");
 }
 
+static size_t sink_named(const struct router *router, weir_str name)
+{
+    size_t i = 0, count = router_sink_count(router);
+    while (i < count && (router_sink_gone(router, i) || !str_is(name, router_sink_name(router, i))))
+        i++;
+    return i;
+}
+
+static void pause_sink(void *ctx, struct admin_asker *asker, weir_str name, bool paused)
+{
+    const struct run_admin *admin = ctx;
+    struct run *run = admin->run;
+    struct router *router = run->pipeline.router;
+    size_t sink = sink_named(router, name);
+    if (sink == router_sink_count(router)) {
+        reply(asker, 404, "error", "no sink of that name is running");
+        return;
+    }
+    char component[96];
+    struct buf body;
+    bool changed = router_pause(router, sink, paused);
+    snprintf(component, sizeof component, "sink.%s", router_sink_name(router, sink));
+    if (changed)
+        log_line(run->log, WEIR_LOG_WARN, component, "W0511",
+                 paused ? "paused by an operator: it gets nothing new until it is resumed"
+                        : "resumed by an operator");
+    buf_init(&body, 4096);
+    buf_putc(&body, '{');
+    buf_put_member(&body, "sink", name);
+    buf_put_flag_member(&body, "paused", paused);
+    buf_put_flag_member(&body, "changed", changed);
+    buf_puts(&body, "}\n");
+    admin_reply(asker, 200, buf_str(&body));
+    buf_done(&body);
+}
+
+static void refused(void *ctx, weir_str path)
+{
+    const struct run_admin *admin = ctx;
+    log_line(admin->run->log, WEIR_LOG_WARN, "admin", "W0705",
+             "POST %.*s was refused: without the token, or with a wrong one", STR_ARG(path));
+}
+
 /* ---- life ---- */
 
 static const char *socket_of(struct run_admin *admin)
@@ -189,11 +233,14 @@ static struct admin_config config_of(struct run_admin *admin)
                                  .reload = reload,
                                  .forget = forget,
                                  .log_level = set_level,
+                                 .pause = pause_sink,
+                                 .refused = refused,
                                  .ctx = admin,
                                  .view = view_of(config),
                                  .host = config->admin.host,
                                  .port = config->admin.port,
-                                 .loopback = config->admin.loopback};
+                                 .loopback = config->admin.loopback,
+                                 .token = admin->token.len ? &admin->token : NULL};
 }
 
 /* A second weir over the same files, or one that only plays a file, goes on without what the first
@@ -231,6 +278,10 @@ int run_admin_start(struct run *run)
     show_config(admin);
     admin->started_us = clock->wall_us(clock->ctx);
     run->admin = admin;
+    if (run->config->admin.writable &&
+        admin_token_read(run->config->admin.token_file, &admin->token, &run->err) < 0)
+        return -EACCES;
+    log_hide(run->log, (weir_str){admin->token.text, admin->token.len});
     struct admin_config config = config_of(admin);
     config.socket_path = socket_of(admin);
     int rc = listen_on(admin, &config, &port);
@@ -257,6 +308,7 @@ void run_admin_end(struct run *run)
     admin_free(run->admin->admin);
     buf_done(&run->admin->socket_path);
     buf_done(&run->admin->shown);
+    admin_token_forget(&run->admin->token);
     mem_free(run->admin);
     run->admin = NULL;
 }

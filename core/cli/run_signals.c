@@ -83,8 +83,10 @@ static void say_sink(struct run *run, size_t sink)
     log_line(run->log, WEIR_LOG_INFO, component, NULL,
              "status: %s, delivered %" PRIu64 ", waiting %" PRIu64 ", retries %" PRIu64
              ", dead %" PRIu64 ", dropped %" PRIu64,
-             counts.up ? "up" : "down", counts.delivered, counts.pending, counts.retries,
-             counts.dead, counts.dropped);
+             counts.paused_since_ms ? "paused"
+             : counts.up            ? "up"
+                                    : "down",
+             counts.delivered, counts.pending, counts.retries, counts.dead, counts.dropped);
 }
 
 static void on_usr1(void *arg, int signum)

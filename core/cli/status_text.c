@@ -168,13 +168,13 @@ static void put_sink(const struct json_value *sink, const struct json_value *sta
                      const struct status_look *look, struct buf *out)
 {
     weir_str name = json_text(sink, "name"), error = json_text(sink, "last_error");
-    bool up = is_true(sink, "up");
+    bool up = is_true(sink, "up"), paused = is_true(sink, "paused");
     int64_t deliveries = number(sink, "deliveries", 0),
             per_s = rate(sink, look->earlier ? sink_named(look->earlier, name) : NULL, "delivered",
                          between_ms(status, look));
     buf_printf(out, "%-16.*s  ", STR_ARG(name));
-    put_color(look, out, up ? GREEN : RED);
-    buf_puts(out, up ? "up  " : "down");
+    put_color(look, out, paused || !up ? RED : GREEN);
+    buf_puts(out, paused ? "paused" : up ? "up    " : "down  ");
     put_color(look, out, PLAIN);
     put_cell(out, 10, "%" PRId64, number(sink, "delivered", 0));
     if (look->earlier && per_s >= 0)
@@ -197,7 +197,7 @@ static void put_sinks(const struct json_value *status, const struct status_look 
                       struct buf *out)
 {
     const struct json_value *sinks = json_member0(status, "sinks");
-    buf_printf(out, "\n%-16s  %-4s", "sink", "");
+    buf_printf(out, "\n%-16s  %-6s", "sink", "");
     put_cell(out, 10, "delivered");
     if (look->earlier)
         put_cell(out, 8, "/s");

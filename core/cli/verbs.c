@@ -272,6 +272,31 @@ const struct verb verbs[] = {
          "restart is needed, or a plugin kept its records), 69 when no weir runs.",
      .options = status_options,
      .run = verb_reload},
+    {.name = "pause",
+     .positional = "SINK",
+     .min_args = 1,
+     .max_args = 1,
+     .summary = "have the running weir give a sink nothing new",
+     .details =
+         "What its plugin has comes to its end; its positions stay, and the other sinks go on. "
+         "While it is paused it is\n"
+         "treated as one that is down: reading waits for it when its window is full, and after "
+         "max_hold it is detached\n"
+         "and catches up later. A reload leaves it paused, a restart does not. Exit 1 when there "
+         "is no such sink, 69\n"
+         "when no weir runs.",
+     .options = status_options,
+     .run = verb_pause},
+    {.name = "resume",
+     .positional = "SINK",
+     .min_args = 1,
+     .max_args = 1,
+     .summary = "have a paused sink go on",
+     .details = "From where it was: nothing is lost or given to it twice. Exit 1 when there is no "
+                "such sink, 69 when no\n"
+                "weir runs.",
+     .options = status_options,
+     .run = verb_resume},
     {.name = "top",
      .positional = "",
      .summary = "show the same again and again, with rates",

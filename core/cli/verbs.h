@@ -61,6 +61,8 @@ int verb_dead_drop(struct cli *cli);
 int verb_shards(struct cli *cli);
 int verb_shards_accept_gap(struct cli *cli);
 int verb_reload(struct cli *cli);
+int verb_pause(struct cli *cli);
+int verb_resume(struct cli *cli);
 int verb_status(struct cli *cli);
 int verb_top(struct cli *cli);
 int verb_tap(struct cli *cli);

@@ -48,6 +48,9 @@ const struct diag_code diag_codes[] = {
      "Write --set path=value, as in --set source.batch_size=100."},
     {"W0114", "A test expects something of a sink that does not exist.",
      "Name a sink of \"sinks\", or remove the expectation."},
+    {"W0115", "The token file of the admin server can't be used.",
+     "It is root's or the running user's, others may neither write to it nor, all of them, read "
+     "it, nor change the folders above it; it holds one line: openssl rand -hex 32 makes one."},
     {"W0201", "No plugin of that name in the folders searched.",
      "`weir plugin list` shows what is there; add a folder with \"plugin_dirs\"."},
     {"W0202",
@@ -121,6 +124,9 @@ const struct diag_code diag_codes[] = {
      "Fetch the item from its table; the letter has its keys."},
     {"W0510", "Memory ran out for a record's next step; it waits in its place and is tried again.",
      "Give the process more memory, or lower limits.in_flight."},
+    {"W0511", "An operator has paused a sink, or resumed it.",
+     "A paused sink gets nothing new: its positions stay, reading waits for it as for one that is "
+     "down (max_hold). `weir resume NAME`; a restart resumes it as well."},
     {"W0600", "The function could not be started: the configuration, or a plugin, is wrong.",
      "Read the reason in the message; `weir lambda invoke-local` shows the same on your machine."},
     {"W0601", "Lambda's Runtime API gave no invocation that can be used.",
@@ -145,6 +151,9 @@ const struct diag_code diag_codes[] = {
     {"W0704", "Something of the admin server is missing: its address or its socket can't be had.",
      "Free the address in admin.listen, or name another; the socket needs a folder that weir may "
      "write."},
+    {"W0705", "A change was asked for over TCP with a wrong token, or with none.",
+     "Send the header \"Authorization: Bearer TOKEN\" with the token of admin.token_file; or find "
+     "out who asks."},
     {"W0707", "The service manager can't be told of start, stop or life: its socket refuses.",
      "Check NOTIFY_SOCKET and NotifyAccess= of the unit; weir itself goes on."},
     {"W0801", "The source can't be reached, or does not answer as it should; it is tried again.",

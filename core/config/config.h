@@ -107,7 +107,8 @@ struct config {
         const char *listen; /* as written; NULL = no TCP */
         const char *host;   /* of it, a literal address */
         int port;
-        bool loopback, ui, tap, allow_remote;
+        bool loopback, ui, tap, allow_remote, writable;
+        const char *token_file; /* NULL = none; with `writable` there is one */
     } admin;
     struct {
         bool prometheus;

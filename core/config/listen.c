@@ -1,4 +1,5 @@
 /* admin.listen: an address and a port; who may reach it is said twice, or it is loopback. */
+#include "admin/token.h"
 #include "config/keys.h"
 
 #include <arpa/inet.h>
@@ -47,14 +48,10 @@ static bool read_listen(weir_str text, struct listen *out)
     return true;
 }
 
-void rules_listen(struct apply *apply)
+static void check_listen(struct apply *apply, const struct json_value *at)
 {
     struct config *config = apply->config;
-    const struct json_value *admin = json_member0(config->root, "admin");
-    const struct json_value *at = json_member0(admin, "listen");
     struct listen listen;
-    if (!config->admin.listen || !at)
-        return;
     if (!read_listen(str_of(config->admin.listen), &listen)) {
         struct diag *diag = diag_error(apply->diags, "W0105", diag_value_of(at),
                                        "\"listen\" wants an address and a port");
@@ -69,7 +66,48 @@ void rules_listen(struct apply *apply)
                   "listen on 127.0.0.1, or set \"allow_remote\": true beside it; there is no "
                   "password.");
     }
+    if (config->source == SOURCE_KCL && listen.port != 0) {
+        struct diag *diag =
+            diag_error(apply->diags, "W0105", diag_value_of(at),
+                       "the processes of all shards of a machine would want port %d", listen.port);
+        diag_help(apply->diags, diag,
+                  "with port 0 each takes a free one and says which in its log; without \"listen\" "
+                  "each still has its unix socket.");
+    }
     config->admin.host = apply_format(apply, "%s", listen.host);
     config->admin.port = listen.port;
     config->admin.loopback = listen.loopback;
+}
+
+/* Nothing listens in Lambda, and the file need not be there. */
+static void check_token(struct apply *apply, const struct json_value *admin)
+{
+    const struct config *config = apply->config;
+    const struct json_value *writable = json_member0(admin, "writable");
+    struct admin_token token;
+    struct err err = {0};
+    if (!config->admin.writable || !writable || config->in_lambda ||
+        config->source == SOURCE_LAMBDA)
+        return;
+    if (!config->admin.token_file) {
+        struct diag *diag = diag_error(apply->diags, "W0102", diag_name_of(writable),
+                                       "\"writable\" needs a \"token_file\" beside it");
+        diag_help(apply->diags, diag,
+                  "changes over TCP need a token; on the unix socket they need none.");
+        return;
+    }
+    if (admin_token_read(config->admin.token_file, &token, &err) < 0)
+        diag_error(apply->diags, "W0115", diag_value_of(json_member0(admin, "token_file")), "%s",
+                   err.msg);
+    admin_token_forget(&token);
+}
+
+void rules_listen(struct apply *apply)
+{
+    const struct config *config = apply->config;
+    const struct json_value *admin = json_member0(config->root, "admin");
+    const struct json_value *at = json_member0(admin, "listen");
+    if (config->admin.listen && at)
+        check_listen(apply, at);
+    check_token(apply, admin);
 }

@@ -70,7 +70,8 @@ const struct metric metric_table[M_COUNT + 1] = {
                      "Records that are with a sink's plugin."},
     [M_SECONDS] = {"weir_sink_delivery_seconds", METRIC_HISTOGRAM,
                    "Time from handing a delivery to the plugin to its last completion."},
-    [M_UP] = {"weir_sink_up", METRIC_GAUGE, "0 while a sink is down and being probed."},
+    [M_UP] = {"weir_sink_up", METRIC_GAUGE,
+              "0 while a sink is down and being probed, or paused by an operator."},
     [M_RELOADS] = {"weir_config_reloads_total", METRIC_COUNTER,
                    "Reloads of the configuration, by result."},
     [M_RELOADED] = {"weir_config_last_reload_success_timestamp_seconds", METRIC_GAUGE,
@@ -359,8 +360,10 @@ static void put_sink_gauges(struct walk *walk, size_t count)
                                                  .histogram = &view.seconds});
     }
     begin(walk, M_UP);
-    for (size_t i = next_sink(walk, 0); i < count; i = next_sink(walk, i + 1))
-        put_with(walk, "sink", sink_name(walk, i), router_counts(router, i).up ? 1 : 0);
+    for (size_t i = next_sink(walk, 0); i < count; i = next_sink(walk, i + 1)) {
+        const struct sink_counts counts = router_counts(router, i);
+        put_with(walk, "sink", sink_name(walk, i), counts.up && !counts.paused_since_ms ? 1 : 0);
+    }
 }
 
 /* ---- the program ---- */

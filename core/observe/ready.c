@@ -60,6 +60,9 @@ static void look_at_sink(struct reasons *reasons, size_t sink)
     else if (!counts.up)
         tell(reasons, "sink", name, "down for %" PRId64 " s%s%s",
              (now_ms - counts.down_since_ms) / 1000, colon, view.last_error);
+    if (counts.paused_since_ms)
+        tell(reasons, "sink", name, "paused by an operator for %" PRId64 " s",
+             (now_ms - counts.paused_since_ms) / 1000);
     if (!observed->poll)
         return;
     const struct poll_sink polled = poll_sink(observed->poll, sink);

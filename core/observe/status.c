@@ -198,6 +198,9 @@ static void put_sink(const struct observed *observed, size_t sink, struct buf *o
     buf_put_flag_member(out, "up", counts.up);
     put_ms(out, "down_ms",
            counts.down_since_ms ? clock->now_ms(clock->ctx) - counts.down_since_ms : 0);
+    buf_put_flag_member(out, "paused", counts.paused_since_ms != 0);
+    put_ms(out, "paused_ms",
+           counts.paused_since_ms ? clock->now_ms(clock->ctx) - counts.paused_since_ms : 0);
     put_sink_counts(out, &counts);
     put_count(out, "queued", view.queued);
     put_count(out, "in_flight", view.in_flight);

@@ -1,6 +1,6 @@
-#define _XOPEN_SOURCE 700 /* S_ISVTX */
 #include "plugin/file.h"
 #include "plugin/elf.h"
+#include "plugin/owned.h"
 
 #include "util/alloc.h"
 #include "util/buf.h"
@@ -19,8 +19,6 @@
 
 enum { FILE_BYTES_MAX = 256 << 20, NAMES_MAX = 256 };
 
-#define HELP_INSECURE ", or set \"insecure\": true for this sink"
-
 /* Replaces err->msg by "PATH: msg". */
 static int at_path(const char *path, int rc, struct err *err)
 {
@@ -31,82 +29,10 @@ static int at_path(const char *path, int rc, struct err *err)
     return err_set(err, rc, "%.255s: %.250s", path, inner.msg);
 }
 
-/* Nobody but root and the running user may be able to put another file in this one's place. A
- * folder that others may write to is safe when it is sticky (/tmp): what is in it was checked to be
- * ours. */
-static int check_owner(const char *path, const struct stat *st, const struct plugin_search *search,
-                       struct err *err)
+static struct owned_rules rules_of(const struct plugin_search *search)
 {
-    bool folder = S_ISDIR(st->st_mode);
-    if (search->insecure)
-        return 0;
-    if (!search->allow_any_owner && st->st_uid != 0 && st->st_uid != geteuid())
-        return err_set(err, -EACCES,
-                       "%s: belongs to user %u, neither root nor the running user %u; help: chown "
-                       "it" HELP_INSECURE,
-                       path, (unsigned)st->st_uid, (unsigned)geteuid());
-    if ((st->st_mode & (S_IWGRP | S_IWOTH)) && !(folder && (st->st_mode & S_ISVTX)))
-        return err_set(
-            err, -EACCES,
-            "%s: %s may be changed by others (mode %04o); help: chmod go-w %s" HELP_INSECURE, path,
-            folder ? "this folder" : "the file", (unsigned)(st->st_mode & 07777), path);
-    return 0;
-}
-
-static int check_parents(char *dir, const struct plugin_search *search, struct err *err)
-{
-    for (;;) {
-        struct stat st;
-        if (stat(dir, &st) < 0)
-            return err_set(err, -errno, "%s: %s", dir, strerror(errno));
-        int rc = check_owner(dir, &st, search, err);
-        if (rc < 0)
-            return rc;
-        char *slash = strrchr(dir, '/');
-        if (strcmp(dir, "/") == 0 || !slash)
-            return 0;
-        slash[slash == dir ? 1 : 0] = '\0';
-    }
-}
-
-/* Opens PATH's last part in the real folder that holds it, so that the folder checked is the folder
- * used; the last part itself may not be a link. -ENOENT leaves err alone. */
-static int open_checked(const char *path, const struct plugin_search *search, int *out,
-                        struct err *err)
-{
-    char dir[PATH_MAX], real[PATH_MAX];
-    const char *slash = strrchr(path, '/');
-    size_t len = slash == path ? 1 : (size_t)(slash - path);
-    if (len >= sizeof dir)
-        return err_set(err, -EINVAL, "%.100s...: the path is too long; help: move the file", path);
-    memcpy(dir, path, len);
-    dir[len] = '\0';
-    int rc = realpath(dir, real) ? 0 : -errno;
-    if (rc == -ENOENT || rc == -ENOTDIR)
-        return -ENOENT;
-    if (rc < 0)
-        return err_set(err, rc, "%s: %s", path, strerror(-rc));
-
-    int folder = open(real, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    int fd =
-        folder < 0 ? -1 : openat(folder, slash + 1, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-    rc = fd < 0 ? -errno : 0;
-    if (folder >= 0)
-        close(folder);
-    if (rc == -ENOENT)
-        return rc;
-    if (rc == -ELOOP)
-        return err_set(err, -EACCES,
-                       "%s: is a symbolic link; help: name the file that it points to", path);
-    if (rc < 0)
-        return err_set(err, rc == -ENOMEM ? rc : -EACCES, "%s: %s", path, strerror(-rc));
-    rc = check_parents(real, search, err);
-    if (rc < 0) {
-        close(fd);
-        return rc;
-    }
-    *out = fd;
-    return 0;
+    return (struct owned_rules){search->insecure, search->allow_any_owner,
+                                ", or set \"insecure\": true for this sink"};
 }
 
 static int read_whole(int fd, size_t bytes, char **out)
@@ -186,7 +112,8 @@ static int check_file(struct plugin_file *file, const struct plugin_search *sear
     if (!S_ISREG(st.st_mode))
         return err_set(err, -EACCES, "%s: not a regular file; help: name the .so file itself",
                        file->path);
-    int rc = check_owner(file->path, &st, search, err);
+    const struct owned_rules rules = rules_of(search);
+    int rc = owned_check(file->path, &st, &rules, err);
     if (rc < 0)
         return rc;
     if (st.st_size > FILE_BYTES_MAX)
@@ -249,7 +176,8 @@ static int not_found(const char *name, const struct plugin_search *search, struc
 static int found(const char *path, const struct plugin_search *search, struct plugin_file *file,
                  struct err *err)
 {
-    int rc = open_checked(path, search, &file->fd, err);
+    const struct owned_rules rules = rules_of(search);
+    int rc = owned_open(path, &rules, &file->fd, err);
     if (rc < 0)
         return rc;
     file->path = mem_dup0(path, strlen(path));

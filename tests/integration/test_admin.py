@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """The admin server of a daemon at work: what it answers, whom it refuses, what it bears."""
+import copy
 import http.client
 import json
 import os
@@ -12,7 +13,7 @@ from pathlib import Path
 
 from harness import (DATA, RUNTIME, WEIR, LambdaWeir, config, environment, equal, folder, free_port, holds, main,
                      test, until, watchdog, weir)
-from polling import LINES, Daemon, Fake, price_sink, records
+from polling import LINES, Daemon, Fake, judge_lines, judge_rows, price_sink, records
 
 # UX 3.7; of a polling daemon all of them are there.
 METRICS = """weir_build_info weir_start_time_seconds weir_source_records_total weir_source_bytes_total
@@ -28,7 +29,7 @@ class Case:
     """A daemon with an admin server, over the fake."""
 
     def __init__(self, sinks=None, admin=None, **more):
-        self.sinks = sinks or {"price": price_sink(), "lines": LINES}
+        self.sinks = sinks or {"price": price_sink(), "lines": copy.deepcopy(LINES)}
         self.more = {"admin": {"listen": "127.0.0.1:0", "tap": True, **(admin or {})}, **more}
 
     def __enter__(self):
@@ -334,6 +335,128 @@ def a_reload_is_asked_for_on_the_socket():
         equal(found['weir_config_reloads_total{result="success"}'], 2)
         told = json.loads(case.get("/status")[2])["reload"]
         equal((told["refused"], told["last_result"]), (1, "invalid"))
+
+
+@test
+def a_sink_is_paused_and_resumed_under_load_and_nothing_is_lost_or_doubled():
+    rounds, each, count = 6, 60, 0
+    with Case() as case:
+        for number in range(rounds):
+            verb, name = ("pause", "resume")[number % 2], ("lines", "price")[number // 2 % 2]
+            case.shard.add(*records(count, each // 2))
+            told = case.verb(verb, name, "--json")
+            equal((told.returncode, json.loads(told.stdout)),
+                  (0, {"sink": name, "paused": verb == "pause", "changed": True}), told.stderr)
+            case.shard.add(*records(count + each // 2, each // 2))
+            count += each
+            if verb == "pause" and name == "lines":
+                case.weir.until(lambda: case.fake.rows() == count, 20, "the other sink goes on")
+        case.weir.until(lambda: len(case.weir.lines()) == count and case.fake.rows() == count, 30, "all is delivered")
+        equal(judge_lines(case.weir, records(0, count)), 0, "repeats")
+        judge_rows(case.fake.aws, records(0, count))
+        equal([sink["duplicate"] for sink in json.loads(case.get("/status")[2])["sinks"]], [0, 0])
+        equal(case.weir.term(), 0)
+
+
+@test
+def a_paused_sink_is_shown_survives_a_reload_and_ends_with_the_process():
+    with Case() as case:
+        case.shard.add(*records(0, 20))
+        case.weir.until(lambda: len(case.weir.lines()) == 20 and case.fake.rows() == 20, 20, "it runs")
+        equal(case.verb("pause", "lines").stdout,
+              "sink lines is paused: it gets nothing new until `weir resume lines`, or a restart\n")
+        equal(case.verb("pause", "lines").stdout, "sink lines was paused already\n")
+        for name, code in (("nobody", 1), ("a/b", 1)):
+            none = case.verb("pause", name)
+            holds(none.returncode == code and "no sink" in none.stderr, f"{none}")
+        case.weir.value["sinks"]["lines"]["config"]["format"] = "plain"
+        case.weir.write(case.weir.value)
+        equal(case.verb("reload").returncode, 0)
+        case.weir.value["sinks"]["lines"]["config"]["format"] = "json"
+        case.weir.write(case.weir.value)
+        equal(case.verb("reload").returncode, 0)
+        case.shard.add(*records(20, 20))
+        case.weir.until(lambda: case.fake.rows() == 40, 20, "the other sink goes on")
+        equal(len(case.weir.lines()), 20, "lines of a paused sink")
+        told = {sink["name"]: sink for sink in json.loads(case.get("/status")[2])["sinks"]}
+        equal([(told[name]["paused"], told[name]["up"]) for name in ("lines", "price")], [(True, True), (False, True)])
+        found = case.metrics()
+        equal((found['weir_sink_up{sink="lines"}'], found['weir_sink_up{sink="price"}']), (0, 1))
+        case.weir.until(lambda: not case.ready(), 10, "it is not ready")
+        reason = json.loads(case.get("/readyz")[2])["reasons"][0]
+        holds(reason["name"] == "lines" and reason["why"].startswith("paused by an operator"), f"{reason}")
+        holds(re.search(r"^lines +paused +20\b", case.verb("status").stdout, re.M), case.verb("status").stdout)
+        began = time.monotonic()
+        equal(case.weir.term(), 0, "a stop waits for no paused sink")
+        holds(time.monotonic() - began < 20, "the stop took as long as shutdown.grace")
+        case.weir.start()
+        case.weir.until(lambda: len(case.weir.lines(2)) == 20, 20, "a restart resumes it")
+        equal(judge_lines(case.weir, records(0, 40)), 0, "repeats")
+        equal(case.weir.term(), 0)
+
+
+@test
+def S31_over_tcp_only_the_token_allows_a_change():
+    token = "an-admin-token-" + "c4n4ry" * 4
+    with folder() as path:
+        file = Path(path) / "token"
+        file.write_text(token + "\n")
+        file.chmod(0o600)
+        with Case(admin={"writable": True, "token_file": str(file)}) as case:
+            case.weir.until(case.ready, 20, "it is ready")
+            for given, status in ((None, 401), ("", 401), (token, 401), ("Bearer", 401), ("Bearer " + token[:-1], 401),
+                                  ("Bearer " + token + "x", 401), ("Bearer " + "x" * len(token), 401),
+                                  ("Basic " + token, 401), ("Bearer " + token, 200), ("bearer " + token, 200)):
+                headers = {} if given is None else {"Authorization": given}
+                answer = case.get("/sinks/lines/pause", "POST", **headers)
+                equal(answer[0], status, f"{given}")
+                equal(answer[1]["WWW-Authenticate"], "Bearer" if status == 401 else None)
+            good = {"Authorization": "Bearer " + token}
+            equal(json.loads(case.get("/sinks/lines/resume", "POST", **good)[2]),
+                  {"sink": "lines", "paused": False, "changed": True})
+            for path, headers, status in (("/reload", good, 200), ("/log-level?level=info", good, 200),
+                                          ("/sinks/none/pause", good, 404), ("/sinks//pause", good, 404),
+                                          ("/reload", {**good, "Origin": "http://evil.example.com"}, 403),
+                                          ("/reload", {**good, "Host": "evil.example.com"}, 403)):
+                equal(case.get(path, "POST", **headers)[0], status, f"{path} {headers}")
+            seen = b"".join(case.get(path)[2] for path in ("/config", "/status", "/metrics", "/endpoints"))
+            equal(case.weir.term(), 0)
+            holds(token.encode() not in seen and token not in case.weir.log(), "the token is shown")
+            holds("W0705" in case.weir.log() and "W0511" in case.weir.log(), case.weir.log())
+
+
+@test
+def S31_a_token_file_that_others_may_read_or_write_is_refused():
+    good = "x" * 16
+    with folder() as path:
+        file, link, open_folder = Path(path) / "token", Path(path) / "link", Path(path) / "open"
+        link.symlink_to(file)
+        open_folder.mkdir()
+        open_folder.chmod(0o777)
+        inside = open_folder / "token"
+        inside.write_text(good)
+        inside.chmod(0o600)
+        for name, text, mode, says in ((file, good, 0o600, None), (file, good + "\r\n", 0o440, None),
+                                       (file, good, 0o604, "everybody may read"),
+                                       (file, good, 0o620, "changed by others"),
+                                       (file, "x" * 15, 0o600, "16 to 512"), (file, "x" * 513, 0o600, "16 to 512"),
+                                       (file, "x" * 9000, 0o600, "16 to 512"), (file, "", 0o600, "16 to 512"),
+                                       (file, good + "\nmore", 0o600, "one line"), (file, "ä" * 16, 0o600, "one line"),
+                                       (link, None, 0, "symbolic link"), (inside, None, 0, "changed by others"),
+                                       (Path(path) / "none", None, 0, "No such file"),
+                                       (Path(path), None, 0, "not a regular file"), (None, None, 0, "token_file")):
+            if text is not None:
+                file.unlink(missing_ok=True)
+                file.write_text(text)
+                file.chmod(mode)
+            admin = {"listen": "127.0.0.1:0", "writable": True, **({"token_file": str(name)} if name else {})}
+            written = config(path, {"console": {"plugin": "stdout"}}, source={"kind": "file", "path": "-"}, admin=admin)
+            for words in (["check"], ["run", "--dry-run"]):
+                done = weir(*words, "-c", written, stdin=b"")
+                error = done.stderr.decode()
+                equal(done.returncode, 78 if says else 0, f"{words} {name} {text!r} {mode:o}: {error}")
+                holds(not says or says in error, f"{name} {mode:o}: {error}")
+                holds(not text or len(text) < 16 or text[:16] not in error, "the token is shown")
 
 
 @test
