@@ -494,6 +494,15 @@ static bool is_served(const struct sockaddr_un *address)
     return served;
 }
 
+void admin_sweep_unix(const char *path)
+{
+    struct sockaddr_un address;
+    struct stat info;
+    if (address_of(path, &address) == 0 && lstat(path, &info) == 0 && S_ISSOCK(info.st_mode) &&
+        !is_served(&address))
+        unlink(path);
+}
+
 /* Linux gives the file the mode that the descriptor has: there is no moment at which others could
  * connect. */
 static int bind_private(const char *path)

@@ -36,6 +36,8 @@ int admin_listen_tcp(struct admin_server *server, const char *host, int *port, s
 /* A socket of mode 0600. A path that another process listens on is -EADDRINUSE; what a process that
  * is gone left there is replaced. */
 int admin_listen_unix(struct admin_server *server, const char *path, struct err *err);
+/* Removes a socket that nobody listens on. */
+void admin_sweep_unix(const char *path);
 /* Ends all; the memory goes when the loop has closed the handles. NULL is fine. */
 void admin_server_close(struct admin_server *server);
 /* The worst of the last 15 s: by so much the loop was late. */

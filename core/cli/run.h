@@ -114,4 +114,6 @@ void run_poll_end(struct run *run);
 int run_kcl_claim(struct run *run);
 int run_kcl(struct run *run); /* the exit code */
 void run_kcl_end(struct run *run);
+/* What has been read so far; NULL: it has not begun. */
+const struct read_counts *run_kcl_read(const struct run *run);
 #endif

@@ -10,9 +10,16 @@
 #include "util/alloc.h"
 #include "util/text.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/types.h>
+#include <unistd.h>
 
-enum { LEVEL_SECONDS_MAX = 3600, SHOWN_BYTES_MAX = 8 << 20 };
+enum { LEVEL_SECONDS_MAX = 3600, SHOWN_BYTES_MAX = 8 << 20, NAME_BYTES_MAX = 64 };
 
 struct run_admin {
     struct run *run;
@@ -22,6 +29,12 @@ struct run_admin {
     int64_t started_us;
     struct admin_token token; /* of POST over TCP */
 };
+
+/* One process for each shard: a machine runs many of them, of the same name. */
+static bool is_kcl(const struct run *run)
+{
+    return run->config->source == SOURCE_KCL;
+}
 
 /* ---- what it looks at ---- */
 
@@ -57,11 +70,11 @@ static void observe(void *ctx, struct observed *out)
     const struct run_admin *admin = ctx;
     struct run *run = admin->run;
     out->pipeline = run->config->name;
-    out->mode = run->poll ? "poll" : "file";
+    out->mode = run->poll ? "poll" : is_kcl(run) ? "kcl" : "file";
     out->world = &run->pipeline.world;
     out->router = run->pipeline.router;
     out->poll = run->poll;
-    out->read = run->replay ? &replay_result(run->replay)->read : NULL;
+    out->read = run->replay ? &replay_result(run->replay)->read : run_kcl_read(run);
     out->started_us = admin->started_us;
     out->stopping = run->signals > 0;
     observe_reload(admin, out);
@@ -200,13 +213,52 @@ static void refused(void *ctx, weir_str path)
 
 /* ---- life ---- */
 
+/* FILE is NAME.PID.sock, and no process has that number. */
+static bool is_left_behind(const char *file, const char *name)
+{
+    size_t len = strlen(name);
+    char *end = NULL;
+    if (strncmp(file, name, len) != 0 || file[len] != '.')
+        return false;
+    long pid = strtol(file + len + 1, &end, 10);
+    return end && strcmp(end, ".sock") == 0 && pid > 0 && pid <= INT_MAX &&
+           kill((pid_t)pid, 0) < 0 && errno == ESRCH;
+}
+
+/* What processes of other shards left behind that were killed. */
+static void sweep(const struct run *run)
+{
+    struct err err = {0};
+    struct buf path;
+    buf_init(&path, PATH_MAX);
+    if (daemon_folder(run->cli->environ_block, true, &path, &err) == 0) {
+        DIR *dir = opendir(buf_cstr(&path));
+        size_t len = path.len;
+        const struct dirent *entry;
+        while (dir && (entry = readdir(dir))) {
+            path.len = len;
+            buf_printf(&path, "/%s", entry->d_name);
+            if (is_left_behind(entry->d_name, run->config->name))
+                admin_sweep_unix(buf_cstr(&path));
+        }
+        if (dir)
+            closedir(dir);
+    }
+    buf_done(&path);
+}
+
 static const char *socket_of(struct run_admin *admin)
 {
     struct run *run = admin->run;
     struct err err = {0};
     buf_init(&admin->socket_path, 512);
-    if (daemon_socket(run->cli->environ_block, run->config->name, true, &admin->socket_path,
-                      &err) == 0)
+    char name[NAME_BYTES_MAX + 16];
+    snprintf(name, sizeof name, "%s", run->config->name);
+    if (is_kcl(run)) {
+        snprintf(name, sizeof name, "%s.%d", run->config->name, (int)getpid());
+        sweep(run);
+    }
+    if (daemon_socket(run->cli->environ_block, name, true, &admin->socket_path, &err) == 0)
         return buf_cstr(&admin->socket_path);
     log_line(run->log, WEIR_LOG_WARN, "admin", "W0704", "no socket for status, top and tap: %s",
              err.msg);
@@ -268,7 +320,7 @@ int run_admin_start(struct run *run)
 {
     const struct clock *clock = &run->pipeline.world.clock;
     int port = 0;
-    if (run->config->source == SOURCE_KCL || run->cli->lambda)
+    if (run->cli->lambda)
         return 0;
     struct run_admin *admin = mem_zalloc(1, sizeof *admin);
     if (!admin)

@@ -190,3 +190,8 @@ void run_kcl_end(struct run *run)
     kcl_free(run->kcl->kcl);
     mem_free(run->kcl);
 }
+
+const struct read_counts *run_kcl_read(const struct run *run)
+{
+    return run->kcl && run->kcl->kcl ? kcl_read(run->kcl->kcl) : NULL;
+}

@@ -138,6 +138,7 @@ static int submit(struct kcl *kcl, struct batch *batch, struct err *err)
     struct clock *clock = &kcl->config.world->clock;
     struct flow_options options = {.sinks = UINT64_MAX, .done = on_batch, .arg = kcl};
     kcl->records += batch->read_count;
+    read_counts_add(&kcl->read, batch);
     if (kcl->config.admit && !kcl->config.admit(kcl->config.admit_ctx, batch, err))
         return -EPERM;
     kcl->last = kcl_mark_of(batch->last_sequence);
@@ -404,4 +405,9 @@ void kcl_hurry(struct kcl *kcl)
 uint64_t kcl_record_count(const struct kcl *kcl)
 {
     return kcl->records;
+}
+
+const struct read_counts *kcl_read(const struct kcl *kcl)
+{
+    return &kcl->read;
 }

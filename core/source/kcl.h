@@ -52,4 +52,5 @@ void kcl_stop(struct kcl *kcl);
 void kcl_hurry(struct kcl *kcl);
 /* Records that came, for the summary. */
 uint64_t kcl_record_count(const struct kcl *kcl);
+const struct read_counts *kcl_read(const struct kcl *kcl);
 #endif

@@ -39,6 +39,7 @@ struct kcl {
     struct timer again, look;
     struct post finish;
     uint64_t records;
+    struct read_counts read;
 };
 
 /* ---- kcl.c ---- */

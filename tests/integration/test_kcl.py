@@ -5,13 +5,15 @@ import base64
 import json
 import random
 import signal
+import socket
 import sqlite3
 import subprocess
 import tempfile
 import time
+from pathlib import Path
 
 import events
-from harness import WEIR, config, environment, equal, folder, holds, main, rows, start, stop, test, until, watchdog, weir
+from harness import RUNTIME, WEIR, config, environment, equal, folder, holds, main, rows, start, stop, test, until, watchdog, weir
 from fakes.multilang import END, Daemon, Gone
 
 PRODUCTS = 7
@@ -362,6 +364,37 @@ def F71_stopped_in_the_middle():
         holds(time.monotonic() - began < 15, "it ends after the grace")
         holds(s.process.wait(20) in (75, 70), "and says that it was cut short")
         s.said("W0701")
+
+
+@test
+def each_process_of_a_shard_has_a_socket_of_its_own_and_no_port_of_all():
+    sockets = Path(RUNTIME) / "weir"
+    sockets.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with folder() as path, shard(path, changes(200)) as s, socket.socket(socket.AF_UNIX) as dead:
+        left = sockets / "weir.2147483647.sock"  # no process has this number
+        dead.bind(str(left))
+        dead.close()
+        daemon = s.start()
+        daemon.process_records(200)
+        own = sockets / f"weir.{s.process.pid}.sock"
+        holds(own.exists() and not left.exists(), f"the sockets are {sorted(sockets.iterdir())}")
+
+        def verb(*words):
+            done = weir(*words, "--socket", str(own))
+            equal(done.returncode, 0, done.stderr)
+            return done.stdout.decode()
+        told = json.loads(verb("status", "--json"))
+        equal((told["source"]["kind"], told["source"]["records"]), ("kcl", 200))
+        equal([(sink["name"], sink["delivered"]) for sink in told["sinks"]], [("price", 200)])
+        holds("is paused" in verb("pause", "price") and "goes on" in verb("resume", "price"), "pause and resume")
+        s.process.send_signal(signal.SIGTERM)
+        s.ends(0)
+        holds(not own.exists(), "its socket is left behind")
+        for listen, code in (("127.0.0.1:9630", 78), ("127.0.0.1:0", 0)):
+            written = config(path, {"console": {"plugin": "stdout"}}, source=SOURCE, admin={"listen": listen})
+            done = weir("check", "-c", written)
+            equal(done.returncode, code, f"{listen}: {done.stderr.decode()}")
+            holds(not code or b"would want port 9630" in done.stderr, done.stderr)
 
 
 @test

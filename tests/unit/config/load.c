@@ -358,7 +358,6 @@ static void a_source_of_kind_kcl_has_one_stream_and_no_store(void)
 static void what_nothing_uses_yet_is_said(void)
 {
     static const char *const rows[] = {
-        "\"admin\":{\"writable\":true}",
         "\"state\":{\"table\":\"weir\"}",
         "\"state\":{\"kind\":\"memory\",\"lease\":\"20s\"}",
         "\"source\":{\"kind\":\"lambda\"},\"aws\":{\"profile\":\"p\"}",
