@@ -1,5 +1,6 @@
 /* `weir plugin check`: what can be told of the file without loading it, here; all that runs the
  * plugin's code, in a child process that may crash or hang. */
+#include "cli/scratch.h"
 #include "cli/verbs.h"
 
 #include "config/load.h"
@@ -12,7 +13,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
@@ -287,29 +287,17 @@ static int run_child(struct verdict *verdict, struct check_request *request, con
     return 0;
 }
 
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *where)
-{
-    (void)st;
-    (void)type;
-    (void)where;
-    return remove(path);
-}
-
 static int judge_behaviour(struct verdict *verdict, struct check_request *request)
 {
-    char folder[512];
-    const char *base = env_get(verdict->cli->environ_block, "TMPDIR");
-    snprintf(folder, sizeof folder, "%.480s/weir-check-XXXXXX", base && *base ? base : "/tmp");
+    char folder[SCRATCH_BYTES];
     FILE *said = tmpfile();
-    if (!said || !mkdtemp(folder)) {
-        int rc = -errno;
-        if (said)
-            fclose(said);
-        return rc;
+    int rc = said ? scratch_make(verdict->cli, "check", folder) : -errno;
+    if (rc == 0) {
+        rc = run_child(verdict, request, folder, said);
+        scratch_remove(folder);
     }
-    int rc = run_child(verdict, request, folder, said);
-    fclose(said);
-    nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    if (said)
+        fclose(said);
     return rc;
 }
 

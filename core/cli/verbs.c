@@ -125,11 +125,14 @@ const struct verb verbs[] = {
 #ifdef WEIR_KIT
     {.name = "bench",
      .positional = "",
-     .summary = "measure what a record costs in a plugin",
-     .details = "Made-up records, decoded beforehand, go through one sink of --plugin in this "
-                "process. Calls to "
-                "AWS are\n"
-                "answered at once; nothing is sent.",
+     .summary = "measure what a record costs in the sinks",
+     .details = "Made-up records (key product_id), decoded beforehand, go through each sink of the "
+                "configuration, one after the\n"
+                "other, or through one of --plugin, in this process. Calls to AWS and to servers "
+                "are answered at once with {}; nothing is\n"
+                "sent. Of a configuration's sink the file \"path\" is one in a temporary folder; "
+                "one that starts a program is left\n"
+                "out. What a sink prints is dropped.",
      .options = bench_options,
      .run = verb_bench},
     {.name = "plugin new",

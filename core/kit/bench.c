@@ -53,7 +53,8 @@ static int run_batches(weir_test *test, const struct bench_request *request, dou
 {
     struct buf text;
     struct hostile hostile = {.state = request->seed,
-                              .names = test->instance->subscription.attributes};
+                              .names = test->instance->subscription.attributes,
+                              .key = "product_id"}; /* as the bundled sinks expect it */
     int rc = 0;
     uint64_t number = 0;
     buf_init(&text, KIT_TEXT_BYTES_MAX);

@@ -135,12 +135,17 @@ void hostile_record(struct hostile *hostile, struct buf *out)
     buf_printf(out, ",\"StreamViewType\":\"%s\"}}", bare ? "KEYS_ONLY" : "NEW_AND_OLD_IMAGES");
 }
 
+static const char *key_of(const struct hostile *hostile)
+{
+    return hostile->key ? hostile->key : "id";
+}
+
 static void put_plain_image(struct hostile *hostile, const char *name, unsigned item,
                             struct buf *out)
 {
-    buf_printf(out, ",\"%s\":{\"id\":{\"S\":\"p%u\"}", name, item);
+    buf_printf(out, ",\"%s\":{\"%s\":{\"S\":\"p%u\"}", name, key_of(hostile), item);
     for (const char *const *at = hostile->names; at && *at; at++) {
-        if (strcmp(*at, "id") == 0)
+        if (strcmp(*at, key_of(hostile)) == 0)
             continue;
         buf_putc(out, ',');
         put_name(out, *at);
@@ -161,9 +166,9 @@ void hostile_ordinary(struct hostile *hostile, unsigned items, struct buf *out)
                "\"eventSource\":\"aws:dynamodb\",\"awsRegion\":\"us-east-1\",\"eventSourceARN\":"
                "\"arn:aws:dynamodb:us-east-1:123456789012:table/Products/stream/"
                "2026-01-01T00:00:00.000\",\"dynamodb\":{\"ApproximateCreationDateTime\":1700000000,"
-               "\"Keys\":{\"id\":{\"S\":\"p%u\"}},\"SequenceNumber\":\"1000000000%011llu\","
+               "\"Keys\":{\"%s\":{\"S\":\"p%u\"}},\"SequenceNumber\":\"1000000000%011llu\","
                "\"SizeBytes\":60,\"StreamViewType\":\"NEW_AND_OLD_IMAGES\"",
-               number, event, item, number);
+               number, event, key_of(hostile), item, number);
     if (strcmp(event, "INSERT") != 0)
         put_plain_image(hostile, "OldImage", item, out);
     if (strcmp(event, "REMOVE") != 0)

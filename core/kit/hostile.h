@@ -7,6 +7,7 @@ struct hostile {
     uint64_t state; /* of the generator */
     uint64_t sequence;
     const char *const *names; /* attributes that the sink looks at; NULL-terminated, or NULL */
+    const char *key;          /* of ordinary records; NULL = "id" */
 };
 
 uint64_t hostile_random(struct hostile *hostile, uint64_t below);

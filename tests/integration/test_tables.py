@@ -341,6 +341,30 @@ def the_tap_shows_a_file_with_and_without_a_configuration():
 
 
 @test
+def the_bench_goes_through_each_sink_of_a_configuration():
+    with folder() as path:
+        cfg = config(path, {
+            "price": {"plugin": "pricehistory", "config": {"store": "sqlite", "path": "h.db"}},
+            "file": {"plugin": "file", "config": {"path": "records.jsonl"}},
+            "out": {"plugin": "stdout"},
+            "off": {"plugin": "stdout", "enabled": False},
+            "program": {"plugin": "exec", "config": {"program": "/bin/cat"}},
+            "hook": {"plugin": "http", "config": {"url": "http://127.0.0.1:1/"}}})
+        done = weir("bench", "-c", cfg, "--records", "300", "--json", cwd=path)
+        equal((done.returncode, done.stderr), (0, b"weir: program is left out: it would start or change something\n"))
+        found = [json.loads(line) for line in done.stdout.splitlines()]
+        equal([(f["sink"], f["plugin"], f["records"], f["not_ok"]) for f in found], [
+            ("price", "pricehistory", 300, 0), ("file", "file", 300, 0), ("out", "stdout", 300, 0), ("hook", "http", 300, 0)])
+        holds(all(f["given"] > 50 and 0 < f["p50_ns"] <= f["p99_ns"] for f in found), f"{found}")
+        equal([f["calls"] for f in found], [0, 0, 0, 300])
+        equal(list(path.iterdir()), [cfg], "nothing is written beside it")
+        text = weir("bench", "-c", cfg, "--records", "300", "-q", cwd=path)
+        holds(re.match(rb"price: pricehistory: 300 records, \d+ given, \d+ ns a record \(p50 \d+, p99 \d+\), \d+ records/s\n",
+                       text.stdout), text.stdout)
+        equal((text.stderr, weir("bench", "--options", "{}").returncode), (b"", 2))
+
+
+@test
 def the_plan_has_policy_calls_and_guarantees():
     with folder() as path:
         cfg = config(path, {
