@@ -122,8 +122,18 @@ static const struct sender_kind guarded_write = {
 
 /* ---- the plugin ---- */
 
-static int read_options(struct replica *replica)
+static void declare(const struct replica *replica)
 {
+    const struct sender *sender = &replica->sender;
+    sender->host->declare(sender->instance, WEIR_D_WRITES_TABLE, replica->table);
+    sender_declare(sender, "table", "dynamodb:PutItem", "table/", replica->table);
+    if (!replica->tombstones)
+        sender_declare(sender, "table", "dynamodb:DeleteItem", "table/", replica->table);
+}
+
+static int read_options(void *self)
+{
+    struct replica *replica = self;
     struct sender *sender = &replica->sender;
     int64_t removes = 0;
     sender->host->option_str(sender->instance, "table", &replica->table);
@@ -134,33 +144,15 @@ static int read_options(struct replica *replica)
     sender->entry_bytes_max = sender->call_bytes_max = 16 * ITEM_BYTES_MAX;
     if (sender->region.len == 0)
         sender->region = arn_part(replica->table, 3);
-    return replica->table.len > 0 ? 0 : sender_refuse(sender, "table", "must name a table");
-}
-
-static void declare(const struct replica *replica)
-{
-    const struct sender *sender = &replica->sender;
-    sender->host->declare(sender->instance, WEIR_D_WRITES_TABLE, replica->table);
-    sender_declare(sender, "table", "dynamodb:PutItem", "table/", replica->table);
-    if (!replica->tombstones)
-        sender_declare(sender, "table", "dynamodb:DeleteItem", "table/", replica->table);
+    if (replica->table.len == 0)
+        return sender_refuse(sender, "table", "must name a table");
+    declare(replica);
+    return 0;
 }
 
 static int32_t replica_open(const weir_host *host, weir_instance *instance, void **self)
 {
-    struct replica *replica = calloc(1, sizeof *replica);
-    if (!replica)
-        return -ENOMEM;
-    int rc = sender_open(&replica->sender, &guarded_write, host, instance);
-    if (rc == 0)
-        rc = read_options(replica);
-    if (rc < 0) {
-        free(replica);
-        return rc;
-    }
-    declare(replica);
-    *self = replica;
-    return 0;
+    return sender_new(&guarded_write, sizeof(struct replica), read_options, host, instance, self);
 }
 
 static const weir_option options[] = {

@@ -101,10 +101,9 @@ static bool put_event(void *self, struct call *call, const struct message *messa
 static int32_t entry_outcome(weir_str code)
 {
     static const char *const bad[] = {"InvalidArgument", "MalformedDetail", "RedactionFailure",
-                                      "InvalidAccountIdException"};
-    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
-        if (weir_equal(code, weir_cstr(bad[i])))
-            return WEIR_FAIL;
+                                      "InvalidAccountIdException", NULL};
+    if (code_is_one_of(code, bad))
+        return WEIR_FAIL;
     bool denied = str_contains(code, "AccessDenied") || str_contains(code, "NotAuthorized");
     return denied ? WEIR_DOWN : WEIR_RETRY;
 }
@@ -136,15 +135,14 @@ static const struct sender_kind put_events = {
 
 /* ---- the plugin ---- */
 
-static int read_options(struct eventbridge *bridge)
+static int read_options(void *self)
 {
+    struct eventbridge *bridge = self;
     struct sender *sender = &bridge->sender;
     const weir_host *host = sender->host;
     host->option_str(sender->instance, "bus", &bridge->bus);
     host->option_str(sender->instance, "event_source", &bridge->source);
     host->option_str(sender->instance, "detail_type", &bridge->detail_type);
-    host->option_i64(sender->instance, "max_request_bytes", &sender->call_bytes_max);
-    sender->entry_bytes_max = sender->call_bytes_max;
     if (bridge->bus.len == 0)
         return sender_refuse(sender, "bus", "must name an event bus");
     if (bridge->source.len == 0 || bridge->source.len > 256)
@@ -154,30 +152,19 @@ static int read_options(struct eventbridge *bridge)
                              "must not begin with \"aws.\": that is AWS's own");
     if (bridge->detail_type.len == 0 || bridge->detail_type.len > DETAIL_TYPE_MAX)
         return sender_refuse(sender, "detail_type", "must have 1 to 128 characters");
-    if (sender->call_bytes_max < KIB || sender->call_bytes_max > KIB * KIB)
-        return sender_refuse(sender, "max_request_bytes", "must be 1KiB to 1MiB");
+    if (sender_read_bytes(sender, "max_request_bytes", KIB * KIB, "must be 1KiB to 1MiB",
+                          &sender->call_bytes_max) < 0)
+        return -EINVAL;
+    sender->entry_bytes_max = sender->call_bytes_max;
     if (sender->region.len == 0)
         sender->region = arn_part(bridge->bus, 3);
-    return 0;
+    sender_declare(sender, "event bus", "events:PutEvents", "event-bus/", bridge->bus);
+    return body_open(&bridge->body, host, sender->instance);
 }
 
 static int32_t eventbridge_open(const weir_host *host, weir_instance *instance, void **self)
 {
-    struct eventbridge *bridge = calloc(1, sizeof *bridge);
-    if (!bridge)
-        return -ENOMEM;
-    int rc = sender_open(&bridge->sender, &put_events, host, instance);
-    if (rc == 0)
-        rc = read_options(bridge);
-    if (rc == 0)
-        rc = body_open(&bridge->body, host, instance);
-    if (rc < 0) {
-        free(bridge);
-        return rc;
-    }
-    sender_declare(&bridge->sender, "event bus", "events:PutEvents", "event-bus/", bridge->bus);
-    *self = bridge;
-    return 0;
+    return sender_new(&put_events, sizeof(struct eventbridge), read_options, host, instance, self);
 }
 
 static const weir_option options[] = {

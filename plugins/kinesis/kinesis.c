@@ -58,14 +58,10 @@ static bool put_record(void *self, struct call *call, const struct message *mess
 static int32_t judge(weir_str code)
 {
     static const char *const down[] = {"ResourceNotFoundException", "ResourceInUseException",
-                                       "LimitExceededException"};
-    if (str_ends_with(code, WEIR_STR("ThroughputExceededException")) ||
-        str_contains(code, "Throttl") || str_contains(code, "KMS"))
-        return WEIR_DOWN;
-    for (size_t i = 0; i < sizeof down / sizeof down[0]; i++)
-        if (weir_equal(code, weir_cstr(down[i])))
-            return WEIR_DOWN;
-    return 0;
+                                       "LimitExceededException", "ThroughputExceededException",
+                                       NULL};
+    bool held = str_contains(code, "Throttl") || str_contains(code, "KMS");
+    return held || code_is_one_of(code, down) ? WEIR_DOWN : 0;
 }
 
 /* Every error of a record (ProvisionedThroughputExceededException, InternalFailure) is worth
@@ -98,40 +94,28 @@ static const struct sender_kind put_records = {
 
 /* ---- the plugin ---- */
 
-static int read_options(struct kinesis *kinesis)
+static int read_options(void *self)
 {
+    struct kinesis *kinesis = self;
     struct sender *sender = &kinesis->sender;
     sender->host->option_str(sender->instance, "stream", &kinesis->stream);
-    sender->host->option_i64(sender->instance, "max_record_bytes", &sender->entry_bytes_max);
     if (kinesis->stream.len == 0)
         return sender_refuse(sender, "stream", "must name a stream");
-    if (sender->entry_bytes_max < 1024 || sender->entry_bytes_max > RECORD_BYTES_MAX)
-        return sender_refuse(sender, "max_record_bytes",
-                             "must be 1KiB to 10MiB: Kinesis takes no more");
+    if (sender_read_bytes(sender, "max_record_bytes", RECORD_BYTES_MAX,
+                          "must be 1KiB to 10MiB: Kinesis takes no more",
+                          &sender->entry_bytes_max) < 0)
+        return -EINVAL;
     sender->call_bytes_max = sender->entry_bytes_max > CALL_BYTES ? RECORD_BYTES_MAX : CALL_BYTES;
     kinesis->arn = arn_part(kinesis->stream, 2).len > 0;
     if (sender->region.len == 0)
         sender->region = arn_part(kinesis->stream, 3);
-    return 0;
+    sender_declare(sender, "stream", "kinesis:PutRecords", "stream/", kinesis->stream);
+    return body_open(&kinesis->body, sender->host, sender->instance);
 }
 
 static int32_t kinesis_open(const weir_host *host, weir_instance *instance, void **self)
 {
-    struct kinesis *kinesis = calloc(1, sizeof *kinesis);
-    if (!kinesis)
-        return -ENOMEM;
-    int rc = sender_open(&kinesis->sender, &put_records, host, instance);
-    if (rc == 0)
-        rc = read_options(kinesis);
-    if (rc == 0)
-        rc = body_open(&kinesis->body, host, instance);
-    if (rc < 0) {
-        free(kinesis);
-        return rc;
-    }
-    sender_declare(&kinesis->sender, "stream", "kinesis:PutRecords", "stream/", kinesis->stream);
-    *self = kinesis;
-    return 0;
+    return sender_new(&put_records, sizeof(struct kinesis), read_options, host, instance, self);
 }
 
 static const weir_option options[] = {

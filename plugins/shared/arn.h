@@ -20,10 +20,10 @@ static inline weir_str arn_part(weir_str text, int part)
     return end ? weir_view(at.ptr, (size_t)(end - at.ptr)) : WEIR_NONE;
 }
 
-/* The ARN for a policy: `target` itself where it is one, else one of any account, and of any region
+/* The ARN for a policy: `target` itself where it is one, else one of any account and of any region
  * where none is known. */
-static inline void put_resource(weir_buf *out, weir_str service, weir_str region, const char *kind,
-                                weir_str target)
+static inline void put_resource(weir_buf *out, weir_str service, weir_str region, weir_str account,
+                                const char *kind, weir_str target)
 {
     if (arn_part(target, 2).len > 0) {
         put_visible(out, target, 512);
@@ -33,7 +33,9 @@ static inline void put_resource(weir_buf *out, weir_str service, weir_str region
     put(out, service);
     put_char(out, ':');
     put(out, region.len > 0 ? region : WEIR_STR("*"));
-    put_text(out, ":*:");
+    put_char(out, ':');
+    put(out, account.len > 0 ? account : WEIR_STR("*"));
+    put_char(out, ':');
     put_text(out, kind);
     put_visible(out, target, 256);
 }

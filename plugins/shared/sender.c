@@ -24,7 +24,40 @@ int sender_open(struct sender *sender, const struct sender_kind *kind, const wei
     sender->json = host->extension(instance, WEIR_EXT_JSON);
     if (!sender->aws || !sender->json)
         sender->unable = "this host has no weir.aws/1 or weir.json/1";
+    else if (kind->protocol != WEIR_AWS_JSON && sender->aws->revision < 2)
+        sender->unable = "this host's weir.aws/1 is too old: it speaks JSON alone";
     return sender_read_concurrency(sender);
+}
+
+int32_t sender_new(const struct sender_kind *kind, size_t bytes, int (*read_options)(void *sink),
+                   const weir_host *host, weir_instance *instance, void **self)
+{
+    struct sender *sender = calloc(1, bytes);
+    if (!sender)
+        return -ENOMEM;
+    int rc = sender_open(sender, kind, host, instance);
+    if (rc == 0)
+        rc = read_options(sender);
+    if (rc == 0 && sender->path.len > 0)
+        weir_buf_put(&sender->path, weir_view("", 1)); /* NUL */
+    if (rc == 0 && sender->path.failed)
+        rc = -ENOMEM;
+    if (rc < 0)
+        sender_close(sender);
+    else
+        *self = sender;
+    return rc;
+}
+
+int sender_read_bytes(const struct sender *sender, const char *option, int64_t most,
+                      const char *why, int64_t *out)
+{
+    int64_t bytes = most;
+    sender->host->option_i64(sender->instance, option, &bytes);
+    if (bytes < 1024 || bytes > most)
+        return sender_refuse(sender, option, why);
+    *out = bytes;
+    return 0;
 }
 
 int sender_read_concurrency(struct sender *sender)
@@ -53,7 +86,8 @@ void sender_declare(const struct sender *sender, const char *word, const char *a
     weir_buf_clear(&text);
     put_text(&text, action);
     put_char(&text, ' ');
-    put_resource(&text, weir_view(action, (size_t)(colon - action)), sender->region, kind, name);
+    put_resource(&text, weir_view(action, (size_t)(colon - action)), sender->region,
+                 sender->account, kind, name);
     sender->host->declare(sender->instance, WEIR_D_IAM, weir_buf_view(&text));
     weir_buf_free(&text);
 }
@@ -101,9 +135,9 @@ void sender_finish(struct sender *sender, struct message *message, int32_t outco
     complete(sender, message, outcome, reason);
 }
 
-void sender_put_back(struct sender *sender, struct message *message)
+void sender_put_back(struct sender *sender, struct message *message, bool alone)
 {
-    message->alone = true;
+    message->alone = alone;
     message->next = sender->head;
     if (!sender->head)
         sender->tail = &message->next;
@@ -299,5 +333,6 @@ void sender_close(void *sink)
         free(message);
     }
     weir_buf_free(&sender->scratch);
+    weir_buf_free(&sender->path);
     free(sink);
 }

@@ -25,22 +25,25 @@ struct entry {               /* a message in a call */
     uint64_t lane, group;
     char sum[33];    /* the sink's: what the answer has to repeat */
     int32_t outcome; /* what the answer says of it; 0: nothing */
+    enum again { AGAIN_NO, AGAIN, AGAIN_ALONE } again; /* or: it is sent once more, at once */
     char reason[168];
 };
 
 struct call {
     struct sender *sender;
-    struct call *next;   /* in sender.open or sender.spare */
-    const char *target;  /* sender_kind.target unless the sink sets another one */
-    uint64_t id;         /* of weir.aws/1 or what else carries it */
-    uint64_t number;     /* of this sender: never the same twice */
-    size_t count, bytes; /* entries; as the service counts them */
+    struct call *next;                 /* in sender.open or sender.spare */
+    const char *target;                /* sender_kind.target unless the sink sets another one */
+    uint64_t id;                       /* of weir.aws/1 or what else carries it */
+    uint64_t number;                   /* of this sender: never the same twice */
+    size_t count, bytes;               /* entries; as the service counts them */
+    const weir_aws_response *response; /* in read(), of weir.aws/1 */
     weir_buf body;
     struct entry entries[]; /* sender_kind.entries_max */
 };
 
 struct sender_kind {                     /* static */
-    const char *service, *target, *json; /* as in weir_aws_request */
+    const char *service, *target, *json; /* as in weir_aws_request, and */
+    int32_t protocol;
     size_t entries_max;
     bool ordered;              /* of a lane, and of a group, at most one message is on its way */
     const char *body_end;      /* closes what begin() opened */
@@ -50,7 +53,9 @@ struct sender_kind {                     /* static */
      * service counts for it. False: the record has no such form. */
     bool (*put)(void *sink, struct call *call, const struct message *message, struct entry *entry,
                 size_t *bytes);
-    /* Gives the entries of `call` their outcome, by entry_give(). NULL: status 200 stores all. */
+    /* Gives the entries of `call` their outcome, by entry_give(), or sets `again`: then some other
+     * entry must have an outcome, or fewer be sent together. `answer` is NULL where there is no
+     * JSON. NULL: status 200 stores all. */
     void (*read)(void *sink, struct call *call, const weir_json_node *answer);
     int32_t (*judge)(weir_str error_type); /* an outcome, or 0: the host's is right */
     uint64_t (*group)(void *sink, const weir_record *record); /* optional: its lane */
@@ -68,8 +73,13 @@ struct sender { /* the first member of the sink's own struct, which malloc() gav
     weir_instance *instance;
     const weir_aws *aws;
     const weir_json *json;
-    const char *unable; /* why nothing can be sent on this host, or NULL */
-    weir_str endpoint, region;
+    const char *unable;                 /* why nothing can be sent on this host, or NULL */
+    weir_str endpoint, region, account; /* account: where the sink knows it, for sender_declare() */
+    /* as in weir_aws_request, for all calls */
+    weir_buf path;
+    const weir_aws_header *headers;
+    uint32_t header_count;
+    int64_t timeout_ms;
     size_t entries_max; /* in one call: the kind's, or fewer */
     int64_t concurrency, entry_bytes_max, call_bytes_max;
 
@@ -81,6 +91,10 @@ struct sender { /* the first member of the sink's own struct, which malloc() gav
     weir_buf scratch; /* the sink's: what it is rendering */
 };
 
+/* The open() of a sink of `bytes`, zeroed: sender_open(), then its own read_options(), and *self. 0
+ * or -errno, and then nothing is left of it. */
+int32_t sender_new(const struct sender_kind *kind, size_t bytes, int (*read_options)(void *sink),
+                   const weir_host *host, weir_instance *instance, void **self);
 /* In open(). For weir.aws/1: asks the host for what is needed and reads the options `concurrency`
  * and `region`, which the plugin then has. 0, or -EINVAL after option_error. */
 int sender_open(struct sender *sender, const struct sender_kind *kind, const weir_host *host,
@@ -94,6 +108,11 @@ int sender_refuse(const struct sender *sender, const char *option, const char *w
 void sender_declare(const struct sender *sender, const char *word, const char *action,
                     const char *kind, weir_str name);
 
+/* In open(): reads `option`, by default `most`, into *out, and refuses what is not between 1 KiB
+ * and `most`, which `why` tells. 0, or -EINVAL after option_error. */
+int sender_read_bytes(const struct sender *sender, const char *option, int64_t most,
+                      const char *why, int64_t *out);
+
 /* For a kind with a send() of its own. `code` and `message` are the error's, `body` the answer's.
  */
 void call_answered(struct call *call, int32_t outcome, weir_str code, weir_str message,
@@ -106,6 +125,8 @@ void sender_deliver(void *sink, weir_delivery *delivery);
 void sender_cancel(void *sink, uint64_t token);
 void sender_close(void *sink);
 
+/* Whether an error's code is, or ends in, one of `names`, which ends with NULL. */
+bool code_is_one_of(weir_str code, const char *const *names);
 /* An entry that is named twice has no outcome that could be trusted: it becomes WEIR_RETRY. */
 void entry_give(struct entry *entry, int32_t outcome, const char *reason);
 /* The same, with an error of the service as the reason. */

@@ -62,6 +62,14 @@ enum added call_add(struct call *call, struct message *message, size_t *bytes)
 
 /* ---- answers ---- */
 
+bool code_is_one_of(weir_str code, const char *const *names)
+{
+    for (; *names; names++)
+        if (str_ends_with(code, weir_cstr(*names)))
+            return true;
+    return false;
+}
+
 void entry_give(struct entry *entry, int32_t outcome, const char *reason)
 {
     if (entry->outcome != 0) {
@@ -112,6 +120,17 @@ static void finish_all(struct call *call, int32_t outcome, const char *reason)
     }
 }
 
+/* What is to be sent once more, in its order. */
+static void put_back(struct call *call)
+{
+    for (size_t i = call->count; i-- > 0;) {
+        enum again again = call->entries[i].again;
+        struct message *message = again == AGAIN_NO ? NULL : take(&call->entries[i]);
+        if (message)
+            sender_put_back(call->sender, message, again == AGAIN_ALONE);
+    }
+}
+
 static void stored(struct call *call, weir_str body)
 {
     struct sender *sender = call->sender;
@@ -120,7 +139,7 @@ static void stored(struct call *call, weir_str body)
     sender->json->free(doc);
     for (size_t i = 0; i < call->count; i++) {
         struct entry *entry = &call->entries[i];
-        struct message *message = take(entry);
+        struct message *message = entry->again == AGAIN_NO ? take(entry) : NULL;
         if (!message)
             continue;
         if (entry->outcome == 0)
@@ -128,6 +147,7 @@ static void stored(struct call *call, weir_str body)
         sender_finish(call->sender, message, entry->outcome,
                       entry->outcome == WEIR_OK ? NULL : entry->reason);
     }
+    put_back(call);
 }
 
 static void refused(struct call *call, int32_t outcome, weir_str code, weir_str text)
@@ -141,11 +161,9 @@ static void refused(struct call *call, int32_t outcome, weir_str code, weir_str 
         finish_all(call, outcome, reason);
         return;
     }
-    for (size_t i = call->count; i-- > 0;) { /* one bad message fails the whole call: find it */
-        struct message *message = take(&call->entries[i]);
-        if (message)
-            sender_put_back(call->sender, message);
-    }
+    for (size_t i = 0; i < call->count; i++) /* one bad message fails the whole call: find it */
+        call->entries[i].again = AGAIN_ALONE;
+    put_back(call);
 }
 
 void call_answered(struct call *call, int32_t outcome, weir_str code, weir_str message,
@@ -172,6 +190,7 @@ uint64_t call_token(const struct call *call)
 
 static void answered(void *arg, const weir_aws_response *response)
 {
+    ((struct call *)arg)->response = response;
     call_answered(arg, response->outcome, response->error_type, response->error_message,
                   response->body);
 }
@@ -193,7 +212,12 @@ static int start(struct call *call)
         .body = weir_buf_view(&call->body),
         .endpoint = sender->endpoint,
         .region = sender->region,
+        .timeout_ms = sender->timeout_ms,
         .token = call_token(call),
+        .protocol = sender->kind->protocol,
+        .header_count = sender->header_count,
+        .path = sender->path.ptr,
+        .headers = sender->headers,
     };
     return sender->aws->call(sender->instance, &request, answered, call, &call->id);
 }

@@ -18,5 +18,5 @@ bool call_send(struct call *call); /* false: its messages are finished, it is to
  * Takes the message back. */
 void sender_finish(struct sender *sender, struct message *message, int32_t outcome,
                    const char *reason);
-void sender_put_back(struct sender *sender, struct message *message); /* first, and sent alone */
+void sender_put_back(struct sender *sender, struct message *message, bool alone); /* first */
 #endif
