@@ -1,5 +1,5 @@
-"""A fake AWS JSON server: as much of DynamoDB, its Streams, SQS, Kinesis and EventBridge as weir uses, in memory, with every
-signature verified and faults by rule (faults.py).
+"""A fake AWS server: as much of DynamoDB, its Streams, SQS, SNS, Kinesis, EventBridge and Lambda as weir uses, in memory,
+with every signature verified and faults by rule (faults.py).
 
     aws = AwsServer(tables={"PriceHistory": ("product_id", "timestamp")}, queues=["orders.fifo"])
     aws.url, aws.tables["PriceHistory"].items, aws.queues["orders.fifo"].messages, aws.faults.set([...])
@@ -12,10 +12,11 @@ import hashlib
 import json
 import threading
 import time
-import urllib.parse
 import uuid
 from decimal import Context, Decimal
 from http.server import BaseHTTPRequestHandler
+from urllib.parse import parse_qs, parse_qsl, unquote, urlsplit
+from xml.sax.saxutils import escape
 
 from . import faults as faults_module
 from . import sigv4
@@ -27,6 +28,7 @@ KEY_ID, SECRET = "AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
 EXACT = Context(prec=200)  # the default context would round to 28 digits
 STREAMS_TARGET = "DynamoDBStreams_20120810"
 BATCH_ITEMS, BATCH_ENTRIES, ENTRY_BYTES, KINESIS_RECORDS = 25, 10, 1024 * 1024, 500
+SNS_BYTES, SYNC_BYTES, ASYNC_BYTES = 256 * 1024, 6 * 1024 * 1024, 1024 * 1024
 SERVICES = {"AmazonSQS": "sqs", "Kinesis_20131202": "kinesis", "AWSEvents": "events"}
 
 
@@ -72,6 +74,33 @@ class Queue:
             return message_id
 
 
+def members(form, prefix):
+    """A form's "PREFIX.1.Name=...&PREFIX.2.Name=..." as dicts, in order; deeper names keep their dots."""
+    lists = {}
+    for name, value in form:
+        if name.startswith(prefix + "."):
+            number, _, rest = name[len(prefix) + 1:].partition(".")
+            lists.setdefault(int(number), {})[rest] = value
+    return [lists[number] for number in sorted(lists)]
+
+
+def xml(name, value):
+    if isinstance(value, dict):
+        inside = "".join(xml(key, one) for key, one in value.items())
+    elif isinstance(value, list):
+        inside = "".join(xml("member", one) for one in value)
+    else:
+        inside = escape(str(value).lower() if isinstance(value, bool) else str(value))
+    return f"<{name}>{inside}</{name}>" if inside else f"<{name}/>"
+
+
+class Function:
+    """A Lambda function in Python: run(event) answers what it returns, or fails with what it raises."""
+
+    def __init__(self, run):
+        self.run, self.events, self.headers, self.queue = run, [], [], []
+
+
 class AwsServer:
     def __init__(self, tables=None, queues=(), rules=()):
         self.tables = {name: Table(keys) for name, keys in (tables or {}).items()}
@@ -79,6 +108,8 @@ class AwsServer:
         self.streams = streams_module.Streams()
         self.kinesis_streams, self.buses = {"changes"}, {"default"}
         self.mappings = []  # event source mappings, as Lambda lists them
+        self.topics, self.functions = {}, {}  # ARN: entries in the order taken; name: Function
+        self.topic_ids = {}  # of FIFO topics: deduplication ids seen
         self.ahead_s = 0  # of this machine's clock: the Date of each answer
         self.kinesis, self.events = [], []  # (partition key, data) and entries, in the order taken
         self.faults = faults_module.Faults(rules)
@@ -198,6 +229,63 @@ class AwsServer:
                 {"AttributeName": key, "KeyType": kind} for key, kind in zip(self.table(name).keys, ("HASH", "RANGE"))]}
         return {"Table": told}
 
+    # ---- SNS: forms and XML ----
+    def publish_batch(self, form, rule=None):
+        topic = dict(form).get("TopicArn")
+        if topic not in self.topics:
+            raise Refused("NotFound", "Topic does not exist", 404)
+        entries = members(form, "PublishBatchRequestEntries.member")
+        if not 0 < len(entries) <= BATCH_ENTRIES:
+            raise Refused("TooManyEntriesInBatchRequest")
+        if len({e["Id"] for e in entries}) != len(entries):
+            raise Refused("BatchEntryIdsNotDistinct")
+        if sum(len(e["Message"].encode()) for e in entries) > SNS_BYTES:
+            raise Refused("BatchRequestTooLong")
+        good, bad = [], []
+        for index, entry in enumerate(entries):
+            entry["attributes"] = {a["Name"]: (a["Value.DataType"], a["Value.StringValue"]) for a in members(
+                [(k, v) for k, v in entry.items()], "MessageAttributes.entry")}
+            if rule and rule["do"] == "unprocessed" and index % 2:
+                bad.append({"Id": entry["Id"], "Code": rule.get("type", "InternalError"), "Message": "injected <&>",
+                            "SenderFault": rule.get("sender_fault", False)})
+                continue
+            if topic.endswith(".fifo") and not (entry.get("MessageGroupId") and entry.get("MessageDeduplicationId")):
+                raise Refused("InvalidParameter", "a FIFO topic wants MessageGroupId and MessageDeduplicationId")
+            with self.lock:
+                once = entry.get("MessageDeduplicationId")
+                if not once or once not in self.topic_ids.setdefault(topic, set()):
+                    self.topics[topic].append(entry)
+                    self.topic_ids.setdefault(topic, set()).add(once)
+            good.append({"Id": entry["Id"], "MessageId": str(uuid.uuid4())})
+        return {"Successful": good, "Failed": bad}
+
+    def get_topic_attributes(self, form, rule=None):
+        self.look_up(self.topics, dict(form)["TopicArn"], "NotFound")
+        return {"Attributes": ""}
+
+    # ---- Lambda: REST ----
+    def invoke(self, name, headers, body, rule=None):
+        """(status, more headers, body bytes)"""
+        function = self.functions.get(name)
+        if function is None:
+            raise Refused("ResourceNotFoundException", f"Function not found: {name}", 404)
+        kind = headers.get("X-Amz-Invocation-Type", "RequestResponse")
+        if len(body) > (ASYNC_BYTES if kind == "Event" else SYNC_BYTES):
+            raise Refused("RequestTooLargeException", f"{len(body)} byte payload is too large", 413)
+        if kind == "DryRun":
+            return 204, "", b""
+        event = json.loads(body)
+        with self.lock:
+            function.headers.append(dict(headers))
+            (function.queue if kind == "Event" else function.events).append(event)
+        if kind == "Event":
+            return 202, "", b""
+        try:
+            return 200, "X-Amz-Executed-Version: $LATEST\r\n", json.dumps(function.run(event)).encode()
+        except Exception as error:
+            return 200, "X-Amz-Function-Error: Unhandled\r\n", json.dumps(
+                {"errorMessage": str(error), "errorType": type(error).__name__}).encode()
+
     @staticmethod
     def look_up(known, name, kind):
         if name not in known:
@@ -233,11 +321,8 @@ class AwsServer:
             def log_message(self, *args):
                 pass
 
-            def reply(self, status, answer, cut=False):
-                body = json.dumps(answer).encode()
-                kind = "1.0"
-                head = (f"HTTP/1.1 {status} Status\r\nContent-Type: application/x-amz-json-{kind}\r\n"
-                        f"x-amzn-RequestId: {uuid.uuid4()}\r\n"
+            def reply(self, status, body, more, cut=False):
+                head = (f"HTTP/1.1 {status} Status\r\n{more}x-amzn-RequestId: {uuid.uuid4()}\r\n"
                         f"x-amz-crc32: {binascii.crc32(body)}\r\n"
                         f"Date: {time.strftime('%a, %d %b %Y %H:%M:%S GMT', time.gmtime(time.time() + aws.ahead_s))}\r\n"
                         f"Content-Length: {len(body)}\r\n\r\n").encode()
@@ -245,20 +330,23 @@ class AwsServer:
                 if cut:
                     self.close_connection = True
 
+            def reply_json(self, status, answer):
+                return self.reply(status, json.dumps(answer).encode(), "Content-Type: application/json\r\n")
+
             def do_GET(self):
                 """Lambda's ListEventSourceMappings."""
                 path, _, query = self.path.partition("?")
-                asked = {name: values[0] for name, values in urllib.parse.parse_qs(query).items()}
+                asked = {name: values[0] for name, values in parse_qs(query).items()}
                 wrong = sigv4.problem("GET", self.path, self.headers, b"", {KEY_ID: (SECRET, None)}, service="lambda",
                                       max_skew_s=300 + abs(aws.ahead_s))
                 if wrong or path != "/2015-03-31/event-source-mappings/":
                     aws.signature_problems.append(f"GET {self.path}: {wrong}")
-                    return self.reply(403, {"Type": "User", "Message": wrong})
+                    return self.reply_json(403, {"Type": "User", "Message": wrong})
                 aws.calls["ListEventSourceMappings"] += 1
                 rule = aws.faults.pick("ListEventSourceMappings")
                 if rule:
-                    return self.reply(rule["status"], {"__type": rule["type"], "Message": "injected"})
-                return self.reply(200, {"EventSourceMappings": [
+                    return self.reply_json(rule["status"], {"__type": rule["type"], "Message": "injected"})
+                return self.reply_json(200, {"EventSourceMappings": [
                     m for m in aws.mappings if m["EventSourceArn"] == asked.get("EventSourceArn", m["EventSourceArn"])
                     and m["FunctionArn"].endswith(":" + asked.get("FunctionName", m["FunctionArn"].rpartition(":")[2]))]})
 
@@ -268,24 +356,20 @@ class AwsServer:
                 if len(body) != size:  # the client was killed meanwhile: nobody asked for this
                     self.close_connection = True
                     return None
-                target, _, op = self.headers.get("X-Amz-Target", "").rpartition(".")
-                op = op or "-"
+                way = ways(self.path, self.headers, body)
+                op = way.op
                 aws.calls[op] += 1
                 aws.traces.append(self.headers.get("X-Amzn-Trace-Id"))
                 wrong = sigv4.problem("POST", self.path, self.headers, body, {KEY_ID: (SECRET, None)},
-                                      service=SERVICES.get(target, "dynamodb"),
-                                      max_skew_s=300 + abs(aws.ahead_s))
-                if (target == STREAMS_TARGET) != (op in aws.streams.operations()):
-                    wrong = wrong or f"{target} has no {op}"
+                                      service=way.service, max_skew_s=300 + abs(aws.ahead_s))
+                wrong = wrong or way.wrong(aws)
                 if wrong:
                     aws.signature_problems.append(f"{op}: {wrong}")
-                    return self.reply(403, {"__type": "InvalidSignatureException", "message": wrong})
+                    return self.refuse(way, 403, "InvalidSignatureException", wrong)
                 rule = aws.faults.pick(op, body)
                 do = rule["do"] if rule else None
                 if do == "error":
-                    return self.reply(rule.get("status", 400), {
-                        "__type": "com.amazonaws.dynamodb.v20120810#" + rule["type"],
-                        "message": rule.get("message", "injected")})
+                    return self.refuse(way, rule.get("status", 400), rule["type"], rule.get("message", "injected"))
                 if do == "delay":
                     time.sleep(rule["ms"] / 1000)
                 if do in ("reset", "hang"):
@@ -293,15 +377,97 @@ class AwsServer:
                     self.close_connection = True
                     return faults_module.reset(self.connection)
                 try:
-                    status, answer = 200, aws.answer(op, json.loads(body), rule)
+                    answer = way.carry_out(aws, rule)
                 except Refused as no:
-                    status, answer = no.status, {"__type": no.kind, "message": no.message}
+                    return self.refuse(way, no.status, no.kind, no.message)
                 if do == "cut":
                     self.close_connection = True
                     return faults_module.reset(self.connection)
-                return self.reply(status, answer, cut=do == "truncate")
+                return self.reply(*answer, cut=do == "truncate")
+
+            def refuse(self, way, status, kind, message):
+                return self.reply(status, *way.error(kind, message))
 
         return Handler
+
+
+# ---- the protocols ----
+
+class Json:
+    HEAD = "Content-Type: application/x-amz-json-1.0\r\n"
+
+    def __init__(self, headers, body):
+        self.target, _, op = headers.get("X-Amz-Target", "").rpartition(".")
+        self.op, self.body = op or "-", body
+        self.service = SERVICES.get(self.target, "dynamodb")
+
+    def wrong(self, aws):
+        if (self.target == STREAMS_TARGET) != (self.op in aws.streams.operations()):
+            return f"{self.target} has no {self.op}"
+        return None
+
+    def carry_out(self, aws, rule):
+        return 200, json.dumps(aws.answer(self.op, json.loads(self.body), rule)).encode(), self.HEAD
+
+    def error(self, kind, message):
+        name = kind if "#" in kind else "com.amazonaws.dynamodb.v20120810#" + kind
+        return json.dumps({"__type": name, "message": message}).encode(), self.HEAD
+
+
+class Query:
+    HEAD, service = "Content-Type: text/xml\r\n", "sns"
+
+    def __init__(self, body):
+        self.form = parse_qsl(body.decode(), keep_blank_values=True, strict_parsing=True)
+        self.op = dict(self.form).get("Action", "-")
+
+    def wrong(self, aws):
+        return None if dict(self.form).get("Version") == "2010-03-31" else "another version"
+
+    def carry_out(self, aws, rule):
+        operations = {"PublishBatch": aws.publish_batch, "GetTopicAttributes": aws.get_topic_attributes}
+        if self.op not in operations:
+            raise Refused("InvalidAction", self.op)
+        answer = {f"{self.op}Result": operations[self.op](self.form, rule),
+                  "ResponseMetadata": {"RequestId": str(uuid.uuid4())}}
+        return 200, xml(f"{self.op}Response", answer).encode(), self.HEAD
+
+    def error(self, kind, message):
+        said = {"Error": {"Type": "Sender", "Code": kind, "Message": message}, "RequestId": str(uuid.uuid4())}
+        return ('<?xml version="1.0"?>\n' + xml("ErrorResponse", said)).encode(), self.HEAD
+
+
+class Rest:
+    op, service = "Invoke", "lambda"
+
+    def __init__(self, path, headers, body):
+        parts = urlsplit(path)
+        *_, name, verb = parts.path.split("/")
+        self.name, self.verb, self.headers, self.body = unquote(name), verb, headers, body
+        self.qualifier = dict(parse_qsl(parts.query)).get("Qualifier")
+
+    def wrong(self, aws):
+        return None if self.verb == "invocations" else f"no {self.verb}"
+
+    def carry_out(self, aws, rule):
+        if rule and rule["do"] == "function_error":
+            return 200, b'{"errorMessage":"injected"}', "X-Amz-Function-Error: Unhandled\r\n"
+        name = f"{self.name}:{self.qualifier}" if self.qualifier else self.name
+        status, head, body = aws.invoke(name, self.headers, self.body, rule)
+        return status, body, head
+
+    def error(self, kind, message):
+        return (json.dumps({"Type": "User", "message": message}).encode(),
+                f"x-amzn-ErrorType: {kind}:http://internal.amazon.com/coral/\r\nContent-Type: application/json\r\n")
+
+
+def ways(path, headers, body):
+    """The protocol of a request, by which it is read and answered."""
+    if path.startswith("/2015-03-31/functions/"):
+        return Rest(path, headers, body)
+    if headers.get("Content-Type", "").startswith("application/x-www-form-urlencoded"):
+        return Query(body)
+    return Json(headers, body)
 
 
 def digests(entry):

@@ -51,7 +51,7 @@ def problem(method, path, headers, body, secrets, max_skew_s=300, service=None):
     if skew > max_skew_s:
         return f"signature is {skew:.0f} s off"
     path, _, query = path.partition("?")
-    canonical = [method, quote(path, safe="/-_.~%"), _query(query)]
+    canonical = [method, quote(path, safe="/-_.~"), _query(query)]  # encoded twice: every service but S3
     canonical += [f"{n}:{' '.join((headers.get(n) or '').split())}" for n in signed]
     canonical += ["", ";".join(signed), hashlib.sha256(body).hexdigest()]
     scope = "/".join((date, region, signed_for, terminator))

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The sinks kinesis, eventbridge, http and dynamodb in the whole program, behind servers that throttle, refuse parts, cut
+"""The sinks kinesis, eventbridge, sns, lambda, http and dynamodb in the whole program, behind servers that throttle, refuse parts, cut
 and truncate: nothing lost, repeats as their READMEs say, order per item."""
 import base64
 import contextlib
@@ -78,6 +78,116 @@ def eventbridge_gets_every_record():
     equal(sorted(set(ids)), sorted(r["eventID"] for r in records), "events")
     equal({e["DetailType"] for e in taken}, {"Products INSERT", "Products MODIFY", "Products REMOVE"})
     print(f"1000 records, {len(ids) - 1000} repeats, lost 0")
+
+
+def of_items(records):
+    """{item: the event ids of its records, in order}"""
+    by_item = {}
+    for record in records:
+        by_item.setdefault(record["dynamodb"]["Keys"]["product_id"]["S"], []).append(record["eventID"])
+    return by_item
+
+
+@test
+def a_topic_gets_every_record():
+    records, _ = changes(1000)
+    for topic in ("prices", "prices.fifo"):
+        arn = "arn:aws:sns:eu-west-1:123456789012:" + topic
+        with contextlib.closing(aws_server.AwsServer()) as aws, folder() as path:
+            aws.topics[arn] = []
+            aws.faults.set(faults("PublishBatch", "Throttling"))
+            play(path, records, {"topic": {"plugin": "sns", "retry": RETRY, "config": {"topic_arn": arn}}},
+                 region="us-east-1", endpoint_url=aws.url)
+            equal(aws.signature_problems, [])
+            taken = aws.topics[arn]
+            holds(aws.faults.stats["PublishBatch:truncate"] > 0, "no fault came")
+        got = [json.loads(entry["Message"]) for entry in taken]
+        equal({r["eventID"] for r in got}, {r["eventID"] for r in records}, "messages")
+        equal({entry["attributes"]["table"] for entry in taken}, {("String", "Products")})
+        if topic.endswith(".fifo"):
+            equal(len(got), 1000, "a FIFO topic drops what comes twice")
+            equal(of_items(got), of_items(records), "order of an item")
+            equal(len({entry["MessageGroupId"] for entry in taken}), ITEMS)
+        print(f"{topic}: 1000 records, {len(got) - 1000} repeats, lost 0")
+
+
+def lambda_sink(**options):
+    return {"fn": {"plugin": "lambda", "retry": RETRY, "config": {"function": "indexer", "batch": 50, **options}}}
+
+
+def done_of(function):
+    """What a function that is given `event` stores, and its own answer: it stops at a record that it fails at."""
+    stored, tried = [], {}
+
+    def run(event):
+        for number, record in enumerate(event["Records"]):
+            sequence = record["dynamodb"]["SequenceNumber"]
+            tried[sequence] = tried.get(sequence, 0) + 1
+            failure = function(record, tried[sequence])
+            if failure:
+                return {"batchItemFailures": [{"itemIdentifier": sequence}]}
+            stored.append(record)
+        return None
+    return stored, tried, aws_server.Function(run)
+
+
+@test
+def a_function_gets_every_record_in_the_order_of_its_item():
+    records, _ = changes(1000)
+    with contextlib.closing(aws_server.AwsServer()) as aws, folder() as path:
+        # every 23rd record fails at first, and then once more
+        numbers = {r["dynamodb"]["SequenceNumber"]: i for i, r in enumerate(records)}
+        stored, tried, aws.functions["indexer:live"] = done_of(
+            lambda record, time: numbers[record["dynamodb"]["SequenceNumber"]] % 23 == 0 and time < 3)
+        aws.faults.set([{"op": "Invoke", "do": "error", "type": "TooManyRequestsException", "status": 429, "every": 19,
+                         "times": 1}, {"op": "Invoke", "do": "function_error", "every": 5}, *faults("Invoke", "x")[2:]])
+        play(path, records, lambda_sink(qualifier="live"), region="us-east-1", endpoint_url=aws.url)
+        equal(aws.signature_problems, [])
+        sent = aws.functions["indexer:live"].events
+    equal(of_items(first_once(stored)), of_items(records), "order of an item")
+    holds(all(tried[s] >= (3 if i % 23 == 0 else 1) for s, i in numbers.items()), "a failure was taken for a success")
+    equal({len(e["Records"]) <= 50 for e in sent}, {True})
+    print(f"1000 records in {len(sent)} invocations, {len(stored) - 1000} repeats, lost 0")
+
+
+def first_once(records):
+    return list({r["eventID"]: r for r in records}.values())
+
+
+@test
+def one_record_that_a_function_dies_of_holds_up_no_other():
+    records, _ = changes(200)
+    bad = records[77]["eventID"]
+
+    def dies(record, _time):
+        if record["eventID"] == bad:
+            raise RuntimeError("out of memory")
+
+    with contextlib.closing(aws_server.AwsServer()) as aws, folder() as path:
+        stored, tried, aws.functions["indexer"] = done_of(dies)
+        sink = lambda_sink(on_function_error="fail")
+        sink["fn"]["on_exhausted"] = "drop"
+        feed = path / "records.jsonl"
+        feed.write_text("".join(json.dumps(r) + "\n" for r in records))
+        done = weir("run", "-c", config(path, sink, aws={"region": "us-east-1", "endpoint_url": aws.url}), "--from", feed,
+                    "--once", seconds=60)
+    equal({r["eventID"] for r in stored}, {r["eventID"] for r in records} - {bad})
+    equal(tried[records[77]["dynamodb"]["SequenceNumber"]], 2, "with its batch, then alone")
+    equal(done.returncode, 1, done.stderr.decode()[-2000:])
+    holds(b"out of memory" in done.stderr, done.stderr.decode()[-2000:])
+
+
+@test
+def events_left_with_lambda_are_every_record():
+    records, _ = changes(1000)
+    with contextlib.closing(aws_server.AwsServer()) as aws, folder() as path:
+        aws.functions["indexer"] = aws_server.Function(None)
+        aws.faults.set(faults("Invoke", "TooManyRequestsException")[1:])
+        play(path, records, lambda_sink(invocation_type="Event"), region="us-east-1", endpoint_url=aws.url)
+        equal(aws.signature_problems, [])
+        taken = [r for event in aws.functions["indexer"].queue for r in event["Records"]]
+    equal({r["eventID"] for r in taken}, {r["eventID"] for r in records}, "events")
+    print(f"1000 records, {len(taken) - 1000} repeats, lost 0")
 
 
 def hook_sink(url, **options):
