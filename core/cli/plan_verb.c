@@ -5,16 +5,33 @@
 
 #include <inttypes.h>
 
-enum { CALLS_MAX = 2 * MATCH_SINKS_MAX + 2, DAY_S = 86400, WRITE_BATCH = 25, QUEUE_BATCH = 10 };
+enum { CALLS_MAX = 2 * MATCH_SINKS_MAX + 2, DAY_S = 86400 };
 
-/* Calls of one kind in a day, and what they cost: list prices of us-east-1 (on-demand) in dollars,
- * as known to this release. */
+/* Calls of one kind in a day, and what they cost. */
 struct call_plan {
     const char *service, *operation;
     double per_day, usd;
 };
 
-static const double usd_stream_read = 0.02 / 100000, usd_row = 0.625 / 1e6, usd_message = 0.4 / 1e6;
+/* List prices in dollars, as known when this release was made. */
+static const char prices_of[] = "us-east-1, November 2026, on demand";
+static const double usd_stream_read = 0.02 / 100000, usd_row = 0.625 / 1e6;
+
+/* By what a sink declares that it calls: records in a full call, and what AWS counts: the call, or
+ * each record of at most 1 KiB (DynamoDB), 25 KiB (Kinesis) or 64 KiB. Kinesis' shards and Lambda's
+ * time come on top. */
+static const struct price {
+    const char *action, *service;
+    double records, usd_call, usd_record;
+} prices[] = {
+    {"dynamodb:BatchWriteItem", "dynamodb", 25, 0, 0.625 / 1e6},
+    {"dynamodb:PutItem", "dynamodb", 1, 0, 0.625 / 1e6},
+    {"sqs:SendMessage", "sqs", 10, 0.4 / 1e6, 0},
+    {"kinesis:PutRecords", "kinesis", 500, 0, 0.014 / 1e6},
+    {"events:PutEvents", "events", 10, 0, 1 / 1e6},
+    {"sns:Publish", "sns", 10, 0.5 / 1e6, 0},
+    {"lambda:InvokeFunction", "lambda", 100, 0.2 / 1e6, 0},
+};
 
 struct plan {
     struct opened opened;
@@ -29,6 +46,34 @@ static void add_call(struct plan *plan, const char *service, const char *operati
     if (plan->call_count < CALLS_MAX && per_day > 0)
         plan->calls[plan->call_count++] = (struct call_plan){service, operation, per_day, usd};
     plan->usd += usd;
+}
+
+static const struct price *price_of(const weir_instance *instance)
+{
+    for (char **iam = instance->iam; iam && *iam; iam++)
+        for (size_t i = 0; i < sizeof prices / sizeof *prices; i++) {
+            size_t len = strlen(prices[i].action);
+            if (strncmp(*iam, prices[i].action, len) == 0 && ((*iam)[len] == ' ' || !(*iam)[len]))
+                return &prices[i];
+        }
+    return NULL;
+}
+
+/* Of calls that are as full as the sink makes them. */
+static void count_sink(struct plan *plan, const struct built_sink *sink, double records)
+{
+    const struct price *price = price_of(sink->instance);
+    const char *target = sink->instance->target;
+    double batch = sink->config->batch_records        ? (double)sink->config->batch_records
+                   : sink->plugin->desc.batch_records ? (double)sink->plugin->desc.batch_records
+                                                      : 100;
+    if (price) {
+        double calls = records / (batch < price->records ? batch : price->records);
+        add_call(plan, price->service, sink->config->name, calls,
+                 calls * price->usd_call + records * price->usd_record);
+    } else if (target && strncmp(target, "server ", 7) == 0) {
+        add_call(plan, "http", sink->config->name, records, 0);
+    }
 }
 
 /* At most: every record reaches every sink, every shard is read as often as it may be. */
@@ -48,17 +93,9 @@ static void count_calls(struct plan *plan)
         double writes = (double)set->count * shards * DAY_S * 1000 / every;
         add_call(plan, "dynamodb", "positions", writes, writes * usd_row);
     }
-    for (size_t i = 0; i < set->count; i++) {
-        char **iam = set->sinks[i].instance->iam;
-        const char *action = iam && *iam && set->sinks[i].rule_count ? *iam : "";
-        if (strncmp(action, "dynamodb:", 9) == 0)
-            add_call(plan, "dynamodb", set->sinks[i].config->name,
-                     strncmp(action + 9, "Batch", 5) == 0 ? records / WRITE_BATCH : records,
-                     records * usd_row);
-        else if (strncmp(action, "sqs:", 4) == 0)
-            add_call(plan, "sqs", set->sinks[i].config->name, records / QUEUE_BATCH,
-                     records / QUEUE_BATCH * usd_message);
-    }
+    for (size_t i = 0; i < set->count; i++)
+        if (set->sinks[i].rule_count)
+            count_sink(plan, &set->sinks[i], records);
 }
 
 /* ---- the policy ---- */
@@ -175,8 +212,8 @@ static void put_json(const struct plan *plan, struct buf *out)
                    "\"usd_per_day\":%.4f}",
                    i ? "," : "", plan->calls[i].service, plan->calls[i].operation,
                    plan->calls[i].per_day, plan->calls[i].usd);
-    buf_printf(out, "],\"records_per_day\":%" PRId64 ",\"usd_per_day\":%.4f}\n",
-               plan->opened.cli->per_day, plan->usd);
+    buf_printf(out, "],\"records_per_day\":%" PRId64 ",\"usd_per_day\":%.4f,\"prices\":\"%s\"}\n",
+               plan->opened.cli->per_day, plan->usd, prices_of);
 }
 
 static void put_text(const struct plan *plan, struct buf *out)
@@ -191,8 +228,8 @@ static void put_text(const struct plan *plan, struct buf *out)
     }
     buf_printf(out,
                "calls a day, at most, for %" PRId64 " records and %" PRId64
-               " shards (list prices of us-east-1):\n",
-               plan->opened.cli->per_day, plan->opened.cli->shards);
+               " shards (list prices of %s):\n",
+               plan->opened.cli->per_day, plan->opened.cli->shards, prices_of);
     for (size_t i = 0; i < plan->call_count; i++)
         buf_printf(out, "  %-16s  %-12s  %12.0f  %10.4f USD\n", plan->calls[i].service,
                    plan->calls[i].operation, plan->calls[i].per_day, plan->calls[i].usd);

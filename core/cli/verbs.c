@@ -51,9 +51,8 @@ const struct verb verbs[] = {
          "Per sink what a repeat does and where records go that it gives up; calls and cost of "
          "a day, at most; the\n"
          "IAM policy. Nobody is asked: the numbers come from the configuration and the options. "
-         "Calls of "
-         "pricehistory and sqs are\n"
-         "counted, those of other sinks are not.",
+         "Calls are as full as the\n"
+         "sinks make them, records small; Kinesis' shards and Lambda's time come on top.",
      .options = plan_options,
      .run = verb_plan},
     {.name = "doctor",

@@ -365,6 +365,32 @@ def the_bench_goes_through_each_sink_of_a_configuration():
 
 
 @test
+def the_plan_counts_the_calls_of_every_bundled_sink():
+    queue = "https://sqs.us-east-1.amazonaws.com/123456789012/q"
+    rows = [  # plugin, its options; calls a day for a million records, dollars
+        ("pricehistory", {"table": "Table"}, 40000, 0.625), ("dynamodb", {"table": "T"}, 1000000, 0.625),
+        ("sqs", {"queue_url": queue}, 100000, 0.04), ("kinesis", {"stream": "s"}, 2000, 0.014),
+        ("eventbridge", {}, 100000, 1.0), ("http", {"url": "https://example.org/"}, 1000000, 0.0),
+        ("sns", {"topic_arn": "arn:aws:sns:us-east-1:123456789012:t"}, 100000, 0.05),
+        ("lambda", {"function": "f"}, 10000, 0.002),
+        ("file", {"path": "f"}, None, None), ("stdout", {}, None, None), ("exec", {"program": "/bin/cat"}, None, None)]
+    bundled = {p["name"] for p in json.loads(weir("plugin", "list", "--json").stdout) if (ROOT / "plugins" / p["name"]).is_dir()}
+    with folder() as path:
+        for plugin, options, per_day, usd in rows:
+            if plugin not in bundled:
+                continue
+            cfg = config(path, {"one": {"plugin": plugin, "config": options}}, source={"kind": "file", "path": "-"})
+            done = weir("plan", "-c", cfg, "--json", "--records-per-day", "1000000")
+            equal(done.returncode, 0, done.stderr.decode())
+            plan = json.loads(done.stdout)
+            equal([(c["operation"], c["per_day"], c["usd_per_day"]) for c in plan["calls"]],
+                  [("one", per_day, usd)] if per_day else [], plugin)
+            bundled.remove(plugin)
+        equal(plan["prices"], "us-east-1, November 2026, on demand")
+    equal(bundled, set(), "bundled sinks without a row here")
+
+
+@test
 def the_plan_has_policy_calls_and_guarantees():
     with folder() as path:
         cfg = config(path, {

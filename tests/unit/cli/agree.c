@@ -33,7 +33,14 @@ static const char whole[] =
     "\"out\":{\"plugin\":\"stdout\",\"required\":false,\"order\":\"shard\",\"concurrency\":2,"
     "\"match\":{\"ttl\":\"none\",\"present\":[\"x\"]},\"config\":{\"format\":\"json\"}},"
     "\"dlq\":{\"plugin\":\"sqs\",\"only_from\":[\"price\"],\"on_exhausted\":\"dead\","
-    "\"config\":{\"queue_url\":\"https://sqs.us-east-1.amazonaws.com/1/q\"}}},"
+    "\"config\":{\"queue_url\":\"https://sqs.us-east-1.amazonaws.com/1/q\"}},"
+    "\"stream\":{\"plugin\":\"kinesis\",\"config\":{\"stream\":\"s\",\"concurrency\":2}},"
+    "\"bus\":{\"plugin\":\"eventbridge\",\"config\":{\"bus\":\"b\",\"body\":\"plain\"}},"
+    "\"replica\":{\"plugin\":\"dynamodb\",\"config\":{\"table\":\"Replica\",\"removes\":"
+    "\"tombstone\"}},"
+    "\"hook\":{\"plugin\":\"http\",\"config\":{\"url\":\"https://h.example/p\",\"batch\":3}},"
+    "\"lines\":{\"plugin\":\"file\",\"config\":{\"path\":\"l.jsonl\",\"fsync\":\"second\"}},"
+    "\"program\":{\"plugin\":\"exec\",\"config\":{\"program\":\"/bin/cat\"}}},"
     "\"tests\":[{\"name\":\"t\",\"input\":{\"old\":{\"price\":1},\"new\":{\"price\":2}},"
     "\"expect\":{\"sinks\":{\"price\":1}}}]}";
 
