@@ -2,25 +2,14 @@
 #include "aws/sigv4.h"
 
 #include "aws/internal.h"
+#include "util/text.h"
 
 #include <errno.h>
 #include <strings.h>
 
-static bool unreserved(unsigned char c)
-{
-    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' ||
-           c == '.' || c == '_' || c == '~';
-}
-
 static void put_encoded(struct buf *out, unsigned char c)
 {
-    static const char digits[] = "0123456789ABCDEF";
-    if (unreserved(c)) {
-        buf_putc(out, (char)c);
-    } else {
-        char text[3] = {'%', digits[c >> 4], digits[c & 15]};
-        buf_put(out, text, 3);
-    }
+    buf_put_percent(out, (weir_str){(const char *)&c, 1});
 }
 
 /* ---- path ---- */
@@ -28,8 +17,7 @@ static void put_encoded(struct buf *out, unsigned char c)
 /* What is on the wire is encoded once more, a '%' too: so it is for every service but S3. */
 static void put_segment(struct buf *out, const char *at, size_t len)
 {
-    for (size_t i = 0; i < len; i++)
-        put_encoded(out, (unsigned char)at[i]);
+    buf_put_percent(out, (weir_str){at, len});
 }
 
 static void put_raw_path(struct buf *out, weir_str path)

@@ -3,6 +3,7 @@
 #include "aws/time.h"
 #include "aws/xml.h"
 #include "util/alloc.h"
+#include "util/text.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -17,22 +18,6 @@ void role_done(struct role *role)
 
 /* ---- the request ---- */
 
-static void put_encoded(struct buf *out, const char *text)
-{
-    static const char digits[] = "0123456789ABCDEF";
-    for (; *text; text++) {
-        unsigned char c = (unsigned char)*text;
-        if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-            strchr("-_.~", c)) {
-            buf_putc(out, (char)c);
-        } else {
-            buf_putc(out, '%');
-            buf_putc(out, digits[c >> 4]);
-            buf_putc(out, digits[c & 15]);
-        }
-    }
-}
-
 static void put_parameter(struct buf *out, const char *name, const char *value)
 {
     if (!value)
@@ -40,7 +25,7 @@ static void put_parameter(struct buf *out, const char *name, const char *value)
     buf_putc(out, '&');
     buf_puts(out, name);
     buf_putc(out, '=');
-    put_encoded(out, value);
+    buf_put_percent(out, str_of(value));
 }
 
 void sts_put_request(struct buf *out, const struct role *role, const char *token)

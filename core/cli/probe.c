@@ -148,8 +148,12 @@ bool probe_ask(struct probe *probe, const struct question *question)
     probe->call = (struct aws_call){.service = question->service,
                                     .target = question->target,
                                     .json = question->json,
-                                    .protocol = question->get ? AWS_REST : AWS_JSON,
-                                    .path = question->get,
+                                    .protocol = question->get || question->post ? AWS_REST
+                                                : question->form                ? AWS_QUERY
+                                                                                : AWS_JSON,
+                                    .path = question->get ? question->get : question->post,
+                                    .headers = question->header,
+                                    .header_count = question->header ? 1 : 0,
                                     .get = question->get != NULL,
                                     .body = buf_str(&probe->body),
                                     .region = question->region,

@@ -43,8 +43,11 @@ void probe_close(struct probe *probe);
 
 struct question {
     const char *service, *target, *json;
-    weir_str region, endpoint; /* empty: the client's */
-    const char *get;           /* the path and query of a GET, instead of target and body */
+    weir_str region, endpoint;        /* empty: the client's */
+    const char *get;                  /* the path and query of a GET, instead of target and body */
+    const char *post;                 /* those of a POST, instead of a target */
+    bool form;                        /* the body is a form, and there is no target */
+    const struct http_header *header; /* of a POST; optional */
 };
 /* Asks with what is in `body`; true: the answer is in `answer`. Else `outcome` and `message` say
  * why not, or it is hopeless. */

@@ -172,17 +172,6 @@ static void check_filter(struct probe *probe, const struct sink_set *set,
 
 /* ---- which mappings ---- */
 
-static void put_encoded(struct buf *out, weir_str text)
-{
-    static const char plain[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.~";
-    for (size_t i = 0; i < text.len; i++)
-        if (memchr(plain, text.ptr[i], sizeof plain - 1))
-            buf_putc(out, text.ptr[i]);
-        else
-            buf_printf(out, "%%%02X", (unsigned)(unsigned char)text.ptr[i]);
-}
-
 /* "NAME", "NAME:ALIAS" or the whole ARN, as --function takes it. */
 static bool is_function(weir_str arn, const char *wanted)
 {
@@ -197,7 +186,7 @@ static bool ask(struct probe *probe, weir_str stream_arn)
     buf_init(&path, 4096);
     buf_puts(&path, "/2015-03-31/event-source-mappings/?");
     buf_puts(&path, stream_arn.len ? "EventSourceArn=" : "FunctionName=");
-    put_encoded(&path, stream_arn.len ? stream_arn : str_of(probe->function));
+    buf_put_percent(&path, stream_arn.len ? stream_arn : str_of(probe->function));
     buf_reset(&probe->body);
     const struct question question = {.service = "lambda", .get = buf_cstr(&path)};
     bool answered = probe_ask(probe, &question);

@@ -8,6 +8,8 @@ enum { SERVER_TIMEOUT_MS = 5000 };
 
 /* ---- of AWS ---- */
 
+static const struct http_header dry_run = {{"X-Amz-Invocation-Type", 21}, {"DryRun", 6}};
+
 /* By what a sink calls: the question after the thing itself. */
 static const struct thing {
     const char *service; /* as in "sqs:SendMessage" */
@@ -23,6 +25,7 @@ static const struct thing {
      {.service = "sqs", .target = "AmazonSQS.GetQueueUrl", .json = "1.0"},
      "QueueName",
      "queue"},
+    {"sns", {.service = "sns", .form = true}, "Action=GetTopicAttributes&TopicArn=", "topic"},
     {"kinesis",
      {.service = "kinesis", .target = "Kinesis_20131202.DescribeStreamSummary", .json = "1.1"},
      "StreamName",
@@ -31,37 +34,77 @@ static const struct thing {
      {.service = "events", .target = "AWSEvents.DescribeEventBus", .json = "1.1"},
      "Name",
      "event bus"},
+    {"lambda", {.service = "lambda", .header = &dry_run}, NULL, "function"},
 };
 
-/* "sqs:SendMessage arn:aws:sqs:eu-west-1:*:orders": its parts, as far as they are said. */
-static const struct thing *thing_of(weir_str iam, weir_str *region, weir_str *name)
+struct named { /* views of what a sink declared */
+    const struct thing *thing;
+    weir_str arn, region, name; /* region len 0: not said */
+    bool account;               /* the ARN says which */
+};
+
+static weir_str behind(weir_str text, char c)
 {
-    const char *end = iam.ptr + iam.len, *arn = memchr(iam.ptr, ' ', iam.len);
+    const char *at = text.len ? memchr(text.ptr, c, text.len) : NULL;
+    return at ? (weir_str){at + 1, (size_t)(text.ptr + text.len - at - 1)} : text;
+}
+
+/* "sqs:SendMessage arn:aws:sqs:eu-west-1:*:orders": its parts, as far as they are said. */
+static struct named named_by(weir_str iam)
+{
+    const char *end = iam.ptr + iam.len;
+    struct named out = {.arn = behind(iam, ' ')};
     weir_str parts[6] = {{0}};
     size_t count = 0;
-    for (const char *at = arn ? arn + 1 : end; at < end && count < 6; count++) {
+    for (const char *at = out.arn.ptr; at < end && count < 6; count++) {
         const char *colon = count < 5 ? memchr(at, ':', (size_t)(end - at)) : NULL;
         parts[count] = (weir_str){at, (size_t)((colon ? colon : end) - at)};
         at = colon ? colon + 1 : end;
     }
-    *region = str_is(parts[3], "*") ? STR_NONE : parts[3];
-    const char *slash = parts[5].len ? memchr(parts[5].ptr, '/', parts[5].len) : NULL;
-    *name =
-        slash ? (weir_str){slash + 1, (size_t)(parts[5].ptr + parts[5].len - slash - 1)} : parts[5];
-    for (size_t i = 0; i < sizeof things / sizeof *things && name->len; i++)
-        if (str_starts(iam, str_of(things[i].service)) && iam.ptr[strlen(things[i].service)] == ':')
-            return memchr(name->ptr, '*', name->len) ? NULL : &things[i];
-    return NULL;
+    out.region = str_is(parts[3], "*") ? STR_NONE : parts[3];
+    out.account = !str_is(parts[4], "*");
+    out.name =
+        str_starts(parts[5], STR("function:")) ? behind(parts[5], ':') : behind(parts[5], '/');
+    for (size_t i = 0; i < sizeof things / sizeof *things && out.name.len; i++)
+        if (str_starts(iam, str_of(things[i].service)) &&
+            iam.ptr[strlen(things[i].service)] == ':' && !memchr(out.name.ptr, '*', out.name.len))
+            out.thing = &things[i];
+    return out;
 }
 
 static bool told_before(char *const *iam, size_t index, weir_str name)
 {
     for (size_t i = 0; i < index; i++) {
-        weir_str region, other;
-        if (thing_of(str_of(iam[i]), &region, &other) && str_eq(other, name))
+        struct named other = named_by(str_of(iam[i]));
+        if (other.thing && str_eq(other.name, name))
             return true;
     }
     return false;
+}
+
+/* Invoking dry: Lambda looks whether it could be done, and that is all. */
+static void put_invocation(struct buf *path, const struct named *named)
+{
+    buf_puts(path, "/2015-03-31/functions/");
+    buf_put_percent(path, named->account ? named->arn : named->name);
+    buf_puts(path, "/invocations");
+}
+
+static void put_body(struct buf *body, const struct named *named)
+{
+    buf_reset(body);
+    if (named->thing->question.form) {
+        buf_puts(body, named->thing->member);
+        buf_put_percent(body, named->arn);
+        buf_puts(body, "&Version=2010-03-31");
+        return;
+    }
+    buf_putc(body, '{');
+    if (named->thing->member)
+        buf_printf(body, "\"%s\":", named->thing->member);
+    if (named->thing->member)
+        buf_put_json_string(body, named->name);
+    buf_putc(body, '}');
 }
 
 /* Where the bundled sinks say that they call another server than the configured one. */
@@ -79,35 +122,47 @@ static weir_str endpoint_of(const struct sink_config *sink)
     return (weir_str){url.ptr, slash ? (size_t)(slash - url.ptr) : url.len};
 }
 
-static void probe_thing(struct probe *probe, const struct sink_config *sink,
-                        const struct thing *thing, weir_str region, weir_str name)
+static bool ask(struct probe *probe, const struct sink_config *sink, const struct named *named)
 {
-    struct question question = thing->question;
-    question.region = region;
+    struct question question = named->thing->question;
+    struct buf path;
+    buf_init(&path, 4096);
+    if (question.header) {
+        put_invocation(&path, named);
+        question.post = buf_cstr(&path);
+    }
+    question.region = named->region;
     question.endpoint = endpoint_of(sink);
-    buf_reset(&probe->body);
-    buf_printf(&probe->body, "{\"%s\":", thing->member);
-    buf_put_json_string(&probe->body, name);
-    buf_putc(&probe->body, '}');
-    bool there = probe_ask(probe, &question);
+    put_body(&probe->body, named);
+    bool there = !path.failed && probe_ask(probe, &question);
+    buf_done(&path);
+    return there;
+}
+
+static void probe_thing(struct probe *probe, const struct sink_config *sink,
+                        const struct named *named)
+{
+    bool there = ask(probe, sink, named);
     if (probe->hopeless)
         return;
     if (there)
-        probe_say_of(probe, sink, FINDING_OK, NULL, "%s: %s %.*s is there", sink->name, thing->kind,
-                     STR_ARG(name));
+        probe_say_of(probe, sink, FINDING_OK, NULL, "%s: %s %.*s is there", sink->name,
+                     named->thing->kind, STR_ARG(named->name));
     else if (probe->outcome == AWS_MISSING)
         probe_say_of(probe, sink, FINDING_FAIL,
                      "Make it, or correct its name, region or account in the configuration.",
-                     "%s: there is no %s %.*s", sink->name, thing->kind, STR_ARG(name));
+                     "%s: there is no %s %.*s", sink->name, named->thing->kind,
+                     STR_ARG(named->name));
     else if (probe->outcome == AWS_DENIED && str_starts(str_of(probe->type), STR("AccessDenied")))
         probe_say_of(
             probe, sink, FINDING_WARN,
             "The sink does not need this call itself; `weir plan` has the policy it needs.",
-            "%s: %s %.*s may not be looked at: %s", sink->name, thing->kind, STR_ARG(name),
-            probe->message);
+            "%s: %s %.*s may not be looked at: %s", sink->name, named->thing->kind,
+            STR_ARG(named->name), probe->message);
     else
         probe_say_of(probe, sink, FINDING_FAIL, "Look at the message; it is the service's own.",
-                     "%s: %s %.*s: %s", sink->name, thing->kind, STR_ARG(name), probe->message);
+                     "%s: %s %.*s: %s", sink->name, named->thing->kind, STR_ARG(named->name),
+                     probe->message);
 }
 
 bool probe_wants_aws(const struct probe *probe, const struct sink_set *set)
@@ -160,11 +215,10 @@ static bool probe_aws_things(struct probe *probe, const struct built_sink *sink)
     char *const *iam = sink->instance->iam;
     bool any = false;
     for (size_t k = 0; iam && iam[k]; k++) {
-        weir_str region, name;
-        const struct thing *thing = thing_of(str_of(iam[k]), &region, &name);
-        any = any || thing;
-        if (thing && !told_before(iam, k, name) && !probe->hopeless)
-            probe_thing(probe, sink->config, thing, region, name);
+        struct named named = named_by(str_of(iam[k]));
+        any = any || named.thing;
+        if (named.thing && !told_before(iam, k, named.name) && !probe->hopeless)
+            probe_thing(probe, sink->config, &named);
     }
     return any;
 }

@@ -1,5 +1,7 @@
 #include "util/text.h"
 
+#include <errno.h>
+
 static uint32_t hex4(const char *at)
 {
     uint32_t value = 0;
@@ -171,4 +173,18 @@ int buf_put_visible(struct buf *buf, weir_str text, size_t max_bytes)
         buf_putc(buf, hex[c & 15]);
     }
     return shown < text.len ? buf_puts(buf, "...") : buf_reserve(buf, 0);
+}
+
+int buf_put_percent(struct buf *buf, weir_str text)
+{
+    static const char plain[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.~";
+    static const char digits[] = "0123456789ABCDEF";
+    for (size_t i = 0; i < text.len; i++) {
+        unsigned char c = (unsigned char)text.ptr[i];
+        const char escaped[3] = {'%', digits[c >> 4], digits[c & 15]};
+        bool keeps = memchr(plain, c, sizeof plain - 1) != NULL;
+        buf_put(buf, keeps ? &text.ptr[i] : escaped, keeps ? 1 : 3);
+    }
+    return buf->failed ? -ENOMEM : 0;
 }

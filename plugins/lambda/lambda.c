@@ -196,6 +196,17 @@ static void prepare(struct lambda *lambda)
     sender->timeout_ms = INVOCATION_MS; /* the delivery's own limit comes before that */
 }
 
+/* A policy has to name the qualifier, too. */
+static void declare_function(struct lambda *lambda)
+{
+    weir_buf *name = &lambda->sender.scratch;
+    put(name, lambda->function);
+    put_text(name, lambda->qualifier.len > 0 ? ":" : "");
+    put(name, lambda->qualifier);
+    sender_declare(&lambda->sender, "function", "lambda:InvokeFunction",
+                   "function:", weir_buf_view(name));
+}
+
 static int read_options(void *self)
 {
     struct lambda *lambda = self;
@@ -219,7 +230,7 @@ static int read_options(void *self)
     if (sender->region.len == 0)
         sender->region = arn_part(lambda->function, 3);
     prepare(lambda);
-    sender_declare(sender, "function", "lambda:InvokeFunction", "function:", lambda->function);
+    declare_function(lambda);
     if (lambda->async)
         host->declare(sender->instance, WEIR_D_ORDER, WEIR_STR("none"));
     return body_open(&lambda->body, host, sender->instance);

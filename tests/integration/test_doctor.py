@@ -206,6 +206,9 @@ def sinks_of(aws, hook):
             "fifo": ("sqs", "queue_url", aws.queue_url("orders.fifo"), aws.queue_url("gone.fifo")),
             "stream": ("kinesis", "stream", "changes", "gone"),
             "bus": ("eventbridge", "bus", "default", "gone"),
+            "topic": ("sns", "topic_arn", "arn:aws:sns:us-east-1:1:prices", "arn:aws:sns:us-east-1:1:gone"),
+            "fn": ("lambda", "function", "indexer", "gone"),
+            "fn_arn": ("lambda", "function", "arn:aws:lambda:us-east-1:1:function:indexer", "gone"),
             "replica": ("dynamodb", "table", "PriceHistory", "Gone"),
             "price": ("pricehistory", "table", "PriceHistory", "Gone"),
             "hook": ("http", "url", hook.url + "/secret", f"http://127.0.0.1:{free_port()}/secret")}
@@ -214,6 +217,8 @@ def sinks_of(aws, hook):
 @test
 def what_each_sink_writes_to_is_looked_for():
     aws = aws_server.AwsServer(tables={"PriceHistory": ("product_id", "timestamp")}, queues=["orders", "orders.fifo"])
+    aws.topics["arn:aws:sns:us-east-1:1:prices"] = []
+    aws.functions = {name: aws_server.Function(None) for name in ("indexer", "arn:aws:lambda:us-east-1:1:function:indexer")}
     hook = webhook.Webhook()
     with contextlib.closing(aws), contextlib.closing(hook), folder() as path:
         all_, event = sinks_of(aws, hook), path / "none.json"
@@ -237,6 +242,7 @@ def what_each_sink_writes_to_is_looked_for():
             holds(b"secret" not in done.stderr, "a webhook's path is a secret")
             equal(ask(name, "check", "--probe").returncode, 1, name)
         equal((aws.signature_problems, aws.kinesis, aws.events, hook.requests), ([], [], [], []), "nothing is written")
+        equal([f.events + f.queue for f in aws.functions.values()], [[], []], "nothing is invoked")
 
 
 @test

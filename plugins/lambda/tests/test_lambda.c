@@ -40,9 +40,10 @@ static void an_invocation_is_an_event_of_the_function(void)
 {
     open_with(
         "{\"function\":\"arn:aws:lambda:eu-west-1:1:function:prices\",\"qualifier\":\"a$b\"}");
-    CHECK_STR(fake.declared[WEIR_D_TARGET], "function arn:aws:lambda:eu-west-1:1:function:prices");
+    CHECK_STR(fake.declared[WEIR_D_TARGET],
+              "function arn:aws:lambda:eu-west-1:1:function:prices:a$b");
     CHECK_STR(fake.declared[WEIR_D_IAM],
-              "lambda:InvokeFunction arn:aws:lambda:eu-west-1:1:function:prices");
+              "lambda:InvokeFunction arn:aws:lambda:eu-west-1:1:function:prices:a$b");
     CHECK_STR(fake.declared[WEIR_D_ORDER], "");
     struct fake_delivery *delivery =
         fake_deliver(&fake, "[" RECORD("a", "1") "," RECORD("b", "2") "]");
