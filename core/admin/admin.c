@@ -159,7 +159,8 @@ static bool read_filter(const struct admin *admin, const struct admin_request *r
                         struct tap_filter *out, const char **problem)
 {
     weir_str sink = admin_query(request, "sink"), event = admin_query(request, "event");
-    *out = (struct tap_filter){.sink = SIZE_MAX};
+    *out =
+        (struct tap_filter){.sink = SIZE_MAX, .whole = str_is(admin_query(request, "record"), "1")};
     for (size_t i = 0; sink.len && i < router_sink_count(admin->config.router); i++)
         if (str_is(sink, router_sink_name(admin->config.router, i)) &&
             !router_sink_gone(admin->config.router, i))
@@ -254,7 +255,7 @@ static const struct endpoint {
     {"/metrics", "GET", "Prometheus' text format"},
     {"/status", "GET", "source, shards, sinks and last reload as JSON"},
     {"/config", "GET", "the effective configuration, secrets redacted"},
-    {"/tap", "GET", "records as they go by (server-sent events); ?sink=NAME&event=MODIFY"},
+    {"/tap", "GET", "records as they go by (server-sent events); ?sink=NAME&event=MODIFY&record=1"},
     {"/endpoints", "GET", "this list"},
     {"/reload", "POST", "reads the configuration again"},
     {"/log-level", "POST", "?level=debug&seconds=60"},

@@ -14,7 +14,8 @@ enum {
     KEPT_MS = 30000,    /* and is not told of again after so long */
     REASON_SHOWN = 80,
     LOOK_EVERY = 64,
-    RECORD_BYTES_MAX = 64 << 10
+    RECORD_BYTES_MAX = 64 << 10,
+    WHOLE_BYTES_MAX = 192 << 10
 };
 
 struct said { /* by a sink, of one record */
@@ -31,8 +32,8 @@ struct entry {    /* a record that was chosen to be shown */
     uint32_t event;
     int64_t since_ms;
     bool told, changed; /* changed: since it was told */
-    char *text;         /* from tap_put_record */
-    size_t text_len;
+    char *text;         /* from tap_put_record; behind it, perhaps, from tap_put_whole */
+    size_t text_len, whole_len;
     struct said *said; /* by sink */
 };
 
@@ -108,15 +109,15 @@ static void send_to(struct tap *tap, struct tap_reader *reader, weir_str bytes)
         tap->dropped++;
 }
 
-static void tell(struct tap *tap, struct entry *entry)
+static weir_str line_of(struct tap *tap, const struct entry *entry, bool whole)
 {
     struct buf *line = &tap->line;
     const struct clock *clock = tap->config.clock;
-    entry->told = true;
-    entry->changed = false;
     buf_reset(line);
     buf_puts(line, "data: ");
     buf_put(line, entry->text, entry->text_len);
+    if (whole)
+        buf_put(line, entry->text + entry->text_len, entry->whole_len);
     buf_put_time_member(line, "at", clock->wall_us(clock->ctx));
     buf_puts(line, ",\"sinks\":[");
     for (size_t i = 0; i < tap->sink_count; i++) {
@@ -124,11 +125,25 @@ static void tell(struct tap *tap, struct entry *entry)
         put_said(tap, i, entry, line);
     }
     buf_puts(line, "]}\n\n");
-    if (line->failed)
-        return;
-    for (size_t i = 0; i < TAP_READERS_MAX; i++)
-        if (tap->readers[i].send && wanted_by(&tap->readers[i], entry))
-            send_to(tap, &tap->readers[i], buf_str(line));
+    return line->failed ? STR_NONE : buf_str(line);
+}
+
+static void tell(struct tap *tap, struct entry *entry)
+{
+    entry->told = true;
+    entry->changed = false;
+    for (int whole = 0; whole < 2; whole++) {
+        weir_str line = STR_NONE;
+        for (size_t i = 0; i < TAP_READERS_MAX; i++) {
+            struct tap_reader *reader = &tap->readers[i];
+            if (!reader->send || reader->filter.whole != (whole == 1) || !wanted_by(reader, entry))
+                continue;
+            if (!line.len)
+                line = line_of(tap, entry, whole);
+            if (line.len)
+                send_to(tap, reader, line);
+        }
+    }
 }
 
 /* ---- entries ---- */
@@ -192,19 +207,31 @@ static struct entry *entry_at(struct tap *tap, uint64_t key)
     return &tap->entries[key & (ENTRIES - 1)];
 }
 
+static bool wants_whole(const struct tap *tap)
+{
+    bool any = false;
+    for (size_t i = 0; i < TAP_READERS_MAX; i++)
+        any = any || (tap->readers[i].send && tap->readers[i].filter.whole);
+    return any;
+}
+
 static struct entry *entry_begin(struct tap *tap, struct entry *entry, uint64_t key,
                                  const struct record *record)
 {
     struct buf text;
+    size_t brief_len;
     if ((entry->key && !entry->told) || !take_token(tap))
         return NULL;
     if (entry->key && now_ms(tap) - entry->since_ms < PATIENCE_MS)
         return NULL;
     if (entry->key)
         entry_free(entry);
-    buf_init(&text, RECORD_BYTES_MAX);
+    buf_init(&text, RECORD_BYTES_MAX + WHOLE_BYTES_MAX);
     tap_put_record(record, tap->config.redact, &text);
-    if (text.failed) {
+    brief_len = text.len;
+    if (wants_whole(tap))
+        tap_put_whole(record, tap->config.redact, &text);
+    if (text.failed || brief_len > RECORD_BYTES_MAX) {
         buf_done(&text);
         return NULL;
     }
@@ -214,7 +241,8 @@ static struct entry *entry_begin(struct tap *tap, struct entry *entry, uint64_t 
                             .matched = record->matched,
                             .event = record->event,
                             .since_ms = now_ms(tap),
-                            .text_len = text.len,
+                            .text_len = brief_len,
+                            .whole_len = text.len - brief_len,
                             .said = said};
     entry->text = buf_take(&text);
     return entry;
@@ -414,7 +442,7 @@ int tap_new(const struct tap_config *config, struct tap **out)
     tap->config = *config;
     tap->sink_count = router_sink_count(config->router);
     tap->observer = (struct router_observer){tap, DEAD_ONLY, on_outcome};
-    buf_init(&tap->line, RECORD_BYTES_MAX + (64 << 10));
+    buf_init(&tap->line, RECORD_BYTES_MAX + WHOLE_BYTES_MAX + (64 << 10));
     router_observe(config->router, &tap->observer);
     *out = tap;
     return 0;

@@ -19,6 +19,7 @@ struct tap_config { /* what it points at outlives it */
 struct tap_filter {
     size_t sink;     /* SIZE_MAX: any */
     uint32_t events; /* WEIR_INSERT ...; 0 = any */
+    bool whole;      /* with the record, not its changes alone */
 };
 
 int tap_new(const struct tap_config *config, struct tap **out); /* 0 or -ENOMEM */

@@ -4,7 +4,7 @@
 #include "util/decimal.h"
 #include "util/text.h"
 
-enum { VALUE_SHOWN = 64, VALUE_BYTES_MAX = 4096, CHANGES_SHOWN = 32 };
+enum { WHOLE_BYTES_MAX = 128 << 10, VALUE_SHOWN = 64, VALUE_BYTES_MAX = 4096, CHANGES_SHOWN = 32 };
 
 /* Its text into `out`, no longer than people read. */
 static void put_text(const struct node *value, weir_str name, const char *const *redact,
@@ -145,6 +145,56 @@ void tap_put_record(const struct record *record, const char *const *redact, stru
     buf_putc(out, ']');
     if (changes.count > CHANGES_SHOWN)
         buf_printf(out, ",\"more_changes\":%zu", changes.count - CHANGES_SHOWN);
+}
+
+static void put_typed(const struct node *value, weir_str name, const char *const *redact,
+                      struct buf *out)
+{
+    int type = value_type(value);
+    bool holds_others = type == WEIR_T_L || type == WEIR_T_M;
+    if (redact_covers(redact, name))
+        buf_puts(out, "\"***\"");
+    else if (redact && holds_others)
+        buf_printf(out, "\"(%zu entries)\"", value_size(value));
+    else
+        buf_put_str(out, value_json(value));
+}
+
+static void put_image(const struct record *record, int image, const char *name,
+                      const char *const *redact, struct buf *out)
+{
+    const struct node *item = record_image(record, image);
+    weir_str attribute;
+    if (!item)
+        return;
+    buf_printf(out, ",\"%s\":{", name);
+    for (size_t i = 0; i < value_size(item); i++) {
+        const struct node *value = value_entry(item, i, &attribute);
+        buf_puts(out, i ? "," : "");
+        buf_put_json_string(out, attribute);
+        buf_putc(out, ':');
+        put_typed(value, attribute, redact, out);
+    }
+    buf_putc(out, '}');
+}
+
+void tap_put_whole(const struct record *record, const char *const *redact, struct buf *out)
+{
+    struct buf text;
+    buf_init(&text, WHOLE_BYTES_MAX);
+    buf_puts(&text, "{\"eventID\":");
+    buf_put_json_string(&text, record_field(record, WEIR_F_EVENT_ID));
+    buf_puts(&text, ",\"sequence\":");
+    buf_put_json_string(&text, record_field(record, WEIR_F_SEQUENCE));
+    buf_puts(&text, ",\"stream\":");
+    buf_put_json_string(&text, record_field(record, WEIR_F_STREAM_ARN));
+    put_image(record, WEIR_KEYS, "keys", redact, &text);
+    put_image(record, WEIR_OLD, "old", redact, &text);
+    put_image(record, WEIR_NEW, "new", redact, &text);
+    buf_putc(&text, '}');
+    buf_puts(out, ",\"record\":");
+    buf_put_str(out, text.failed ? STR("null") : buf_str(&text));
+    buf_done(&text);
 }
 
 void tap_put_keys(const struct record *record, const char *const *redact, struct buf *out)

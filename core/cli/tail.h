@@ -18,5 +18,7 @@ void tail_end(struct tail *tail);
 bool tail_show(struct tail *tail, weir_str record_json);
 bool tail_is_full(const struct tail *tail); /* so many as --count wants were shown */
 
-int tap_file(struct cli *cli); /* `weir tap --from FILE`: the exit code */
+/* `weir tap --from FILE`, `weir tap --stream ARN`: the exit code */
+int tap_file(struct cli *cli);
+int tap_stream(struct cli *cli);
 #endif

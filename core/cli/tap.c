@@ -55,8 +55,8 @@ static int tap_daemon(struct cli *cli)
 {
     char target[256];
     struct daemon_link link;
-    snprintf(target, sizeof target, "/tap?sink=%s&event=%s", cli->sink ? cli->sink : "",
-             cli->event ? cli->event : "");
+    snprintf(target, sizeof target, "/tap?sink=%s&event=%s%s", cli->sink ? cli->sink : "",
+             cli->event ? cli->event : "", cli->json ? "&record=1" : "");
     int code = daemon_ask(cli, "GET", target, &link);
     if (code == 0 && link.status == 403)
         code = cli_fail(cli, EXIT_NO, "set \"tap\": true in \"admin\" and reload",
@@ -73,5 +73,7 @@ static int tap_daemon(struct cli *cli)
 
 int verb_tap(struct cli *cli)
 {
-    return cli->from ? tap_file(cli) : tap_daemon(cli);
+    if (cli->from && cli->stream)
+        return cli_fail(cli, EXIT_USAGE, NULL, "--from and --stream are two ways; give one");
+    return cli->from ? tap_file(cli) : cli->stream ? tap_stream(cli) : tap_daemon(cli);
 }

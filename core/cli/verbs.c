@@ -307,13 +307,14 @@ const struct verb verbs[] = {
      .run = verb_top},
     {.name = "tap",
      .positional = "",
-     .summary = "follow the records in the running weir, or show a file's",
+     .summary = "follow the records in the running weir, or of a stream or file",
      .details = "One line a record: what changed, and what became of it at each sink (\"-\": it "
                 "did not want it).\n"
                 "At most some hundred a second are shown. The weir that runs must allow it: "
                 "\"admin\": { \"tap\": true }.\n"
-                "With --from nothing is delivered: each sink of the configuration, if there is "
-                "one, is \"match\", \"-\" or\n"
+                "With --stream or --from nothing is delivered and no position stored: each sink of "
+                "the configuration,\n"
+                "if there is one, is \"match\", \"-\" or\n"
                 "\"fail\" (an image is missing that it needs), and the time is that of the "
                 "change. With --json each record\n"
                 "as an object. Attributes that log.redact names are ***.",

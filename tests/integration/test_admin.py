@@ -252,6 +252,10 @@ def S19_the_tap_shows_changes_and_hides_what_is_to_be_hidden():
         for one in lines:
             equal(one["event"], "MODIFY")
             equal(one["changes"], [{"name": "price", "old": "***", "new": "***"}])
+            record = one["record"]
+            equal((record["old"]["price"], record["new"]["price"], record["new"]["product_id"]),
+                  ("***", "***", {"S": one["keys"]["product_id"]}))
+            holds(record["sequence"] and record["eventID"], f"{record}")
             equal([sink["outcome"] for sink in one["sinks"]], ["ok", "ok"])
     with Case(admin={"tap": False}) as case:
         equal(case.get("/tap")[0], 403)

@@ -190,6 +190,30 @@ static void what_was_dropped_is_kept_for_the_status(void)
     done(scene);
 }
 
+static void a_reader_may_want_the_whole_record(void)
+{
+    static const char *const redact[] = {"*.id", "*.product_id", NULL};
+    for (int covered = 0; covered < 2; covered++) {
+        struct scene *scene = scene_of(1, covered ? redact : NULL);
+        struct listener *brief = calloc(1, sizeof *brief);
+        const struct tap_filter whole = {.sink = SIZE_MAX, .whole = true}, any = {.sink = SIZE_MAX};
+        CHECK_FATAL(brief && tap_add(scene->tap, &whole, take, &scene->listener));
+        CHECK_FATAL(tap_add(scene->tap, &any, take, brief) != NULL);
+        rig_run(&scene->rig, "1:canary", 0);
+        CHECK_INT(scene->listener.lines, 1);
+        CHECK_INT(brief->lines, 1);
+        CHECK(says(scene, ",\"record\":{\"eventID\":"));
+        CHECK(says(scene, "\"sequence\":\"1\""));
+        CHECK(says(scene, "{\"sink\":\"a\",\"outcome\":\"ok\""));
+        CHECK(says(scene, "{\"S\":\"canary\"}") == !covered);
+        CHECK(says(scene, "canary") == !covered);
+        CHECK(strstr(brief->text, "\"record\"") == NULL);
+        CHECK(strstr(brief->text, "\"changes\"") != NULL);
+        done(scene);
+        free(brief);
+    }
+}
+
 static const struct unit_test tests[] = {
 #define TEST(name)                                                                                 \
     {                                                                                              \
@@ -199,6 +223,7 @@ static const struct unit_test tests[] = {
     TEST(a_retry_is_told_and_then_the_end),
     TEST(S19_what_is_covered_is_not_shown),
     TEST(a_reader_may_want_one_sink),
+    TEST(a_reader_may_want_the_whole_record),
     TEST(one_who_takes_nothing_loses_lines_and_they_are_counted),
     TEST(only_so_many_records_are_shown),
     TEST(nothing_is_looked_at_while_nobody_reads),
