@@ -1,6 +1,7 @@
 /* Extensions of the host table that the core brings itself. */
 #ifndef WEIR_PLUGIN_EXT_H
 #define WEIR_PLUGIN_EXT_H
+#include <weir/ext/envelope.h>
 #include <weir/ext/http.h>
 #include <weir/ext/json.h>
 #include <weir/ext/timer.h>
@@ -13,6 +14,7 @@ extern const weir_timer ext_timer_table;
 extern const weir_work ext_work_table;
 extern const weir_json ext_json_table;
 extern const weir_http ext_http_table;
+extern const weir_envelope ext_envelope_table;
 
 /* An instance's timers. `world` NULL: nothing can be started. */
 struct ext_timers *ext_timers_new(struct world *world); /* NULL when out of memory */

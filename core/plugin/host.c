@@ -72,12 +72,15 @@ static int32_t host_option_i64(weir_instance *instance, const char *name, int64_
     return 1;
 }
 
-static void host_option_error(weir_instance *instance, const char *name, weir_str msg)
+void instance_option_error(weir_instance *instance, const char *name, const struct json_value *at,
+                           weir_str msg)
 {
     if (!instance || !instance->opening)
         return;
     const struct json_value *member = name ? json_member0(instance->options_json, name) : NULL;
-    struct option_problem problem = {.at = member ? member : instance->options_json,
+    struct option_problem problem = {.at = at       ? at
+                                           : member ? member
+                                                    : instance->options_json,
                                      .code = "W0105"};
     struct buf text;
     buf_init(&text, LOG_BYTES_MAX);
@@ -91,6 +94,11 @@ static void host_option_error(weir_instance *instance, const char *name, weir_st
     instance->problem_count++;
     if (instance->problem)
         instance->problem(instance->problem_arg, &problem);
+}
+
+static void host_option_error(weir_instance *instance, const char *name, weir_str msg)
+{
+    instance_option_error(instance, name, NULL, msg);
 }
 
 void instance_unsubscribe(weir_instance *instance)
@@ -218,6 +226,8 @@ static const void *host_extension(weir_instance *instance, const char *id)
         return &ext_work_table;
     if (strcmp(id, WEIR_EXT_JSON) == 0)
         return &ext_json_table;
+    if (strcmp(id, WEIR_EXT_ENVELOPE) == 0)
+        return &ext_envelope_table;
     if (strcmp(id, WEIR_EXT_HTTP) == 0)
         return extension_http(instance);
     if (strcmp(id, WEIR_EXT_AWS) == 0)

@@ -4,6 +4,7 @@
 #define WEIR_PLUGIN_INSTANCE_H
 #include "json/json.h"
 #include "plugin/delivery.h"
+#include "plugin/envelope.h"
 #include "plugin/load.h"
 #include "util/seam.h"
 
@@ -21,16 +22,6 @@ struct instance_services { /* what the host offers; all optional but log; lives 
     void *(*aws_attach)(void *ctx, weir_instance *instance);
     void (*aws_detach)(void *ctx, void *attached); /* before the instance is freed */
 };
-
-/* A problem with an option. `at` is the offending value or (for a missing or unknown name) the
- * object or member it concerns; whole_name: mark the member's name instead of its value. */
-struct option_problem {
-    const struct json_value *at;
-    bool whole_name;
-    const char *code; /* W0101 unknown key, 2 missing, 5 bad value, 7 wrong type, 8 secret */
-    char msg[200], help[200];
-};
-typedef void (*option_problem_cb)(void *arg, const struct option_problem *problem);
 
 /* Validates `options` (an object, or NULL for none; values already interpolated) against the
  * plugin's table, then calls open(). Every problem is reported; 0 and *out only when there was
@@ -63,6 +54,7 @@ struct weir_instance {
     struct ext_works *works;
     void *aws;                             /* what aws_attach returned */
     struct plugin_calls *http;             /* of weir.http/1, once asked for */
+    struct envelope envelope;              /* of weir.envelope/1 */
     bool opening;                          /* inside open() */
     bool out_of_memory;                    /* a declaration of open() was lost */
     bool self_open;                        /* open() returned 0, close() is due */

@@ -27,13 +27,19 @@ char *buf_take(struct buf *buf)
 void buf_reset(struct buf *buf)
 {
     buf->len = 0;
-    buf->failed = false;
+    buf->failed = buf->full = false;
 }
 
 static int fail(struct buf *buf, int code)
 {
     buf->failed = true;
+    buf->full = code == -EMSGSIZE;
     return code;
+}
+
+int buf_error(const struct buf *buf)
+{
+    return !buf->failed ? 0 : buf->full ? -EMSGSIZE : -ENOMEM;
 }
 
 int buf_reserve(struct buf *buf, size_t more_bytes)

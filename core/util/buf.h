@@ -9,6 +9,7 @@ struct buf {
     size_t len, cap, max_bytes;
     bool failed; /* an append did not fit or memory ran out: content is incomplete. Sticky until
                     reset */
+    bool full;   /* failed, because of max_bytes */
 };
 
 void buf_init(struct buf *buf, size_t max_bytes); /* no allocation yet */
@@ -29,5 +30,8 @@ static inline weir_str buf_str(const struct buf *buf)
 {
     return (weir_str){buf->ptr, buf->len};
 }
+
+/* What the first append that failed returned; 0 when none has. */
+int buf_error(const struct buf *buf);
 const char *buf_cstr(struct buf *buf); /* NUL behind the content; "" when memory ran out */
 #endif

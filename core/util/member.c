@@ -11,7 +11,11 @@ int buf_put_comma(struct buf *buf)
 int buf_put_key(struct buf *buf, const char *name)
 {
     int rc = buf_put_comma(buf);
-    return rc == 0 ? buf_printf(buf, "\"%s\":", name) : rc;
+    if (rc == 0)
+        rc = buf_putc(buf, '"');
+    if (rc == 0)
+        rc = buf_puts(buf, name);
+    return rc == 0 ? buf_puts(buf, "\":") : rc;
 }
 
 int buf_put_member(struct buf *buf, const char *name, weir_str text)

@@ -58,15 +58,16 @@ static void put_name(weir_buf *line, weir_str name)
         weir_buf_json_string(line, name);
 }
 
-static void put_value(const weir_host *host, const weir_value *value, weir_buf *line)
+static void put_value(const struct style *style, const weir_value *value, weir_buf *line)
 {
+    const weir_host *host = style->host;
     int32_t type = host->type(value);
     size_t before = line->len;
     if (type == WEIR_T_NONE)
         put_text(line, "(absent)");
     else if (type == WEIR_T_S && is_word(host->text(value)))
         put(line, host->text(value));
-    else if (!put_plain_value(host, value, line))
+    else if (!put_value_body(&style->body, value, line))
         put_text(line, "...");
     if (line->len - before > VALUE_SHOWN) {
         line->len = before + VALUE_SHOWN - 3;
@@ -74,8 +75,9 @@ static void put_value(const weir_host *host, const weir_value *value, weir_buf *
     }
 }
 
-static void put_keys(const weir_host *host, const weir_record *record, weir_buf *line)
+static void put_keys(const struct style *style, const weir_record *record, weir_buf *line)
 {
+    const weir_host *host = style->host;
     const weir_value *keys = host->image(record, WEIR_KEYS);
     size_t before = line->len;
     weir_entry key;
@@ -83,21 +85,22 @@ static void put_keys(const weir_host *host, const weir_record *record, weir_buf 
         put_text(line, line->len > before ? " " : "");
         put_name(line, key.name);
         put_char(line, '=');
-        put_value(host, key.value, line);
+        put_value(style, key.value, line);
     }
     while (line->len - before < KEYS_WIDTH && !line->failed)
         put_char(line, ' ');
 }
 
-static void put_change(const weir_host *host, weir_str name, const weir_value *was,
+static void put_change(const struct style *style, weir_str name, const weir_value *was,
                        const weir_value *now, weir_buf *line)
 {
+    const weir_host *host = style->host;
     put_text(line, "  ");
     put_name(line, name);
     put_char(line, ' ');
-    put_value(host, was, line);
+    put_value(style, was, line);
     put_text(line, " -> ");
-    put_value(host, now, line);
+    put_value(style, now, line);
     if (host->type(was) != WEIR_T_N || host->type(now) != WEIR_T_N)
         return;
     size_t before = line->len;
@@ -126,8 +129,9 @@ static const weir_value *find(const weir_host *host, const weir_value *image, we
     return NULL;
 }
 
-static void put_changes(const weir_host *host, const weir_record *record, weir_buf *line)
+static void put_changes(const struct style *style, const weir_record *record, weir_buf *line)
 {
+    const weir_host *host = style->host;
     const weir_value *was = host->image(record, WEIR_OLD), *now = host->image(record, WEIR_NEW);
     weir_entry at;
     size_t place = 0;
@@ -136,16 +140,17 @@ static void put_changes(const weir_host *host, const weir_record *record, weir_b
     for (size_t i = 0; host->walk(now, i, &at, 1) > 0; i += 1 + at.below) {
         const weir_value *old = find(host, was, at.name, &place);
         if (!host->equal(old, at.value))
-            put_change(host, at.name, old, at.value, line);
+            put_change(style, at.name, old, at.value, line);
     }
     place = 0;
     for (size_t i = 0; host->walk(was, i, &at, 1) > 0; i += 1 + at.below)
         if (!find(host, now, at.name, &place))
-            put_change(host, at.name, at.value, NULL, line);
+            put_change(style, at.name, at.value, NULL, line);
 }
 
-static void put_new_item(const weir_host *host, const weir_record *record, weir_buf *line)
+static void put_new_item(const struct style *style, const weir_record *record, weir_buf *line)
 {
+    const weir_host *host = style->host;
     const weir_value *keys = host->image(record, WEIR_KEYS), *now = host->image(record, WEIR_NEW);
     weir_entry at;
     size_t place = 0;
@@ -155,7 +160,7 @@ static void put_new_item(const weir_host *host, const weir_record *record, weir_
         put_text(line, "  ");
         put_name(line, at.name);
         put_char(line, ' ');
-        put_value(host, at.value, line);
+        put_value(style, at.value, line);
     }
 }
 
@@ -170,11 +175,11 @@ void render_pretty(const struct style *style, const weir_record *record, weir_bu
     put_text(line, style->colour ? PLAIN : "");
     for (size_t i = name.len; i < 8; i++)
         put_char(line, ' ');
-    put_keys(host, record, line);
+    put_keys(style, record, line);
     if (event == WEIR_INSERT)
-        put_new_item(host, record, line);
+        put_new_item(style, record, line);
     else if (event != WEIR_REMOVE)
-        put_changes(host, record, line);
+        put_changes(style, record, line);
     else if (host->field(record, WEIR_F_TTL_DELETE).len > 0)
         put_text(line, "  (expired)");
     weir_str dead = host->field(record, WEIR_F_DEAD_REASON);

@@ -1,14 +1,21 @@
-/* One record as one line of printable ASCII, in one of three formats. */
+/* One record as one line of printable ASCII, pretty or in a form of weir.envelope/1. */
 #ifndef WEIR_STDOUT_RENDER_H
 #define WEIR_STDOUT_RENDER_H
-#include "shared/plain.h"
+#include "shared/body.h"
 
-enum format { FORMAT_PRETTY, FORMAT_JSON, FORMAT_PLAIN }; /* as in the option's choices */
+enum format { /* as in the option's choices */
+              FORMAT_PRETTY,
+              FORMAT_JSON,
+              FORMAT_PLAIN,
+              FORMAT_CLOUDEVENTS,
+              FORMAT_DEBEZIUM,
+              FORMAT_TEMPLATE
+};
 
 struct style {
     const weir_host *host;
-    enum format format;
-    bool raw;    /* json: the bytes as received instead of the Lambda shape */
+    struct body body;
+    bool pretty;
     bool colour; /* pretty */
 };
 

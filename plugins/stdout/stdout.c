@@ -237,6 +237,10 @@ static bool terminal_takes_colour(void)
 static int32_t stdout_open(const weir_host *host, weir_instance *instance, void **self)
 {
     enum { AUTO, ALWAYS, NEVER };
+    static const int32_t forms[] = {
+        [FORMAT_PRETTY] = WEIR_B_PLAIN,      [FORMAT_JSON] = WEIR_B_AWS,
+        [FORMAT_PLAIN] = WEIR_B_PLAIN,       [FORMAT_CLOUDEVENTS] = WEIR_B_CLOUDEVENTS,
+        [FORMAT_DEBEZIUM] = WEIR_B_DEBEZIUM, [FORMAT_TEMPLATE] = WEIR_B_TEMPLATE};
     int64_t format = FORMAT_PRETTY, colour = AUTO, raw = 0;
     struct sink *sink = calloc(1, sizeof *sink);
     if (!sink)
@@ -254,18 +258,14 @@ static int32_t stdout_open(const weir_host *host, weir_instance *instance, void 
     sink->work = host->extension(instance, WEIR_EXT_WORK);
     sink->style = (struct style){
         .host = host,
-        .format = (enum format)format,
-        .raw = raw != 0,
+        .pretty = format == FORMAT_PRETTY,
         .colour = colour == ALWAYS || (colour == AUTO && terminal_takes_colour()),
     };
     host->declare(instance, WEIR_D_TARGET, WEIR_STR("standard output"));
-    if (format == FORMAT_JSON) { /* the host need not take the images apart */
-        const weir_subscription records_only = {.struct_size = sizeof records_only};
-        int rc = host->subscribe(instance, &records_only);
-        if (rc < 0) {
-            free(sink);
-            return rc;
-        }
+    int rc = body_open_form(&sink->style.body, host, instance, raw ? WEIR_B_RAW : forms[format]);
+    if (rc < 0) {
+        free(sink);
+        return rc;
     }
     *self = sink;
     return 0;
@@ -283,14 +283,18 @@ static void stdout_close(void *self)
 }
 
 static const weir_option options[] = {
-    {"format", "\"pretty\"", WEIR_O_ENUM, 0, "pretty|json|plain",
-     "pretty: for people; json: the record as Lambda gets it; plain: untyped JSON, numbers exact."},
+    {"format", "\"pretty\"", WEIR_O_ENUM, 0, "pretty|json|plain|cloudevents|debezium|template",
+     "pretty: for people; json: the record as Lambda gets it; plain: untyped JSON, numbers exact; "
+     "cloudevents, debezium, template: as `body` of other sinks."},
     {"color", "\"auto\"", WEIR_O_ENUM, 0, "auto|always|never",
      "Colours in format pretty; auto: as --color says, else on a terminal, unless NO_COLOR is set "
      "or TERM is dumb."},
     {"raw", "false", WEIR_O_BOOL, 0, NULL,
      "With format json: the record's bytes as received from its source instead of the Lambda "
      "shape."},
+    {"template", NULL, WEIR_O_JSON, 0, NULL,
+     "With format template: any JSON; a text that begins with $. stands for what it names in the "
+     "record, such as $.new.price."},
     {0},
 };
 

@@ -1,6 +1,7 @@
 /* The layout of plugin ABI 1.0 on 64-bit machines, frozen: a line here never changes within
  * major 1. What a later minor appends gets lines of its own, and SIZE becomes "at least". */
 #include <weir/ext/aws.h>
+#include <weir/ext/envelope.h>
 #include <weir/ext/json.h>
 #include <weir/ext/timer.h>
 #include <weir/ext/work.h>
@@ -223,6 +224,19 @@ IS(WEIR_J_NUMBER, 3);
 IS(WEIR_J_STRING, 4);
 IS(WEIR_J_ARRAY, 5);
 IS(WEIR_J_OBJECT, 6);
+
+AT(weir_envelope, revision, 0);
+AT(weir_envelope, struct_size, 4);
+AT(weir_envelope, open, 8);
+AT(weir_envelope, record, 16);
+AT(weir_envelope, value, 24);
+IS(WEIR_B_OPTIONS, 0);
+IS(WEIR_B_AWS, 1);
+IS(WEIR_B_RAW, 2);
+IS(WEIR_B_PLAIN, 3);
+IS(WEIR_B_CLOUDEVENTS, 4);
+IS(WEIR_B_DEBEZIUM, 5);
+IS(WEIR_B_TEMPLATE, 6);
 
 /* The handles stay opaque: pointers to them are all that crosses. */
 _Static_assert(sizeof(weir_instance *) == 8 && sizeof(size_t) == 8, "a 64-bit ABI");

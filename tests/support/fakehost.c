@@ -5,6 +5,7 @@
 #include "util/alloc.h"
 
 #include <dlfcn.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -280,6 +281,37 @@ static const weir_value *host_attr(const weir_record *record, int32_t image, con
     return fake_value_path(fake_record_image(&record->value, image), path);
 }
 
+/* ---- weir.envelope/1: weir's own code, on this host's records ---- */
+
+static int32_t open_envelope(weir_instance *instance, int32_t form)
+{
+    struct fake *fake = fake_of(instance);
+    const char *option = NULL;
+    struct option_problem problem;
+    int rc = envelope_open(&fake->envelope, &fake->host, instance, form,
+                           json_member0(fake->options, "template"), &option, &problem);
+    if (rc == -EINVAL)
+        host_option_error(instance, option, str_of(problem.msg));
+    if (rc == 0)
+        fake->subscription = envelope_subscription(&fake->envelope, fake->subscription);
+    return rc;
+}
+
+static int32_t put_record(weir_instance *instance, const weir_record *record, weir_str *out)
+{
+    struct fake *fake = fake_of(instance);
+    return envelope_record(&fake->envelope, &fake->host, record, out);
+}
+
+static int32_t put_value(weir_instance *instance, const weir_value *value, weir_str *out)
+{
+    struct fake *fake = fake_of(instance);
+    return envelope_value(&fake->envelope, &fake->host, value, out);
+}
+
+static const weir_envelope fake_envelope_table = {1, sizeof fake_envelope_table, open_envelope,
+                                                  put_record, put_value};
+
 /* ---- the table ---- */
 
 static const void *host_extension(weir_instance *instance, const char *id)
@@ -291,6 +323,8 @@ static const void *host_extension(weir_instance *instance, const char *id)
         return fake->no_work ? NULL : &fake_work_table;
     if (strcmp(id, "weir.json/1") == 0)
         return fake->no_json ? NULL : &fake_json_table;
+    if (strcmp(id, WEIR_EXT_ENVELOPE) == 0)
+        return &fake_envelope_table;
     return NULL;
 }
 
@@ -394,6 +428,7 @@ void fake_close(struct fake *fake)
     for (size_t i = 0; i < fake->call_count; i++)
         mem_free(fake->calls[i].body);
     mem_free(fake->log);
+    envelope_close(&fake->envelope);
     arena_done(&fake->arena);
     *fake = (struct fake){0};
 }

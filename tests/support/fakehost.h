@@ -4,6 +4,7 @@
 #ifndef WEIR_TESTS_FAKEHOST_H
 #define WEIR_TESTS_FAKEHOST_H
 #include "json/json.h"
+#include "plugin/envelope.h"
 #include <weir/ext/aws.h>
 #include <weir/ext/work.h>
 #include <pthread.h>
@@ -53,6 +54,7 @@ struct fake {
     /* private */
     struct arena arena;
     struct json_value *options;
+    struct envelope envelope;
     char *texts[FAKE_OPTIONS_MAX];
     size_t text_count;
     struct {

@@ -1,27 +1,13 @@
-#include "plain.h"
+#include "plugin/untyped.h"
+
+#include "util/text.h"
+
+#include <errno.h>
 
 enum {
-    DEPTH_MAX = 128,
-    WALK_MAX = 32 /* values at a time */
-};                /* the decoder's cap counts two levels for each of ours */
-
-void put_base64(weir_buf *out, weir_str bytes)
-{
-    static const char alphabet[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    put_char(out, '"');
-    for (size_t i = 0; i < bytes.len; i += 3) {
-        uint32_t group = 0;
-        size_t have = bytes.len - i < 3 ? bytes.len - i : 3;
-        for (size_t k = 0; k < 3; k++)
-            group = group << 8 | (k < have ? (unsigned char)bytes.ptr[i + k] : 0);
-        char four[4] = {alphabet[group >> 18], alphabet[group >> 12 & 63],
-                        have > 1 ? alphabet[group >> 6 & 63] : '=',
-                        have > 2 ? alphabet[group & 63] : '='};
-        put(out, (weir_str){four, sizeof four});
-    }
-    put_char(out, '"');
-}
+    DEPTH_MAX = 128, /* the decoder's cap counts two levels for each of ours */
+    WALK_MAX = 32    /* values at a time */
+};
 
 static size_t digits_at(weir_str n, size_t at)
 {
@@ -33,7 +19,7 @@ static size_t digits_at(weir_str n, size_t at)
 
 /* The same digits in JSON's spelling: no plus sign or leading zeros, a digit on both sides of the
  * point. Text that is no number at all becomes a string, so that the line stays valid JSON. */
-static void put_number(weir_buf *out, weir_str n)
+static void put_number(struct buf *out, weir_str n)
 {
     size_t at = n.len > 0 && (n.ptr[0] == '-' || n.ptr[0] == '+');
     size_t before = out->len, whole = digits_at(n, at), fraction = 0;
@@ -52,27 +38,30 @@ static void put_number(weir_buf *out, weir_str n)
     }
     if (at != n.len || whole + fraction == 0) {
         out->len = before;
-        weir_buf_json_string(out, n);
+        buf_put_json_string(out, n);
         return;
     }
     for (; integer.len > 1 && integer.ptr[0] == '0'; integer.ptr++)
         integer.len--;
-    put_text(out, n.ptr[0] == '-' ? "-" : "");
-    put(out, integer.len ? integer : WEIR_STR("0"));
-    put(out, point);
-    put(out, exponent);
+    buf_puts(out, n.ptr[0] == '-' ? "-" : "");
+    buf_put_str(out, integer.len ? integer : STR("0"));
+    buf_put_str(out, point);
+    buf_put_str(out, exponent);
 }
 
-static void put_scalar(int32_t type, weir_str text, weir_buf *out)
+static void put_scalar(int32_t type, weir_str text, struct buf *out)
 {
-    if (type == WEIR_T_S)
-        weir_buf_json_string(out, text);
-    else if (type == WEIR_T_N)
+    if (type == WEIR_T_S) {
+        buf_put_json_string(out, text);
+    } else if (type == WEIR_T_N) {
         put_number(out, text);
-    else if (type == WEIR_T_B)
-        put_base64(out, text);
-    else
-        put(out, type == WEIR_T_BOOL ? text : WEIR_STR("null"));
+    } else if (type == WEIR_T_B) {
+        buf_putc(out, '"');
+        buf_put_base64(out, text);
+        buf_putc(out, '"');
+    } else {
+        buf_put_str(out, type == WEIR_T_BOOL ? text : STR("null"));
+    }
 }
 
 struct frame { /* an open map, list or set */
@@ -82,7 +71,7 @@ struct frame { /* an open map, list or set */
 };
 
 struct writer {
-    weir_buf *out;
+    struct buf *out;
     size_t depth;
     struct frame stack[DEPTH_MAX];
 };
@@ -92,13 +81,13 @@ static bool put_open(struct writer *to, int32_t type, size_t end)
     if (to->depth == DEPTH_MAX)
         return false;
     to->stack[to->depth++] = (struct frame){.type = type, .end = end};
-    put_char(to->out, type == WEIR_T_M ? '{' : '[');
+    buf_putc(to->out, type == WEIR_T_M ? '{' : '[');
     return true;
 }
 
 static void put_close(struct writer *to)
 {
-    put_char(to->out, to->stack[--to->depth].type == WEIR_T_M ? '}' : ']');
+    buf_putc(to->out, to->stack[--to->depth].type == WEIR_T_M ? '}' : ']');
 }
 
 /* The value at this place of the walk. */
@@ -108,11 +97,11 @@ static bool put_entry(struct writer *to, const weir_entry *at, size_t place)
         put_close(to);
     struct frame *in = &to->stack[to->depth - 1];
     if (in->begun)
-        put_char(to->out, ',');
+        buf_putc(to->out, ',');
     in->begun = true;
     if (in->type == WEIR_T_M) {
-        weir_buf_json_string(to->out, at->name);
-        put_char(to->out, ':');
+        buf_put_json_string(to->out, at->name);
+        buf_putc(to->out, ':');
     }
     if (at->type >= WEIR_T_M)
         return put_open(to, at->type, place + 1 + at->below);
@@ -120,7 +109,7 @@ static bool put_entry(struct writer *to, const weir_entry *at, size_t place)
     return true;
 }
 
-bool put_plain_value(const weir_host *host, const weir_value *value, weir_buf *out)
+int untyped_put_value(const weir_host *host, const weir_value *value, struct buf *out)
 {
     struct writer to = {.out = out};
     weir_entry some[WALK_MAX];
@@ -128,19 +117,19 @@ bool put_plain_value(const weir_host *host, const weir_value *value, weir_buf *o
     size_t count;
     if (type < WEIR_T_M) {
         put_scalar(type, host->text(value), out);
-        return true;
+        return buf_error(out);
     }
     put_open(&to, type, SIZE_MAX);
     for (size_t i = 0; (count = host->walk(value, i, some, WALK_MAX)) > 0; i += count)
         for (size_t k = 0; k < count; k++)
             if (!put_entry(&to, &some[k], i + k))
-                return false;
+                return -EBADMSG;
     while (to.depth > 0)
         put_close(&to);
-    return true;
+    return buf_error(out);
 }
 
-const char *event_name(int32_t event)
+const char *untyped_event(int32_t event)
 {
     switch (event) {
     case WEIR_INSERT:
@@ -154,50 +143,56 @@ const char *event_name(int32_t event)
     }
 }
 
-static void put_member(weir_buf *line, const char *name, weir_str value)
+void untyped_put_time(const weir_host *host, const weir_record *record, struct buf *out)
 {
-    if (value.len == 0)
+    int32_t precision = 0;
+    int64_t created_us = host->created_us(record, &precision);
+    if (precision == 0) {
+        buf_puts(out, "null");
         return;
-    put_char(line, ',');
-    weir_buf_json_string(line, weir_cstr(name));
-    put_char(line, ':');
-    weir_buf_json_string(line, value);
+    }
+    buf_putc(out, '"');
+    buf_put_iso_time(out, created_us, 3 * (precision - 1));
+    buf_putc(out, '"');
 }
 
-bool put_plain_record(const weir_host *host, const weir_record *record, weir_buf *line)
+int untyped_put_record(const weir_host *host, const weir_record *record, struct buf *out)
 {
+    static const struct {
+        int32_t which;
+        const char *name;
+    } facts[] = {{WEIR_F_EVENT_ID, "event_id"},          {WEIR_F_TABLE, "table"},
+                 {WEIR_F_SEQUENCE, "sequence"},          {WEIR_F_TTL_DELETE, "ttl_delete"},
+                 {WEIR_F_DEAD_SINK, "dead_sink"},        {WEIR_F_DEAD_REASON, "dead_reason"},
+                 {WEIR_F_DEAD_ATTEMPTS, "dead_attempts"}};
     static const struct {
         int32_t image;
         const char *name;
     } images[] = {{WEIR_KEYS, "keys"}, {WEIR_OLD, "old"}, {WEIR_NEW, "new"}};
     int32_t precision = 0;
-    int64_t created_us = host->created_us(record, &precision);
+    int rc = 0;
 
-    put_text(line, "{\"event\":");
-    weir_buf_json_string(line, weir_cstr(event_name(host->event(record))));
+    host->created_us(record, &precision);
+    buf_putc(out, '{');
+    buf_put_text_member(out, "event", untyped_event(host->event(record)));
     if (precision > 0) {
-        put_text(line, ",\"time\":\"");
-        put_iso_time(line, created_us, 3 * (precision - 1));
-        put_char(line, '"');
+        buf_put_key(out, "time");
+        untyped_put_time(host, record, out);
     }
-    put_member(line, "event_id", host->field(record, WEIR_F_EVENT_ID));
-    put_member(line, "table", host->field(record, WEIR_F_TABLE));
-    put_member(line, "sequence", host->field(record, WEIR_F_SEQUENCE));
-    if (host->field(record, WEIR_F_TTL_DELETE).len > 0)
-        put_text(line, ",\"ttl_delete\":true");
-    put_member(line, "dead_sink", host->field(record, WEIR_F_DEAD_SINK));
-    put_member(line, "dead_reason", host->field(record, WEIR_F_DEAD_REASON));
-    put_member(line, "dead_attempts", host->field(record, WEIR_F_DEAD_ATTEMPTS));
-    for (size_t i = 0; i < sizeof images / sizeof images[0]; i++) {
+    for (size_t i = 0; i < sizeof facts / sizeof facts[0]; i++) {
+        weir_str text = host->field(record, facts[i].which);
+        if (facts[i].which == WEIR_F_TTL_DELETE && text.len > 0)
+            buf_put_flag_member(out, facts[i].name, true);
+        else if (text.len > 0)
+            buf_put_member(out, facts[i].name, text);
+    }
+    for (size_t i = 0; i < sizeof images / sizeof images[0] && rc == 0; i++) {
         const weir_value *image = host->image(record, images[i].image);
         if (!image)
             continue;
-        put_char(line, ',');
-        weir_buf_json_string(line, weir_cstr(images[i].name));
-        put_char(line, ':');
-        if (!put_plain_value(host, image, line))
-            return false;
+        buf_put_key(out, images[i].name);
+        rc = untyped_put_value(host, image, out);
     }
-    put_char(line, '}');
-    return true;
+    buf_putc(out, '}');
+    return rc < 0 ? rc : buf_error(out);
 }
