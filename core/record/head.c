@@ -52,7 +52,7 @@ void head_begin(struct decoder *d)
 /* arn:aws:dynamodb:REGION:ACCOUNT:table/NAME/stream/LABEL */
 static weir_str arn_table(weir_str arn)
 {
-    const char *p = arn.ptr, *end = arn.ptr + arn.len;
+    const char *p = arn.ptr, *end = p ? p + arn.len : p;
     for (int colons = 0; p && colons < 5; colons++) {
         p = memchr(p, ':', (size_t)(end - p));
         if (p)

@@ -186,8 +186,7 @@ static void cloudevents_names_the_item_whatever_its_key(void)
         {RECORD("INSERT", "\"Keys\":{\"b\":{\"S\":\"x\"},\"a\":{\"N\":\"1.0\"}}"),
          "\"subject\":\"a=1.0,b=x\""},
         {RECORD("INSERT", "\"Keys\":{\"b\":{\"B\":\"AP8=\"}}"), "\"subject\":\"AP8=\""},
-        {RECORD("INSERT", "\"Keys\":{\"b\":{\"S\":\"\\u0000\\n\"}}"),
-         "\"subject\":\"\\u0000\\n\""},
+        {RECORD("INSERT", "\"Keys\":{\"b\":{\"S\":\"\\u0000\\n\"}}"), "\"subject\":\"\\u0000\\n\""},
         {"[{\"eventName\":\"INSERT\",\"dynamodb\":{\"Keys\":{\"k\":{\"S\":\"v\"}},"
          "\"SequenceNumber\":\"9\"},\"eventSourceARN\":\"" ARN "\"}]",
          "\"id\":\"" ARN "/9\""},
