@@ -1,6 +1,6 @@
 #include "shared/batch_entry.h"
 
-#include "shared/plain.h"
+#include "shared/body.h"
 
 #include <stdio.h>
 
