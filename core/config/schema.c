@@ -302,7 +302,8 @@ static void put_option(struct buf *out, const weir_option *option)
     put_quoted(out, option->name);
     buf_puts(out, ":{");
     put_option_type(out, option);
-    buf_puts(out, option->type == WEIR_O_JSON ? "\"description\":" : ",\"description\":");
+    bool any = option->type == WEIR_O_JSON && !(option->flags & WEIR_O_SECRET);
+    buf_puts(out, any ? "\"description\":" : ",\"description\":");
     put_quoted(out, option->help ? option->help : "");
     if (option->fallback)
         buf_printf(out, ",\"default\":%s", option->fallback);
