@@ -38,6 +38,7 @@ struct weir_delivery {
     struct timer timer;         /* the router's, and so are the rest */
     bool revoked, hung, stored; /* stored: some record of it is finished */
     void *sink;
+    size_t outcomes[WEIR_DOWN + 1]; /* its records by what the plugin said */
     int64_t begun_ms;
     weir_delivery *next, *prev;
 };

@@ -272,6 +272,7 @@ static int begin(struct flow *flow, const weir_str *finished_to)
     list_flow(&router->flows, flow);
     router->flow_count++;
     slim_begin(flow);
+    trace_begin(flow);
     count_read(flow);
     for (size_t i = 0; i < flow->batch->record_count; i++)
         begin_record(flow, flow->batch->records[i]);
@@ -507,6 +508,7 @@ void flow_answer(struct flow *flow)
             give_back(&flow->items[i]);
     flow->router->background_bytes += flow->pinned_bytes;
     flow->answered = true;
+    trace_batch(flow, result.complete);
     if (!flow->options.ended)
         flow->told = flow->sinks;
     flow->options.done(flow->options.arg, &result);
@@ -542,8 +544,10 @@ void flow_end(struct flow *flow)
     release(flow);
     leave_router(flow);
     flow->orphans++; /* so that it lives while its owner looks at the result */
-    if (!flow->answered)
+    if (!flow->answered) {
+        trace_batch(flow, result.complete);
         flow->options.done(flow->options.arg, &result);
+    }
     if (flow->options.ended)
         flow->options.ended(flow->options.arg, flow);
     flow_orphan_gone(flow);

@@ -249,8 +249,11 @@ void outcome_on_completion(void *ctx, struct weir_record *entry, int32_t outcome
     struct item *item = entry->item;
     weir_delivery *delivery = entry->delivery;
     item->sink->in_flight--;
-    if (last)
+    delivery->outcomes[outcome]++;
+    if (last) {
         item->flow->open_deliveries--;
+        trace_delivery(item->flow, delivery);
+    }
     if (delivery->revoked)
         item->sink->counts.late++;
     if (outcome == WEIR_OK || outcome == WEIR_SKIP)

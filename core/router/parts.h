@@ -190,6 +190,8 @@ struct flow {
     bool by_sink;   /* submitted by router_submit_flow */
     bool old;       /* older than HELD_LONG_MS */
     bool overdue, answered, ended;
+    struct trace trace;
+    size_t read_count; /* of what is traced: the batch's */
 };
 
 struct flow_list {
@@ -221,6 +223,7 @@ struct router {
     struct post kick;
     struct router_call call;
     const struct router_observer *observer; /* NULL = none */
+    const struct router_tracer *tracer;     /* NULL = none */
 };
 
 /* lane.c */
@@ -254,6 +257,15 @@ void sink_revoke(weir_delivery *delivery);
 void sink_delivery_ended(weir_delivery *delivery);
 void sink_rest(struct sink *sink); /* Lambda: no timer stays armed between batches */
 void sink_wake(struct sink *sink); /* and at the next batch what was revoked has its grace again */
+
+/* trace.c */
+void trace_begin(struct flow *flow);
+void trace_batch(const struct flow *flow, bool complete);
+void trace_delivery(const struct flow *flow, const weir_delivery *delivery);
+bool traced(const struct flow *flow);
+/* One record that was given by record(). */
+void trace_record(const struct flow *flow, const struct sink *sink, int64_t begun_ms,
+                  int32_t outcome);
 
 /* outcome.c */
 /* `revoked`: its delivery was taken back before the plugin answered. */

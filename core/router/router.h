@@ -212,6 +212,35 @@ struct sink_view router_view(const struct router *router, size_t sink);
 int64_t router_max_attempts(const struct router *router, size_t sink);
 /* NULL: nobody looks. The observer must live until it is taken away. */
 void router_observe(struct router *router, const struct router_observer *observer);
+
+/* ---- traces: when batches and deliveries began and ended ---- */
+
+struct trace { /* all zero: the batch is not traced */
+    uint64_t id[2], span;
+};
+
+struct traced {                 /* a batch, or a delivery of it; valid during the call */
+    weir_str stream_arn, shard; /* may be empty */
+    size_t records;
+    int64_t begun_ms, ended_ms;     /* on the clock */
+    size_t sink;                    /* of a delivery */
+    size_t outcomes[WEIR_DOWN + 1]; /* of a delivery: its records by what the plugin said */
+    bool timeout;                   /* of a delivery: it was taken back before all had said it */
+    bool complete;                  /* of a batch: as batch_result */
+};
+
+/* On the router thread; it may not call the router. */
+struct router_tracer {
+    void *ctx;
+    /* A batch enters: fills *trace when it is to be traced. */
+    void (*begin)(void *ctx, const struct batch *batch, struct trace *trace);
+    /* Only of those that are. A delivery may end behind its batch. */
+    void (*delivery)(void *ctx, const struct trace *trace, const struct traced *what);
+    void (*batch)(void *ctx, const struct trace *trace, const struct traced *what);
+};
+/* NULL: nobody traces. It must live until it is taken away. */
+void router_trace(struct router *router, const struct router_tracer *tracer);
+
 uint64_t router_poison_count(const struct router *router);
 /* What a plugin is being called for right now; for crash and watchdog messages. NULL sink = none.
  * The fields are plain and may be read from a signal handler or another thread. */

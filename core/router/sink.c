@@ -357,8 +357,11 @@ static bool deliver_sync(struct sink *sink)
     sink->entered_ms = now_ms;
     int32_t outcome = sink->route.instance->plugin->desc.record(sink->route.instance->self, &entry);
     leave_plugin(sink);
-    outcome_apply(item, outcome < WEIR_OK || outcome > WEIR_DOWN ? WEIR_RETRY : outcome, NULL,
-                  false);
+    if (outcome < WEIR_OK || outcome > WEIR_DOWN)
+        outcome = WEIR_RETRY;
+    if (traced(item->flow))
+        trace_record(item->flow, sink, now_ms, outcome);
+    outcome_apply(item, outcome, NULL, false);
     return true;
 }
 
