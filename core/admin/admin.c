@@ -47,12 +47,17 @@ static int64_t now_ms(const struct admin *admin)
 
 /* ---- documents ---- */
 
+void admin_measure(const struct admin *admin, struct observed *out)
+{
+    out->loop_lag_ms = admin_loop_lag_ms(admin->server);
+    out->tap_dropped = tap_dropped(admin->tap);
+}
+
 static void observe(const struct admin *admin, struct observed *out)
 {
     *out = (struct observed){0};
     admin->config.observe(admin->config.ctx, out);
-    out->loop_lag_ms = admin_loop_lag_ms(admin->server);
-    out->tap_dropped = tap_dropped(admin->tap);
+    admin_measure(admin, out);
 }
 
 /* The status ends with what only the server knows. */

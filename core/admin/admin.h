@@ -44,6 +44,8 @@ struct admin_config { /* what it points at outlives it */
 
 /* *port: what is listened on by TCP. 0, or -errno with *err: nothing listens. */
 int admin_new(const struct admin_config *config, struct admin **out, int *port, struct err *err);
+/* What its server measures, of its loop and the tap. */
+void admin_measure(const struct admin *admin, struct observed *out);
 /* Before the router and whatever observe() looks at is freed; and before the loop is. NULL is fine.
  */
 void admin_free(struct admin *admin);

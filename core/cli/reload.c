@@ -183,8 +183,8 @@ static void on_ready(void *arg, int status, size_t sink)
 /* A restart is needed for what everything else was built on. */
 static bool needs_restart(const char *path)
 {
-    static const char *const sections[] = {"name",   "source.",  "state.",     "aws.", "limits.",
-                                           "admin.", "metrics.", "log.format", NULL};
+    static const char *const sections[] = {"name",   "source.",  "state.", "aws.",       "limits.",
+                                           "admin.", "metrics.", "otlp.",  "log.format", NULL};
     for (const char *const *section = sections; *section; section++)
         if (strncmp(path, *section, strlen(*section)) == 0)
             return true;

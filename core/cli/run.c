@@ -201,7 +201,10 @@ static int run_kind(struct run *run)
     crash_watch(run->pipeline.router, log_fd);
     if (run->cli->lambda)
         return run_lambda(run);
+    const struct clock *clock = &run->pipeline.world.clock;
+    run->started_us = clock->wall_us(clock->ctx);
     run->watchdog = watchdog_start(run->pipeline.router, log_fd);
+    run_otlp_start(run);
     if (run_admin_start(run) < 0)
         return cli_fail(run->cli, EXIT_CANTCREATE, NULL, "%s", run->err.msg);
     return run->config->source == SOURCE_POLL  ? run_poll(run)
@@ -244,8 +247,10 @@ static int end(struct run *run, int exit_code)
 {
     if (run->pipeline.loop) {
         const struct clock *clock = &run->pipeline.world.clock;
+        int64_t left_ms = run->signals ? run->grace.at_ms - run_now_ms(run) : INT64_MAX;
         clock->disarm(clock->ctx, &run->grace);
         run_unwatch(run);
+        run_otlp_finish(run, left_ms);
     }
     run_admin_end(run);
     run_poll_end(run);
@@ -261,6 +266,7 @@ static int end(struct run *run, int exit_code)
     if (pipeline_close(&run->pipeline) < 0 && exit_code == 0)
         exit_code =
             cli_fail(run->cli, EXIT_SOFTWARE, NULL, "a handle of the event loop was left open");
+    run_otlp_end(run);
     run_kcl_end(run);
     run_lambda_end(run);
     replay_free(run->replay);

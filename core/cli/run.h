@@ -11,6 +11,8 @@ struct fetch_inline;
 struct fetch_threads;
 struct kcl_run;
 struct lambda_run;
+struct observed;
+struct otlp;
 struct poll;
 struct reload;
 struct replay;
@@ -58,6 +60,8 @@ struct run {
     struct fetch_threads *fetch_threads;  /* with more */
     struct watchdog *watchdog;
     struct run_admin *admin; /* NULL: nothing listens */
+    struct otlp *otlp;       /* NULL: nothing is exported */
+    struct arena otlp_arena; /* of its headers */
     struct timer grace, watch, alive;
     int64_t alive_ms;      /* between two WATCHDOG=1 */
     uint64_t looks_told;   /* watchdog_looks() at the last of them */
@@ -68,7 +72,7 @@ struct run {
     struct timer looking;  /* at the configuration file: --watch-config */
     struct run_seen seen;
     int settling;
-    int64_t started_ms;
+    int64_t started_ms, started_us; /* on the clock, and unix time */
     int exit_code;
 };
 
@@ -87,6 +91,13 @@ void run_notify_end(struct run *run);
 void run_print_sinks(struct run *run, struct buf *out);
 /* A record in the dead letters, or dropped, is finished, but not delivered. */
 bool run_all_delivered(const struct run *run);
+
+void run_observe(struct run *run, struct observed *out);
+/* To an OpenTelemetry collector, where one is configured, in what is not Lambda: before the loop
+ * runs, and, for what is left, when the source has finished, within the grace. */
+void run_otlp_start(struct run *run);
+void run_otlp_finish(struct run *run, int64_t within_ms);
+void run_otlp_end(struct run *run); /* behind the end of the loop, before that of the log */
 
 /* HUP, USR1, USR2 and --watch-config, from run_watch() to run_unwatch(). */
 void run_signals_begin(struct run *run);

@@ -5,8 +5,6 @@
 #include "cli/reload.h"
 #include "cli/run.h"
 #include "config/show.h"
-#include "plugin/calls.h"
-#include "source/replay.h"
 #include "util/alloc.h"
 #include "util/text.h"
 
@@ -26,7 +24,6 @@ struct run_admin {
     struct admin *admin;
     struct buf socket_path;
     struct buf shown; /* the configuration in force: made once, since plugins are looked at */
-    int64_t started_us;
     struct admin_token token; /* of POST over TCP */
 };
 
@@ -38,49 +35,10 @@ static bool is_kcl(const struct run *run)
 
 /* ---- what it looks at ---- */
 
-static uint64_t ambiguous(void *ctx, size_t sink)
-{
-    const struct run *run = ctx;
-    const weir_instance *instance = run->pipeline.sinks->sinks[sink].instance;
-    return instance ? plugin_calls_ambiguous(instance->aws) + plugin_calls_ambiguous(instance->http)
-                    : 0;
-}
-
-static void observe_reload(const struct run_admin *admin, struct observed *out)
-{
-    const struct reload *reload = admin->run->reload;
-    out->reload.last_success_us = admin->started_us;
-    if (!reload)
-        return;
-    const struct reload_counts counts = reload_counts(reload);
-    const struct reload_outcome last = reload_last(reload);
-    out->reload.succeeded = counts.succeeded;
-    out->reload.refused = counts.refused;
-    if (counts.last_success_us)
-        out->reload.last_success_us = counts.last_success_us;
-    if (last.result == RELOAD_NONE)
-        return;
-    out->reload.last_us = last.wall_us;
-    out->reload.last_result = reload_result_name(last.result);
-    out->reload.last_text = last.text;
-}
-
 static void observe(void *ctx, struct observed *out)
 {
     const struct run_admin *admin = ctx;
-    struct run *run = admin->run;
-    out->pipeline = run->config->name;
-    out->mode = run->poll ? "poll" : is_kcl(run) ? "kcl" : "file";
-    out->world = &run->pipeline.world;
-    out->router = run->pipeline.router;
-    out->poll = run->poll;
-    out->read = run->replay ? &replay_result(run->replay)->read : run_kcl_read(run);
-    out->started_us = admin->started_us;
-    out->stopping = run->signals > 0;
-    observe_reload(admin, out);
-    out->log_dropped = log_dropped(run->log);
-    out->ambiguous = ambiguous;
-    out->ctx = run;
+    run_observe(admin->run, out);
 }
 
 static void show_config(struct run_admin *admin)
@@ -318,7 +276,6 @@ static int listen_on(struct run_admin *admin, struct admin_config *config, int *
 
 int run_admin_start(struct run *run)
 {
-    const struct clock *clock = &run->pipeline.world.clock;
     int port = 0;
     if (run->cli->lambda)
         return 0;
@@ -328,7 +285,6 @@ int run_admin_start(struct run *run)
     admin->run = run;
     buf_init(&admin->shown, SHOWN_BYTES_MAX);
     show_config(admin);
-    admin->started_us = clock->wall_us(clock->ctx);
     run->admin = admin;
     if (run->config->admin.writable &&
         admin_token_read(run->config->admin.token_file, &admin->token, &run->err) < 0)
@@ -342,6 +298,12 @@ int run_admin_start(struct run *run)
                  strchr(config.host, ':') ? "[" : "", config.host,
                  strchr(config.host, ':') ? "]" : "", port);
     return rc;
+}
+
+void run_admin_measure(const struct run *run, struct observed *out)
+{
+    if (run->admin && run->admin->admin)
+        admin_measure(run->admin->admin, out);
 }
 
 void run_admin_renew(struct run *run)

@@ -284,11 +284,24 @@ static void set_quantity(struct apply *apply, const struct key *key, const struc
         *out = number;
 }
 
+/* A secret comes from the environment or a file (FAULTS S16). */
+static bool written_out(struct apply *apply, const struct key *key, const struct json_value *value)
+{
+    for (size_t i = 0; i + 1 < value->raw.len; i++)
+        if (value->raw.ptr[i] == '$' && value->raw.ptr[i + 1] == '{')
+            return false;
+    struct diag *diag = diag_error(apply->diags, "W0108", diag_value_of(value),
+                                   "the secret \"%s\" is written in the config", key->name);
+    diag_hide_line(diag);
+    diag_help(apply->diags, diag, "write \"${NAME}\" or \"${file:PATH}\".");
+    return true;
+}
+
 static void set_string(struct apply *apply, const struct key *key, const struct json_value *value,
                        const char **out)
 {
     const char *text = apply_string(apply, value);
-    if (!text)
+    if (!text || (key->kind == KEY_SECRET && written_out(apply, key, value)))
         return;
     int64_t len = (int64_t)strlen(text);
     if (len < key->min || (key->max && len > key->max)) {
@@ -363,6 +376,7 @@ static void set_value(struct apply *apply, const struct key *key, const struct j
     switch (key->kind) {
     case KEY_STRING:
     case KEY_PATH:
+    case KEY_SECRET:
     case KEY_URL: /* checked by the rules, when allow_http is known */
         set_string(apply, key, value, out);
         break;

@@ -247,5 +247,16 @@ const struct diag_code diag_codes[] = {
      "Reload again; when a plugin keeps its records, restart."},
     {"W1220", "The log writes everything for a minute, as USR2 asked.",
      "Nothing: the levels are back after it."},
+    {"W1230",
+     "The OpenTelemetry collector does not take what is sent: it is down, slow, full or refuses "
+     "it. "
+     "Delivery does not wait for it; spans that can't be sent are dropped and counted in "
+     "weir_otlp_spans_dropped_total.",
+     "Look at the collector, at otlp.endpoint and at the headers; the message has its answer."},
+    {"W1231", "The OpenTelemetry collector takes again what is sent.", "Nothing: exports go on."},
+    {"W1232", "The OpenTelemetry collector took an export, but refused some of it.",
+     "The message is the collector's own; see its log."},
+    {"W1233", "Something of the OpenTelemetry export can't be used, and is left out.",
+     "Correct what the message names: the standard variables, or \"otlp\"."},
     {0},
 };

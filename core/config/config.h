@@ -115,6 +115,12 @@ struct config {
         bool emf_off; /* else one set of lines per invocation, in Lambda */
         const char *emf_namespace;
     } metrics;
+    struct {
+        const char *endpoint; /* NULL: OTEL_EXPORTER_OTLP_ENDPOINT, or off */
+        bool allow_http;
+        const char *headers; /* "name=value,name=value", values percent-encoded, or NULL */
+        int64_t interval_ms, timeout_ms, traces;
+    } otlp;
     int64_t shutdown_grace_ms;     /* 25 s */
     const struct json_value *root; /* effective tree */
     struct arena arena;

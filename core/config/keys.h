@@ -8,6 +8,7 @@ enum key_kind {
     KEY_PATH,     /* const char *, relative to the file's folder; "-" and "" stay */
     KEY_PATHS,    /* const char *const * of such */
     KEY_URL,      /* const char *, an endpoint; "" is NULL */
+    KEY_SECRET,   /* const char *, never shown, and never written out in the file */
     KEY_BOOL,     /* bool */
     KEY_INT,      /* int64_t */
     KEY_DURATION, /* int64_t, ms */

@@ -91,16 +91,18 @@ static void check_kcl(struct apply *apply)
     diag_help(apply->diags, diag, "add \"streams\": [\"${STREAM_ARN}\"], as in KCL's properties.");
 }
 
-static void check_url(struct apply *apply, const char *url, weir_str at)
+/* `section`: whose "allow_http" it is. */
+static void check_url(struct apply *apply, const char *url, bool allow_http, const char *section,
+                      weir_str at)
 {
-    const char *problem = endpoint_problem(str_of(url), apply->config->aws.allow_http);
+    const char *problem = endpoint_problem(str_of(url), allow_http);
     if (!problem)
         return;
     struct diag *diag = diag_error(apply->diags, "W0109", at, "this endpoint %s", problem);
     if (strstr(problem, "user information"))
         diag_hide_line(diag);
     else if (strstr(problem, "plain http"))
-        diag_help(apply->diags, diag, "use https, or set \"allow_http\": true in aws.");
+        diag_help(apply->diags, diag, "use https, or set \"allow_http\": true in %s.", section);
     else if (strstr(problem, "begin"))
         diag_help(apply->diags, diag, "write it as \"https://HOST\" or \"http://127.0.0.1:8000\".");
 }
@@ -112,10 +114,11 @@ static void check_endpoints(struct apply *apply)
     if (config->aws.endpoint_url && !*config->aws.endpoint_url)
         config->aws.endpoint_url = NULL;
     if (config->aws.endpoint_url)
-        check_url(apply, config->aws.endpoint_url, value_at(aws, "endpoint_url"));
+        check_url(apply, config->aws.endpoint_url, config->aws.allow_http, "aws",
+                  value_at(aws, "endpoint_url"));
     const struct json_value *endpoints = json_member0(aws, "endpoints");
     for (size_t i = 0; i < config->aws.endpoint_count; i++)
-        check_url(apply, config->aws.endpoints[i].url,
+        check_url(apply, config->aws.endpoints[i].url, config->aws.allow_http, "aws",
                   value_at(endpoints, config->aws.endpoints[i].service));
     if (config->aws.region && !*config->aws.region)
         config->aws.region = NULL;
@@ -125,6 +128,16 @@ static void check_endpoints(struct apply *apply)
         diag_warning(
             apply->diags, "W0403", name_at(json_member0(aws, "profile")),
             "\"profile\" is not used in Lambda, which gives credentials by the environment");
+}
+
+static void check_otlp(struct apply *apply)
+{
+    struct config *config = apply->config;
+    if (config->otlp.endpoint && !*config->otlp.endpoint)
+        config->otlp.endpoint = NULL;
+    if (config->otlp.endpoint)
+        check_url(apply, config->otlp.endpoint, config->otlp.allow_http, "otlp",
+                  value_at(json_member0(config->root, "otlp"), "endpoint"));
 }
 
 static void check_state(struct apply *apply)
@@ -355,6 +368,7 @@ void config_rules(struct apply *apply)
     check_source(apply);
     check_kcl(apply);
     check_endpoints(apply);
+    check_otlp(apply);
     check_state(apply);
     rules_listen(apply);
     weir_str poison_at = target_at(config->root, "on_poison");

@@ -137,6 +137,7 @@ static void put_type(struct buf *out, const struct key *key)
     case KEY_STRING:
     case KEY_PATH:
     case KEY_URL:
+    case KEY_SECRET:
         put_string(out, key);
         break;
     case KEY_NAME:

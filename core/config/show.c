@@ -184,7 +184,7 @@ static void put_key_value(struct showing *show, const struct key *key,
     if (bare && !looks_secret(value->raw))
         buf_put_str(show->out, value->text);
     else
-        put_value(show, value, false);
+        put_value(show, value, key->kind == KEY_SECRET);
 }
 
 static void put_fallback(struct showing *show, const struct key *key)

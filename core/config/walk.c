@@ -75,6 +75,7 @@ void key_type_text(const struct key *key, struct buf *out)
         [KEY_PATH] = "path",
         [KEY_PATHS] = "list of paths",
         [KEY_URL] = "URL",
+        [KEY_SECRET] = "text by ${...}",
         [KEY_BOOL] = "true or false",
         [KEY_INT] = "whole number",
         [KEY_DURATION] = "duration",

@@ -31,6 +31,8 @@ enum metric_id {
     M_LOOP_LAG,
     M_TAP_DROPPED,
     M_LOG_DROPPED,
+    M_EXPORTS,
+    M_SPANS_DROPPED,
     M_CPU,
     M_RESIDENT,
     M_VIRTUAL,
@@ -41,53 +43,61 @@ enum metric_id {
 };
 
 const struct metric metric_table[M_COUNT + 1] = {
-    [M_BUILD] = {"weir_build_info", METRIC_GAUGE, "Always 1; what runs here."},
-    [M_START] = {"weir_start_time_seconds", METRIC_GAUGE, "When the run began, in unix time."},
-    [M_RECORDS] = {"weir_source_records_total", METRIC_COUNTER,
+    [M_BUILD] = {"weir_build_info", METRIC_GAUGE, "1", "Always 1; what runs here."},
+    [M_START] = {"weir_start_time_seconds", METRIC_GAUGE, "s", "When the run began, in unix time."},
+    [M_RECORDS] = {"weir_source_records_total", METRIC_COUNTER, "{record}",
                    "Records read, by event; a sink that reads alone counts again what it reads."},
-    [M_BYTES] = {"weir_source_bytes_total", METRIC_COUNTER, "Bytes of the answers read."},
-    [M_ERRORS] = {"weir_source_errors_total", METRIC_COUNTER,
+    [M_BYTES] = {"weir_source_bytes_total", METRIC_COUNTER, "By", "Bytes of the answers read."},
+    [M_ERRORS] = {"weir_source_errors_total", METRIC_COUNTER, "{call}",
                   "Calls to the source that failed, by operation and kind of failure."},
-    [M_POISON] = {"weir_source_poison_total", METRIC_COUNTER, "Records that could not be decoded."},
-    [M_GAPS] = {"weir_source_gaps_total", METRIC_COUNTER,
+    [M_POISON] = {"weir_source_poison_total", METRIC_COUNTER, "{record}",
+                  "Records that could not be decoded."},
+    [M_GAPS] = {"weir_source_gaps_total", METRIC_COUNTER, "{range}",
                 "Ranges of records that were trimmed before a sink got them."},
-    [M_SHARDS] = {"weir_shards", METRIC_GAUGE, "Shards that are not finished, by state."},
-    [M_SHARD_LAG] = {"weir_shard_lag_seconds", METRIC_GAUGE,
+    [M_SHARDS] = {"weir_shards", METRIC_GAUGE, "{shard}",
+                  "Shards that are not finished, by state."},
+    [M_SHARD_LAG] = {"weir_shard_lag_seconds", METRIC_GAUGE, "s",
                      "How far the required sinks are behind on a shard that is being read."},
-    [M_LAG] = {"weir_source_lag_seconds", METRIC_GAUGE, "The lag of the worst shard."},
-    [M_CHECKPOINT] = {"weir_checkpoint_age_seconds", METRIC_GAUGE,
+    [M_LAG] = {"weir_source_lag_seconds", METRIC_GAUGE, "s", "The lag of the worst shard."},
+    [M_CHECKPOINT] = {"weir_checkpoint_age_seconds", METRIC_GAUGE, "s",
                       "Time since all progress was known to be stored."},
-    [M_SINK_RECORDS] = {"weir_sink_records_total", METRIC_COUNTER,
+    [M_SINK_RECORDS] = {"weir_sink_records_total", METRIC_COUNTER, "{record}",
                         "Records that a sink is done with, by what became of them."},
-    [M_RETRIES] = {"weir_sink_retries_total", METRIC_COUNTER,
+    [M_RETRIES] = {"weir_sink_retries_total", METRIC_COUNTER, "{attempt}",
                    "Attempts that have to be repeated, by reason."},
-    [M_AMBIGUOUS] = {"weir_http_ambiguous_total", METRIC_COUNTER,
+    [M_AMBIGUOUS] = {"weir_http_ambiguous_total", METRIC_COUNTER, "{call}",
                      "Calls of a sink that were sent and never answered: perhaps carried out."},
-    [M_LATE] = {"weir_late_completions_total", METRIC_COUNTER,
+    [M_LATE] = {"weir_late_completions_total", METRIC_COUNTER, "{record}",
                 "Records that a plugin completed after its delivery was cancelled."},
-    [M_QUEUE] = {"weir_sink_queue_records", METRIC_GAUGE, "Records that wait for a sink."},
-    [M_IN_FLIGHT] = {"weir_sink_inflight_records", METRIC_GAUGE,
+    [M_QUEUE] = {"weir_sink_queue_records", METRIC_GAUGE, "{record}",
+                 "Records that wait for a sink."},
+    [M_IN_FLIGHT] = {"weir_sink_inflight_records", METRIC_GAUGE, "{record}",
                      "Records that are with a sink's plugin."},
-    [M_SECONDS] = {"weir_sink_delivery_seconds", METRIC_HISTOGRAM,
+    [M_SECONDS] = {"weir_sink_delivery_seconds", METRIC_HISTOGRAM, "s",
                    "Time from handing a delivery to the plugin to its last completion."},
-    [M_UP] = {"weir_sink_up", METRIC_GAUGE,
+    [M_UP] = {"weir_sink_up", METRIC_GAUGE, "1",
               "0 while a sink is down and being probed, or paused by an operator."},
-    [M_RELOADS] = {"weir_config_reloads_total", METRIC_COUNTER,
+    [M_RELOADS] = {"weir_config_reloads_total", METRIC_COUNTER, "{reload}",
                    "Reloads of the configuration, by result."},
-    [M_RELOADED] = {"weir_config_last_reload_success_timestamp_seconds", METRIC_GAUGE,
+    [M_RELOADED] = {"weir_config_last_reload_success_timestamp_seconds", METRIC_GAUGE, "s",
                     "When the configuration in force was loaded, in unix time."},
-    [M_LOOP_LAG] = {"weir_loop_lag_seconds", METRIC_GAUGE,
+    [M_LOOP_LAG] = {"weir_loop_lag_seconds", METRIC_GAUGE, "s",
                     "How late the event loop was at worst within the last seconds."},
-    [M_TAP_DROPPED] = {"weir_tap_dropped_total", METRIC_COUNTER,
+    [M_TAP_DROPPED] = {"weir_tap_dropped_total", METRIC_COUNTER, "{line}",
                        "Lines of the tap that a slow reader did not get."},
-    [M_LOG_DROPPED] = {"weir_log_dropped_total", METRIC_COUNTER,
+    [M_LOG_DROPPED] = {"weir_log_dropped_total", METRIC_COUNTER, "{line}",
                        "Log lines that could not be written."},
-    [M_CPU] = {"process_cpu_seconds_total", METRIC_COUNTER, "Processor time used."},
-    [M_RESIDENT] = {"process_resident_memory_bytes", METRIC_GAUGE, "Resident memory."},
-    [M_VIRTUAL] = {"process_virtual_memory_bytes", METRIC_GAUGE, "Virtual memory."},
-    [M_FDS] = {"process_open_fds", METRIC_GAUGE, "Open file descriptors."},
-    [M_MAX_FDS] = {"process_max_fds", METRIC_GAUGE, "The most file descriptors that may be open."},
-    [M_PROCESS_START] = {"process_start_time_seconds", METRIC_GAUGE,
+    [M_EXPORTS] = {"weir_otlp_exports_total", METRIC_COUNTER, "{call}",
+                   "Exports to the OpenTelemetry collector, by signal and result."},
+    [M_SPANS_DROPPED] = {"weir_otlp_spans_dropped_total", METRIC_COUNTER, "{span}",
+                         "Spans that the OpenTelemetry collector did not get."},
+    [M_CPU] = {"process_cpu_seconds_total", METRIC_COUNTER, "s", "Processor time used."},
+    [M_RESIDENT] = {"process_resident_memory_bytes", METRIC_GAUGE, "By", "Resident memory."},
+    [M_VIRTUAL] = {"process_virtual_memory_bytes", METRIC_GAUGE, "By", "Virtual memory."},
+    [M_FDS] = {"process_open_fds", METRIC_GAUGE, "{descriptor}", "Open file descriptors."},
+    [M_MAX_FDS] = {"process_max_fds", METRIC_GAUGE, "{descriptor}",
+                   "The most file descriptors that may be open."},
+    [M_PROCESS_START] = {"process_start_time_seconds", METRIC_GAUGE, "s",
                          "When the process began, in unix time."},
 };
 
@@ -389,9 +399,26 @@ static void put_rest(struct walk *walk)
     put_with(walk, "result", STR("success"), (double)observed->reload.succeeded);
     put_with(walk, "result", STR("refused"), (double)observed->reload.refused);
     put_one(walk, M_RELOADED, seconds_of_us(observed->reload.last_success_us));
-    put_one(walk, M_LOOP_LAG, seconds_of_ms(observed->loop_lag_ms));
+    if (observed->loop_lag_ms >= 0)
+        put_one(walk, M_LOOP_LAG, seconds_of_ms(observed->loop_lag_ms));
     put_one(walk, M_TAP_DROPPED, (double)observed->tap_dropped);
     put_one(walk, M_LOG_DROPPED, (double)observed->log_dropped);
+}
+
+static void put_exports(struct walk *walk)
+{
+    static const char *const signals[OTLP_SIGNALS] = {"metrics", "traces"};
+    const struct otlp_counts *counts = walk->observed->otlp;
+    if (!counts)
+        return;
+    begin(walk, M_EXPORTS);
+    for (size_t i = 0; i < OTLP_SIGNALS; i++) {
+        put_with2(walk, "signal", str_of(signals[i]), "result", STR("done"),
+                  (double)counts->done[i]);
+        put_with2(walk, "signal", str_of(signals[i]), "result", STR("failed"),
+                  (double)counts->failed[i]);
+    }
+    put_one(walk, M_SPANS_DROPPED, (double)counts->spans_dropped);
 }
 
 static void put_process(struct walk *walk)
@@ -424,5 +451,6 @@ void metrics_walk(const struct observed *observed, const struct metric_writer *w
     put_sink_counters(&walk, count);
     put_sink_gauges(&walk, count);
     put_rest(&walk);
+    put_exports(&walk);
     put_process(&walk);
 }

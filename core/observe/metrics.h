@@ -8,6 +8,7 @@ enum metric_kind { METRIC_GAUGE, METRIC_COUNTER, METRIC_HISTOGRAM };
 struct metric {
     const char *name; /* NULL ends the table */
     enum metric_kind kind;
+    const char *unit; /* UCUM: "s", "By", "{record}" */
     const char *help;
 };
 extern const struct metric metric_table[];

@@ -13,6 +13,13 @@ struct observed_reload {
     const char *last_text;   /* for people; NULL = none */
 };
 
+/* What became of the exports to an OpenTelemetry collector. */
+enum otlp_signal { OTLP_METRICS, OTLP_TRACES, OTLP_SIGNALS };
+struct otlp_counts {
+    uint64_t done[OTLP_SIGNALS], failed[OTLP_SIGNALS];
+    uint64_t spans_dropped;
+};
+
 struct observed { /* what it points at outlives it */
     const char *pipeline;
     const char *mode; /* "poll", "file" */
@@ -22,10 +29,12 @@ struct observed { /* what it points at outlives it */
     const struct read_counts *read; /* of another source; may be NULL */
     int64_t started_us;             /* unix time */
     bool stopping;
-    int64_t loop_lag_ms; /* worst of the last seconds: what was due, and was late by so much */
+    int64_t loop_lag_ms; /* worst of the last seconds: what was due, and was late by so much; -1:
+                            nobody measures it */
     struct observed_reload reload;
-    uint64_t tap_dropped; /* lines that slow readers of the tap did not get */
-    uint64_t log_dropped; /* log lines that could not be written */
+    uint64_t tap_dropped;           /* lines that slow readers of the tap did not get */
+    uint64_t log_dropped;           /* log lines that could not be written */
+    const struct otlp_counts *otlp; /* NULL: nothing is exported */
     /* Calls of a sink of which nobody knows whether they were carried out. */
     uint64_t (*ambiguous)(void *ctx, size_t sink);
     void *ctx;

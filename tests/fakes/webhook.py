@@ -57,6 +57,10 @@ class Webhook:
                 if rule and rule["do"] == "reset":
                     self.close_connection = True
                     return faults_module.reset(self.connection)
+                if rule and rule["do"] == "hang":
+                    time.sleep(rule["ms"] / 1000)
+                    self.close_connection = True
+                    return None
                 if rule and rule["do"] == "status":
                     with hook.lock:
                         hook.refused.append((time.monotonic(), body))

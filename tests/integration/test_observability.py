@@ -17,7 +17,8 @@ def exported():
     """{metric: label names} of a daemon that has delivered something."""
     with Fake() as fake, folder() as path:
         fake.stream.shard(records=records(0, 20))
-        with Daemon(path, fake.url, {"price": price_sink(), "lines": LINES}, admin={"listen": "127.0.0.1:0"}) as weir:
+        with Daemon(path, fake.url, {"price": price_sink(), "lines": LINES}, admin={"listen": "127.0.0.1:0"},
+                    otlp={"endpoint": "http://127.0.0.1:9"}) as weir:
             weir.start().until(lambda: len(weir.lines()) == 20, 20, "all is delivered")
             url = re.search(r"http://127.0.0.1:\d+/", weir.log())[0]
             text = urllib.request.urlopen(url + "metrics", timeout=20).read().decode()
