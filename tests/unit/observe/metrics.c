@@ -27,12 +27,14 @@ static uint64_t no_calls(void *ctx, size_t sink)
 /* The poll is started by then. */
 static struct observed observe(struct prig *prig)
 {
+    static const struct otlp_counts exports = {.done = {1}};
     return (struct observed){.pipeline = "prices",
                              .mode = "poll",
                              .world = &prig->rig.world.world,
                              .router = prig->rig.router,
                              .poll = prig->poll,
                              .started_us = 1700000000000000,
+                             .otlp = &exports,
                              .ambiguous = no_calls};
 }
 
