@@ -10,7 +10,7 @@ endforeach()
 install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR} RENAME copyright COMPONENT weir)
 install(FILES README.md CHANGELOG.md SECURITY.md deploy/weir.json
     DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT weir)
-install(DIRECTORY docs/ DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT weir FILES_MATCHING PATTERN "*.md")
+install(DIRECTORY docs/ DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT weir FILES_MATCHING PATTERN "*.md" PATTERN "*.svg")
 # Where systemd looks, which is no matter of the prefix; an installation beside a system has its own.
 if(CMAKE_INSTALL_PREFIX STREQUAL "/usr")
     install(FILES deploy/systemd/weir.service DESTINATION lib/systemd/system COMPONENT weir)

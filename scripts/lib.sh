@@ -14,7 +14,7 @@ needs_test='pc:cunit=libcunit1-dev pc:libzstd=libzstd-dev zstd=zstd c++=g++ clan
     clang-tidy=clang-tidy llvm-symbolizer=llvm valgrind=valgrind java=openjdk-17-jre-headless
     mvn=maven cargo=cargo pip=python3-pip git=git readelf=binutils curl=curl setsid=util-linux
     faketime=faketime strace=strace javac=openjdk-17-jdk-headless py:yaml=python3-yaml
-    py:jsonschema=python3-jsonschema mandoc=mandoc
+    py:jsonschema=python3-jsonschema mandoc=mandoc mkdocs=mkdocs
     zsh=zsh fish=fish promtool=prometheus chromium=chromium chromedriver=chromium-driver
     go=golang-go make=make patch=patch abidw=abigail-tools aarch64-linux-gnu-gcc=gcc-aarch64-linux-gnu'
 

@@ -46,7 +46,7 @@ static void check_source(struct apply *apply)
                           "a source of kind \"poll\" needs \"tables\" or \"streams\"");
         diag_help(apply->diags, diag, "add \"tables\": [\"Products\"].");
     }
-    bool at_time = config->poll.starting_position &&
+    bool at_time = config->source == SOURCE_POLL && config->poll.starting_position &&
                    strcmp(config->poll.starting_position, "AT_TIMESTAMP") == 0;
     if (at_time && !json_member0(at, "starting_timestamp")) {
         diag = diag_error(apply->diags, "W0402", value_at(at, "starting_position"),

@@ -54,6 +54,27 @@ def the_documents_are_what_the_tables_say():
 
 
 @test
+def the_site_builds_without_a_network():
+    with folder() as path:
+        done = subprocess.run(["unshare", "--net", "mkdocs", "build", "--site-dir", path / "site"], cwd=ROOT, timeout=90,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment())
+        equal(done.returncode, 0, done.stdout)
+        pages = {p.relative_to(path / "site").as_posix(): p.read_text() for p in (path / "site").glob("**/*.html")}
+        for source in [*(ROOT / "docs").glob("*.md"), *(ROOT / "plugins").glob("*/README.md")]:
+            name = f"sinks/{source.parent.name}" if source.name == "README.md" else source.stem
+            holds(f"{name}.html" in pages, f"no page of {source}")
+            holds(f'{name}.html"' in pages["faq.html"] or name in ("index", "faq"), f"{name} is not in the navigation")
+        for name, page in pages.items():
+            asked = re.findall(r"""<(?:script|img|link)[^>]*(?:src|href)="((?:https?:)?//[^"]+)""", page)
+            equal(asked, [], f"{name} asks others")
+        for target in set(re.findall(r'href="([^"#:]+)"', pages["index.html"])):
+            holds((path / "site" / target).exists(), f"index.html: {target}")
+        sinks = (ROOT / "docs/sinks.md").read_text()
+        for source in (ROOT / "plugins").glob("*/README.md"):
+            holds(f"(../plugins/{source.parent.name}/README.md)" in sinks, f"docs/sinks.md: no {source.parent.name}")
+
+
+@test
 def completions_are_valid_in_their_shells():
     with folder() as path:
         for shell, command in SHELLS.items():

@@ -44,6 +44,12 @@ static const char whole[] =
     "\"tests\":[{\"name\":\"t\",\"input\":{\"old\":{\"price\":1},\"new\":{\"price\":2}},"
     "\"expect\":{\"sinks\":{\"price\":1}}}]}";
 
+/* What 100,000 random ones found, mended since. */
+static const char *const refused_once[] = {
+    "{\"source\":{\"kind\":\"lambda\",\"starting_position\":\"AT_TIMESTAMP\"},"
+    "\"sinks\":{\"console\":{\"plugin\":\"stdout\"}}}",
+};
+
 static const char *const scalars[] = {"0",
                                       "1",
                                       "-1",
@@ -325,6 +331,9 @@ static void what_check_accepts_run_starts(void)
     add_folder(&bases, TEST_DATA "/config");
     add_folder(&bases, TEST_DATA "/../../examples");
     CHECK(bases.count > 30);
+    CHECK(try_one(whole));
+    for (size_t i = 0; i < sizeof refused_once / sizeof *refused_once; i++)
+        CHECK(try_one(refused_once[i]));
 
     for (long i = 0; i < runs; i++) {
         struct arena_mark mark = arena_mark(&bases.arena);
