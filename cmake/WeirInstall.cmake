@@ -6,6 +6,11 @@ foreach(plugin ${WEIR_PLUGINS})
             COMPONENT weir)
     endif()
 endforeach()
+if(TARGET kafka) # a package of its own, since it brings librdkafka
+    install(TARGETS kafka LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/weir/plugins COMPONENT weir-kafka)
+    install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/weir-kafka RENAME copyright
+        COMPONENT weir-kafka)
+endif()
 
 install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR} RENAME copyright COMPONENT weir)
 install(FILES README.md CHANGELOG.md SECURITY.md deploy/weir.json

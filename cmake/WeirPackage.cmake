@@ -1,4 +1,4 @@
-# Debian packages, one a component: weir and weir-plugin-dev. `cpack` in the build folder of preset `package`
+# Debian packages, one a component: weir, weir-plugin-dev, and weir-kafka where librdkafka is found. `cpack` in the build folder of preset `package`
 # makes them; scripts/package does all of it.
 set(CPACK_GENERATOR DEB)
 set(CPACK_PACKAGE_VENDOR weir)
@@ -9,6 +9,9 @@ set(CPACK_STRIP_FILES ON)
 set(CPACK_VERBATIM_VARIABLES ON)
 set(CPACK_COMPONENTS_ALL weir weir-plugin-dev)
 set(CPACK_COMPONENTS_GROUPING IGNORE)
+if(TARGET kafka)
+    list(APPEND CPACK_COMPONENTS_ALL weir-kafka)
+endif()
 
 set(CPACK_DEB_COMPONENT_INSTALL ON)
 set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
@@ -31,4 +34,10 @@ set(CPACK_DEBIAN_WEIR-PLUGIN-DEV_PACKAGE_SECTION libdevel)
 set(CPACK_DEBIAN_WEIR-PLUGIN-DEV_DESCRIPTION
     "The headers, the test library, the CMake package and the pkg-config files that a
 plugin of weir is built with.")
+set(CPACK_DEBIAN_WEIR_PACKAGE_SUGGESTS weir-kafka)
+set(CPACK_DEBIAN_WEIR-KAFKA_PACKAGE_NAME weir-kafka)
+set(CPACK_DEBIAN_WEIR-KAFKA_PACKAGE_SHLIBDEPS ON)
+set(CPACK_DEBIAN_WEIR-KAFKA_PACKAGE_DEPENDS "weir (= ${WEIR_VERSION})")
+set(CPACK_DEBIAN_WEIR-KAFKA_DESCRIPTION
+    "The sink kafka of weir, which sends records to a topic of Apache Kafka.")
 include(CPack)

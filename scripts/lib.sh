@@ -10,7 +10,7 @@ die() { say "error: $*"; exit 1; }
 needs_build='cc=gcc pc:libc=libc6-dev cmake=cmake ninja=ninja-build pkg-config=pkg-config
     pc:libuv=libuv1-dev pc:libcurl=libcurl4-openssl-dev pc:libcjson=libcjson-dev
     pc:libcrypto=libssl-dev pc:sqlite3=libsqlite3-dev python3=python3'
-needs_test='pc:cunit=libcunit1-dev pc:libzstd=libzstd-dev zstd=zstd c++=g++ clang=clang clang-format=clang-format
+needs_test='pc:cunit=libcunit1-dev pc:libzstd=libzstd-dev pc:rdkafka=librdkafka-dev zstd=zstd c++=g++ clang=clang clang-format=clang-format
     clang-tidy=clang-tidy llvm-symbolizer=llvm valgrind=valgrind java=openjdk-17-jre-headless
     mvn=maven cargo=cargo pip=python3-pip git=git readelf=binutils curl=curl setsid=util-linux
     faketime=faketime strace=strace javac=openjdk-17-jdk-headless py:yaml=python3-yaml

@@ -70,7 +70,7 @@ static bool put_line(struct exec *exec, struct job *job)
     put_text(&talk->line, ",\"record\":");
     bool made = put_body(&exec->body, job->record, &talk->line);
     put_text(&talk->line, "}\n");
-    if (!made) {
+    if (!made && !talk->line.failed) {
         talk_finish(exec, job, WEIR_FAIL, "the record can't be written in this form");
         return true;
     }

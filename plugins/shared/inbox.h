@@ -22,7 +22,6 @@ struct job { /* one record of a load */
     const weir_record *record;
     uint64_t id; /* the sink's, as is the rest; 0 at first */
     int64_t due_ms;
-    int32_t attempts;
     bool suspect;
 };
 

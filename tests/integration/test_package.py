@@ -31,10 +31,11 @@ def field(name, which):
 
 @test
 def the_packages_say_what_they_are():
-    for name in ("weir", "weir-plugin-dev"):
+    for name in ("weir", "weir-plugin-dev", "weir-kafka"):
         equal(field(name, "Package"), name)
         version = re.search(r'define WEIR_VERSION "(.*)"', (ROOT / "include/weir/version.h").read_text())[1]
         equal(field(name, "Version"), version)
+    equal(re.sub(r" \(.*?\)", "", field("weir-kafka", "Depends")), "weir, libc6, librdkafka1")
     for library in ("libc6", "libcurl4", "libuv1", "libssl3", "libsqlite3-0", "libcjson1"):
         holds(library in field("weir", "Depends"), f"{library} in {field('weir', 'Depends')}")
 

@@ -11,6 +11,7 @@ from harness import BUILD, SANITIZED, WEIR, environment, folder, holds, main, te
 PLUGINS = BUILD / "tests" / "plugins"
 QUEUE = '{"queue_url":"https://sqs.us-east-1.amazonaws.com/123456789012/orders.fifo"}'
 SED = r's/^."id":\([0-9]*\),.*/{"id":\1,"ok":true}/'  # a sink in one line
+KAFKA = '{"brokers":"mock","topic":"t","properties":{"test.mock.num.brokers":1}}'
 
 
 def check(file, *arguments):
@@ -36,6 +37,12 @@ def plugins_that_behave_pass():
             code, said = check(file, *(["--options", options] if options else []), "--seed", seed)
             holds(code == 0 and "FAIL" not in said, f"{file.name}, seed {seed}:\n{said}")
             holds(re.search(r"passed: \d+ checks", said), said)
+
+
+@test
+def a_plugin_whose_library_has_threads_passes():
+    code, said = check(BUILD / "plugins" / "kafka.so", "--options", KAFKA, "--seed", "1")
+    holds(code == 0 and "FAIL" not in said, said)
 
 
 def faults():
