@@ -135,6 +135,29 @@ enum aws_outcome error_outcome(int status, weir_str type)
     return status == 401 || status == 403 ? AWS_DENIED : AWS_UNAVAILABLE;
 }
 
+/* What each outcome means for a record. A plugin may know better. */
+int32_t aws_record_outcome(enum aws_outcome outcome)
+{
+    switch (outcome) {
+    case AWS_OK:
+        return WEIR_OK;
+    case AWS_INVALID:
+    case AWS_CONDITION:
+        return WEIR_FAIL;
+    case AWS_THROTTLED:
+    case AWS_UNAVAILABLE:
+    case AWS_DENIED:
+    case AWS_MISSING:
+        return WEIR_DOWN;
+    case AWS_AMBIGUOUS:
+    case AWS_CONFLICT:
+    case AWS_ERROR:
+    case AWS_ABORTED:
+        break;
+    }
+    return WEIR_RETRY;
+}
+
 /* ---- reading ---- */
 
 static void fail(struct aws_call *call, enum aws_outcome outcome, const char *type, const char *why)

@@ -21,29 +21,6 @@ struct ext_call {
     char endpoint[513];
 };
 
-/* What each outcome means for a record. A plugin may know better. */
-int32_t aws_record_outcome(enum aws_outcome outcome)
-{
-    switch (outcome) {
-    case AWS_OK:
-        return WEIR_OK;
-    case AWS_INVALID:
-    case AWS_CONDITION:
-        return WEIR_FAIL;
-    case AWS_THROTTLED:
-    case AWS_UNAVAILABLE:
-    case AWS_DENIED:
-    case AWS_MISSING:
-        return WEIR_DOWN;
-    case AWS_AMBIGUOUS:
-    case AWS_CONFLICT:
-    case AWS_ERROR:
-    case AWS_ABORTED:
-        break;
-    }
-    return WEIR_RETRY;
-}
-
 static void report(struct plugin_call *base, bool dropped)
 {
     struct ext_call *call = (struct ext_call *)base;
