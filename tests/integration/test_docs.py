@@ -53,6 +53,33 @@ def the_documents_are_what_the_tables_say():
     equal((done.returncode, done.stdout), (0, ""))
 
 
+def option_of(verb, name):
+    return any(name == f"--{o['name']}" or name == f"-{o['letter']}" for o in verb["options"] + HELP["options"])
+
+
+@test
+def every_command_in_the_man_pages_is_one_that_weir_takes():
+    """Those that are written out run: what they would do is replaced by --help, after which their words are judged."""
+    ran = set()
+    with folder() as path:
+        for name, page in make_man(path).items():
+            plain = re.sub(r"\\e", r"\\", page.replace("\n", " "))
+            for command in {c.strip() for c in re.findall(r"`(weir [^`]+)`", plain)}:
+                words = re.split(r"\s+", re.split(r" [|<>(]", command)[0])[1:]
+                count = 2 if " ".join(words[:2]) in {v["name"] for v in HELP["verbs"]} else 1
+                verb = next((v for v in HELP["verbs"] if v["name"] == " ".join(words[:count])), None)
+                group = any(v["name"].startswith(words[0] + " ") for v in HELP["verbs"])
+                holds(verb or (group and len(words) == 1), f"{name}: `{command}`: no such verb")
+                for word in words[count:] if verb else []:
+                    holds(not word.startswith("-") or word == "-" or option_of(verb, word.split("=")[0]),
+                          f"{name}: `{command}`: no option {word}")
+                if verb:
+                    holds(f"weir {verb['name']}" in ask(*words[:count], "--help"), command)
+                    ran.add(command)
+    holds(len(ran) > 15, f"only {len(ran)} commands found: {ran}")
+    print(f"     {len(ran)} commands")
+
+
 @test
 def the_site_builds_without_a_network():
     with folder() as path:
