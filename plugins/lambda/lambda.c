@@ -9,17 +9,12 @@ enum { KIB = 1024, MIB = 1024 * KIB, BATCH_MAX = 1000, INVOCATION_MS = 15 * 60 *
 /* Lambda's quotas for a payload, and what it has beside the records: {"Records":[]}. */
 enum { SYNC_BYTES = 6 * MIB, ASYNC_BYTES = MIB, FRAME_BYTES = 14 };
 
-enum on_error { ERROR_RETRY, ERROR_FAIL }; /* as in the options' choices */
-enum named { NAMED_FROM_FIRST, NAMED_ALONE };
-
 struct lambda {
     struct sender sender;
     struct body body;
     weir_aws_header type;
     weir_str function, qualifier;
-    enum on_error on_error;
-    enum named named;
-    bool async;
+    bool async, fails, named; /* as the options invocation_type, on_function_error, item_failures */
 };
 
 /* ---- calls ---- */
@@ -46,12 +41,6 @@ static bool put_event(void *self, struct call *call, const struct message *messa
 
 /* ---- answers ---- */
 
-static void give_all(struct call *call, int32_t outcome, const char *reason)
-{
-    for (size_t i = 0; i < call->count; i++)
-        entry_give(&call->entries[i], outcome, reason);
-}
-
 /* The function failed as a whole: which record was it? Each is sent alone, so that the others are
  * not tried as often as the bad one. */
 static void function_failed(const struct lambda *lambda, struct call *call, weir_str error,
@@ -60,10 +49,9 @@ static void function_failed(const struct lambda *lambda, struct call *call, weir
     const weir_json *json = call->sender->json;
     weir_str type = json->text(json->member(answer, "errorType"));
     if (call->count > 1)
-        for (size_t i = 0; i < call->count; i++)
-            call->entries[i].again = AGAIN_ALONE;
+        entries_again_alone(call);
     else
-        entry_give_error(&call->entries[0], lambda->on_error == ERROR_FAIL ? WEIR_FAIL : WEIR_RETRY,
+        entry_give_error(&call->entries[0], lambda->fails ? WEIR_FAIL : WEIR_RETRY,
                          type.len > 0 ? type : error,
                          json->text(json->member(answer, "errorMessage")));
 }
@@ -82,29 +70,42 @@ static size_t place_of(const struct call *call, weir_str id)
     return call->count;
 }
 
-/* {"batchItemFailures":[{"itemIdentifier":"..."}]}: those are retried. A function may stop at the
- * first record that fails and name that alone, since a mapping repeats all from there on. */
+/* A mapping repeats all from the lowest sequence number on that is named, so a function may name
+ * that one alone, or stop at the first record that fails: done is what is before each of those
+ * named, in the event and by number. */
+static bool is_done(const struct lambda *lambda, const struct call *call, size_t place)
+{
+    const weir_host *host = lambda->sender.host;
+    const struct message *message = call->entries[place].message;
+    for (size_t i = 0; i < call->count && message && !lambda->named; i++)
+        if (call->entries[i].outcome == WEIR_RETRY &&
+            (i < place ||
+             !number_less(host->field(message->record, WEIR_F_SEQUENCE),
+                          host->field(call->entries[i].message->record, WEIR_F_SEQUENCE))))
+            return false;
+    return true;
+}
+
+/* {"batchItemFailures":[{"itemIdentifier":"..."}]}: those are retried. */
 static void read_failures(const struct lambda *lambda, struct call *call,
                           const weir_json_node *failures)
 {
     const weir_json *json = call->sender->json;
-    size_t first = call->count;
     for (size_t i = 0; i < json->size(failures); i++) {
         const weir_json_node *node = json->entry(failures, i, NULL);
         size_t place = place_of(call, json->text(json->member(node, "itemIdentifier")));
         if (place == call->count) { /* as Lambda takes it: the answer is not to be trusted */
-            give_all(call, WEIR_RETRY, "batchItemFailures names what was not sent");
+            entries_give_all(call, WEIR_RETRY, "batchItemFailures names what was not sent");
             return;
         }
         entry_give(&call->entries[place], WEIR_RETRY, "named in batchItemFailures");
-        first = place < first ? place : first;
     }
-    for (size_t i = 0; i < call->count; i++) {
-        if (i > first && lambda->named == NAMED_FROM_FIRST)
-            call->entries[i].again = AGAIN; /* without the one that failed */
-        else if (call->entries[i].outcome == 0)
+    for (size_t i = 0; i < call->count; i++)
+        if (call->entries[i].outcome == 0 && !is_done(lambda, call, i))
+            call->entries[i].again = AGAIN; /* without those that failed */
+    for (size_t i = 0; i < call->count; i++)
+        if (call->entries[i].outcome == 0 && call->entries[i].again == AGAIN_NO)
             entry_give(&call->entries[i], WEIR_OK, "");
-    }
 }
 
 static void read_answer(void *self, struct call *call, const weir_json_node *answer)
@@ -114,16 +115,18 @@ static void read_answer(void *self, struct call *call, const weir_json_node *ans
     weir_str error = weir_header(call->response->headers, "x-amz-function-error");
     const weir_json_node *failures = json->member(answer, "batchItemFailures");
     int32_t wanted = lambda->async ? 202 : 200;
+    if (error.len == 0 && json->member(answer, "errorMessage")) /* an emulator's, without header */
+        error = json->text(json->member(answer, "errorType"));
     if (call->response->status != wanted)
-        give_all(call, WEIR_RETRY, "the answer has another status than Lambda's");
+        entries_give_all(call, WEIR_RETRY, "the answer has another status than Lambda's");
     else if (lambda->async)
-        give_all(call, WEIR_OK, "");
+        entries_give_all(call, WEIR_OK, "");
     else if (error.len > 0)
         function_failed(lambda, call, error, answer);
     else if (!answer)
-        give_all(call, WEIR_RETRY, "the function's answer is not JSON");
+        entries_give_all(call, WEIR_RETRY, "the function's answer is not JSON");
     else if (json->kind(failures) > WEIR_J_NULL && json->kind(failures) != WEIR_J_ARRAY)
-        give_all(call, WEIR_RETRY, "batchItemFailures is not a list");
+        entries_give_all(call, WEIR_RETRY, "batchItemFailures is not a list");
     else
         read_failures(lambda, call, failures);
 }
@@ -161,9 +164,7 @@ static int read_limits(struct lambda *lambda)
     if (batch < 1 || batch > BATCH_MAX)
         return sender_refuse(sender, "batch", "must be 1 to 1000");
     if (sender_read_bytes(sender, "max_payload_bytes", lambda->async ? ASYNC_BYTES : SYNC_BYTES,
-                          lambda->async ? "must be 1KiB to 1MiB for Event: Lambda takes no more"
-                                        : "must be 1KiB to 6MiB: Lambda takes no more",
-                          &bytes) < 0)
+                          "must be 1KiB to 6MiB, for Event 1MiB: Lambda takes no more", &bytes) < 0)
         return -EINVAL;
     sender->entry_bytes_max = sender->call_bytes_max = bytes - FRAME_BYTES;
     sender->entries_max = (size_t)batch;
@@ -212,15 +213,15 @@ static int read_options(void *self)
     struct lambda *lambda = self;
     struct sender *sender = &lambda->sender;
     const weir_host *host = sender->host;
-    int64_t async = 0, on_error = ERROR_RETRY, named = NAMED_FROM_FIRST;
+    int64_t async = 0, fails = 0, named = 0;
     host->option_str(sender->instance, "function", &lambda->function);
     host->option_str(sender->instance, "qualifier", &lambda->qualifier);
     host->option_i64(sender->instance, "invocation_type", &async);
-    host->option_i64(sender->instance, "on_function_error", &on_error);
+    host->option_i64(sender->instance, "on_function_error", &fails);
     host->option_i64(sender->instance, "item_failures", &named);
     lambda->async = async != 0;
-    lambda->on_error = (enum on_error)on_error;
-    lambda->named = (enum named)named;
+    lambda->fails = fails != 0;
+    lambda->named = named != 0;
     if (!is_name(lambda->function))
         return sender_refuse(sender, "function", "must be a function's name or ARN");
     if (lambda->qualifier.len > 0 && !is_name(lambda->qualifier))

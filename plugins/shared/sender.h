@@ -129,7 +129,9 @@ void sender_close(void *sink);
 bool code_is_one_of(weir_str code, const char *const *names);
 /* An entry that is named twice has no outcome that could be trusted: it becomes WEIR_RETRY. */
 void entry_give(struct entry *entry, int32_t outcome, const char *reason);
-/* The same, with an error of the service as the reason. */
+void entries_give_all(struct call *call, int32_t outcome, const char *reason);
+void entries_again_alone(struct call *call); /* each in a call of its own: one of them is bad */
+/* As entry_give(), with an error of the service as the reason. */
 void entry_give_error(struct entry *entry, int32_t outcome, weir_str code, weir_str message);
 /* For an answer that names the entries by their place in `list` alone: one of another length names
  * none. An element with ErrorCode has failed as `outcome_of` says, one with `stored_by` is stored.

@@ -87,6 +87,18 @@ void entry_give_error(struct entry *entry, int32_t outcome, weir_str code, weir_
     entry_give(entry, outcome, reason);
 }
 
+void entries_give_all(struct call *call, int32_t outcome, const char *reason)
+{
+    for (size_t i = 0; i < call->count; i++)
+        entry_give(&call->entries[i], outcome, reason);
+}
+
+void entries_again_alone(struct call *call)
+{
+    for (size_t i = 0; i < call->count; i++)
+        call->entries[i].again = AGAIN_ALONE;
+}
+
 void entries_give_list(struct call *call, const weir_json_node *list, const char *stored_by,
                        int32_t (*outcome_of)(weir_str code))
 {
@@ -161,8 +173,7 @@ static void refused(struct call *call, int32_t outcome, weir_str code, weir_str 
         finish_all(call, outcome, reason);
         return;
     }
-    for (size_t i = 0; i < call->count; i++) /* one bad message fails the whole call: find it */
-        call->entries[i].again = AGAIN_ALONE;
+    entries_again_alone(call); /* one bad message fails the whole call: find it */
     put_back(call);
 }
 

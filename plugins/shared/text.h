@@ -24,6 +24,16 @@ static inline bool str_contains(weir_str s, const char *part)
     return false;
 }
 
+/* Of two whole numbers, as text of any length: is `a` the smaller one? */
+static inline bool number_less(weir_str a, weir_str b)
+{
+    while (a.len > 0 && *a.ptr == '0')
+        a = weir_view(a.ptr + 1, a.len - 1);
+    while (b.len > 0 && *b.ptr == '0')
+        b = weir_view(b.ptr + 1, b.len - 1);
+    return a.len != b.len ? a.len < b.len : a.len > 0 && memcmp(a.ptr, b.ptr, a.len) < 0;
+}
+
 static inline void put(weir_buf *text, weir_str s)
 {
     weir_buf_put(text, s);

@@ -93,8 +93,8 @@ static void F40_F50_each_answer_means_one_thing(void)
         {"from_first", FAILED("2"), "or..", 1},
         {"from_first", FAILED("1"), "r...", 1},
         {"from_first",
-         "{\"batchItemFailures\":[{\"itemIdentifier\":\"4\"},{\"itemIdentifier\":\"3\"}]}", "oor.",
-         1},
+         "{\"batchItemFailures\":[{\"itemIdentifier\":\"4\"},{\"itemIdentifier\":\"3\"}]}", "oorr",
+         0},
         {"named", FAILED("2"), "oroo", 0},
         {"named", "{\"batchItemFailures\":[{\"itemIdentifier\":\"4\"},{\"itemIdentifier\":\"2\"}]}",
          "oror", 0},
@@ -131,6 +131,23 @@ static void F40_F50_each_answer_means_one_thing(void)
     }
 }
 
+/* A function that dealt with all names the lowest number, as weir itself does: what has a higher
+ * one may have failed, too, though it stands before it. */
+static void F40_a_higher_number_is_not_done_wherever_it_stands(void)
+{
+    open_with(OPEN);
+    struct fake_delivery *delivery =
+        fake_deliver(&fake, "[" RECORD("a", "0009") "," RECORD("b", "226") "," RECORD(
+                                "c", "0219") "," RECORD("d", "0010") "," RECORD("e", "1000") "]");
+    fake_answer(&fake, 0, WEIR_OK, 200, FAILED("0219"));
+    CHECK_STR(outcomes(delivery), "o.r..");
+    CHECK_STR(fake.calls[1].body, "{\"Records\":[" RECORD("b", "226") "," RECORD(
+                                      "d", "0010") "," RECORD("e", "1000") "]}");
+    fake_answer(&fake, 1, WEIR_OK, 200, "null");
+    CHECK_STR(outcomes(delivery), "ooroo");
+    fake_close(&fake);
+}
+
 static void F40_what_is_behind_a_failure_comes_in_its_order(void)
 {
     open_with(OPEN);
@@ -163,6 +180,17 @@ static void F40_a_function_error_is_told_of_one_record(void)
         CHECK_STR(fake_reason(delivery, 1), "Boom: no");
         fake_close(&fake);
     }
+}
+
+static void F40_an_error_without_its_header_is_one(void)
+{
+    open_with(OPEN);
+    struct fake_delivery *delivery = fake_deliver(&fake, RECORD("a", "1"));
+    fake_answer(&fake, 0, WEIR_OK, 200,
+                "{\"errorType\":\"Sandbox.Timedout\",\"errorMessage\":\"Task timed out\"}");
+    CHECK_STR(outcomes(delivery), "r");
+    CHECK_STR(fake_reason(delivery, 0), "Sandbox.Timedout: Task timed out");
+    fake_close(&fake);
 }
 
 static void F36_whole_calls_hold_the_sink_or_fail_the_record(void)
@@ -241,9 +269,9 @@ static void bad_options_are_refused_by_name(void)
         {"{\"function\":\"f\",\"qualifier\":\"a b\"}", "qualifier: must be an alias or a version"},
         {"{\"function\":\"f\",\"batch\":0}", "batch: must be 1 to 1000"},
         {"{\"function\":\"f\",\"max_payload_bytes\":\"7MiB\"}",
-         "max_payload_bytes: must be 1KiB to 6MiB: Lambda takes no more"},
+         "max_payload_bytes: must be 1KiB to 6MiB, for Event 1MiB: Lambda takes no more"},
         {"{\"function\":\"f\",\"invocation_type\":\"Event\",\"max_payload_bytes\":\"2MiB\"}",
-         "max_payload_bytes: must be 1KiB to 1MiB for Event: Lambda takes no more"},
+         "max_payload_bytes: must be 1KiB to 6MiB, for Event 1MiB: Lambda takes no more"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         CHECK_INT(fake_open(&fake, fake_load("lambda"), rows[i].options), -22);
@@ -262,8 +290,10 @@ int main(int argc, char **argv)
         TEST(an_invocation_is_an_event_of_the_function),
         TEST(event_is_done_when_lambda_has_it),
         TEST(F40_F50_each_answer_means_one_thing),
+        TEST(F40_a_higher_number_is_not_done_wherever_it_stands),
         TEST(F40_what_is_behind_a_failure_comes_in_its_order),
         TEST(F40_a_function_error_is_told_of_one_record),
+        TEST(F40_an_error_without_its_header_is_one),
         TEST(F36_whole_calls_hold_the_sink_or_fail_the_record),
         TEST(F41_batches_and_sizes_are_bounded),
         TEST(F64_a_cancelled_record_is_not_sent_again),

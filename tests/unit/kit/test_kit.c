@@ -1,5 +1,6 @@
 /* weir/test.h, tested by itself: plugins that behave and plugins that do not, as an outsider sees
  * them. That a failure is seen is what teeth.c is for. */
+#include <weir/ext/aws.h>
 #include <weir/test.h>
 
 #include <pthread.h>
@@ -204,6 +205,38 @@ static void calls_are_answered_in_order_as_in_production(void)
     weir_test_close(test);
 }
 
+static void calls_of_every_protocol_are_shown_and_answered(void)
+{
+    weir_test *test = weir_test_open(TEST_BUILD "/plugins/sns.so",
+                                     "{\"topic_arn\":\"arn:aws:sns:eu-west-1:1:prices\"}");
+    weir_test_batch *refused = weir_test_change(test, ids[0], NULL, "{\"a\":1}");
+    WEIR_TEST_INT(weir_test_call_at(test, 0)->protocol, WEIR_AWS_QUERY);
+    WEIR_TEST_HAS(weir_test_call_at(test, 0)->body, "Action=PublishBatch&");
+    weir_test_answer(test, 404,
+                     "<ErrorResponse><Error><Code>NotFound</Code><Message>Topic &lt;x&gt;</Message>"
+                     "</Error></ErrorResponse>");
+    WEIR_TEST_INT(weir_test_outcome(refused, 0), WEIR_DOWN);
+    WEIR_TEST_STR(weir_test_reason(refused, 0), "NotFound: Topic <x>");
+    weir_test_batch *stored = weir_test_change(test, ids[0], NULL, "{\"a\":1}");
+    weir_test_answer(test, 200,
+                     "<PublishBatchResponse><PublishBatchResult><Successful><member><Id>2-0</Id>"
+                     "<MessageId>m</MessageId></member></Successful><Failed/></PublishBatchResult>"
+                     "</PublishBatchResponse>");
+    WEIR_TEST_INT(weir_test_outcome(stored, 0), WEIR_OK);
+    weir_test_close(test);
+
+    test = weir_test_open(TEST_BUILD "/plugins/lambda.so", "{\"function\":\"f\"}");
+    weir_test_batch *failed = weir_test_change(test, ids[0], NULL, "{\"a\":1}");
+    const weir_test_call *call = weir_test_call_at(test, 0);
+    WEIR_TEST_INT(call->protocol, WEIR_AWS_REST);
+    WEIR_TEST_STR(call->path, "/2015-03-31/functions/f/invocations");
+    WEIR_TEST_STR(call->headers, "X-Amz-Invocation-Type: RequestResponse\n");
+    weir_test_answer_with(test, 200, "X-Amz-Function-Error: Unhandled", "{\"errorMessage\":\"m\"}");
+    WEIR_TEST_INT(weir_test_outcome(failed, 0), WEIR_RETRY);
+    WEIR_TEST_STR(weir_test_reason(failed, 0), "Unhandled: m");
+    weir_test_close(test);
+}
+
 static void http_calls_are_answered_by_the_same_script(void)
 {
     weir_test *test =
@@ -258,6 +291,8 @@ static const weir_test_case cases[] = {
     {"F69_other_threads_may_complete", F69_other_threads_may_complete},
     {"extensions_work_and_may_be_missing", extensions_work_and_may_be_missing},
     {"calls_are_answered_in_order_as_in_production", calls_are_answered_in_order_as_in_production},
+    {"calls_of_every_protocol_are_shown_and_answered",
+     calls_of_every_protocol_are_shown_and_answered},
     {"http_calls_are_answered_by_the_same_script", http_calls_are_answered_by_the_same_script},
     {"refusals_say_why", refusals_say_why},
     {NULL, NULL},
