@@ -51,14 +51,14 @@ class Streams:
 class Weir:
     """A running weir. After wait(): its CPU time by thread, its peak RSS, and what the sink counted."""
 
-    def __init__(self, build, streams, folder, source, delays=False, once=False, pinned=True):
+    def __init__(self, build, streams, folder, source, delays=False, once=False, pinned=True, program="weir", **sections):
         config = Path(folder) / "weir.json"
         sink = {"plugin": "bench_arrivals", "config": {"delays": delays, "warm": f"{WARM_S}s"}}
         config.write_text(json.dumps({
             "name": "bench", "log": {"level": "warn", "format": "json"}, "aws": {"region": "eu-west-1"},
             "source": {"kind": "poll", "tables": ["Products"], **source}, "plugin_dirs": [str(build / "bench")],
-            "state": {"path": "state.db"}, "sinks": {"sink": sink}}))
-        self.process = subprocess.Popen([*(["taskset", "-c", LAST] if pinned else []), build / "weir", "run", "-c",
+            "state": {"path": "state.db"}, "sinks": {"sink": sink}, **sections}))
+        self.process = subprocess.Popen([*(["taskset", "-c", LAST] if pinned else []), build / program, "run", "-c",
                                          config, *(["--once"] if once else [])], env=streams.environment, text=True,
                                         cwd=folder, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
         self.threads, self.ended = {}, threading.Event()

@@ -58,7 +58,8 @@ struct tap {
     double tokens;
     unsigned refused;
     int64_t filled_ms;
-    uint64_t unseen; /* records that were not chosen, since it was told */
+    uint64_t *unseen; /* by sink: records that were not chosen, since it was told */
+    size_t *owed;     /* by sink: entries to which it has not said its last word */
     uint64_t dropped;
     struct buf line;
     struct dead_one dead[TAP_DEAD_KEPT];
@@ -165,8 +166,12 @@ static uint64_t key_of(const struct record *record)
     return key ? key : 1;
 }
 
-static void entry_free(struct entry *entry)
+static void entry_free(struct tap *tap, struct entry *entry)
 {
+    for (uint64_t left = entry->matched; left; left &= left - 1) {
+        size_t sink = (size_t)__builtin_ctzll(left);
+        tap->owed[sink] -= !entry->said[sink].final;
+    }
     mem_free(entry->text);
     entry->text = NULL;
     entry->key = 0;
@@ -190,15 +195,11 @@ static void refill(struct tap *tap, int64_t now)
         tap->tokens = TAP_RECORDS_PER_S;
 }
 
-static bool take_token(struct tap *tap)
+static bool has_token(struct tap *tap)
 {
-    if (tap->tokens < 1 && ++tap->refused % LOOK_EVERY != 0)
-        return false; /* the clock, too, costs something */
-    refill(tap, now_ms(tap));
-    if (tap->tokens < 1)
-        return false;
-    tap->tokens -= 1;
-    return true;
+    if (tap->tokens < 1 && ++tap->refused % LOOK_EVERY == 0) /* the clock, too, costs something */
+        refill(tap, now_ms(tap));
+    return tap->tokens >= 1;
 }
 
 /* One place for each key: whoever comes later to one that is taken is not shown. */
@@ -220,12 +221,12 @@ static struct entry *entry_begin(struct tap *tap, struct entry *entry, uint64_t 
 {
     struct buf text;
     size_t brief_len;
-    if ((entry->key && !entry->told) || !take_token(tap))
-        return NULL;
-    if (entry->key && now_ms(tap) - entry->since_ms < PATIENCE_MS)
+    if (tap->tokens < 1 || (entry->key && !entry->told) ||
+        (entry->key && now_ms(tap) - entry->since_ms < PATIENCE_MS))
         return NULL;
     if (entry->key)
-        entry_free(entry);
+        entry_free(tap, entry);
+    tap->tokens -= 1;
     buf_init(&text, RECORD_BYTES_MAX + WHOLE_BYTES_MAX);
     tap_put_record(record, tap->config.redact, &text);
     brief_len = text.len;
@@ -245,18 +246,23 @@ static struct entry *entry_begin(struct tap *tap, struct entry *entry, uint64_t 
                             .whole_len = text.len - brief_len,
                             .said = said};
     entry->text = buf_take(&text);
+    for (uint64_t left = entry->matched; left; left &= left - 1)
+        tap->owed[__builtin_ctzll(left)]++;
     return entry;
 }
 
 static void note(struct tap *tap, struct entry *entry, size_t sink, const struct said *said)
 {
+    bool owed = entry->matched >> sink & 1 && !entry->said[sink].final;
+    tap->owed[sink] -= owed;
+    tap->owed[sink] += !said->final;
     entry->said[sink] = *said;
     entry->changed = true;
     entry->matched |= UINT64_C(1) << sink;
     if (all_said(entry, false) && (!entry->told || all_said(entry, true)))
         tell(tap, entry);
     if (entry->told && all_said(entry, true))
-        entry_free(entry);
+        entry_free(tap, entry);
 }
 
 /* ---- dead letters ---- */
@@ -318,6 +324,16 @@ static struct said say(const struct tap *tap, enum record_outcome what, uint32_t
     return said;
 }
 
+/* That of the record, or a new one; NULL: it is not shown. */
+static struct entry *choose(struct tap *tap, const struct record *record)
+{
+    uint64_t key = key_of(record);
+    struct entry *entry = entry_at(tap, key);
+    return entry->key == key ? entry : entry_begin(tap, entry, key, record);
+}
+
+/* Called for each record while somebody reads: one that is not shown costs nearly nothing, since
+ * nothing of it is looked at, which by now would have to come from memory. */
 static void on_outcome(void *ctx, const struct record *record, size_t sink,
                        enum record_outcome what, uint32_t attempts, int64_t first_us,
                        const char *reason)
@@ -325,14 +341,10 @@ static void on_outcome(void *ctx, const struct record *record, size_t sink,
     struct tap *tap = ctx;
     bool gone = what == RECORD_DEAD || what == RECORD_DROPPED;
     struct entry *entry = NULL;
-    if (tap->entries) {
-        uint64_t key = key_of(record);
-        entry = entry_at(tap, key);
-        if (entry->key != key)
-            entry = entry_begin(tap, entry, key, record);
-        if (!entry && sink == (size_t)__builtin_ctzll(record->matched | UINT64_C(1) << 63))
-            tap->unseen++; /* each record once, about */
-    }
+    if (tap->entries && (tap->owed[sink] || has_token(tap)))
+        entry = choose(tap, record);
+    if (tap->entries && !entry)
+        tap->unseen[sink] += what != RECORD_RETRIED && what != RECORD_SINK_DOWN;
     if (!entry && !gone)
         return;
     const struct said said = say(tap, what, attempts, first_us, reason);
@@ -346,35 +358,37 @@ static void on_outcome(void *ctx, const struct record *record, size_t sink,
 
 enum { DEAD_ONLY = 1 << RECORD_DEAD | 1 << RECORD_DROPPED, ALL_OUTCOMES = 63 };
 
-static int begin(struct tap *tap)
-{
-    tap->entries = mem_zalloc(ENTRIES, sizeof *tap->entries);
-    tap->said = mem_zalloc(ENTRIES * (tap->sink_count + 1), sizeof *tap->said);
-    if (!tap->entries || !tap->said) {
-        mem_free(tap->entries);
-        mem_free(tap->said);
-        tap->entries = NULL;
-        tap->said = NULL;
-        return -ENOMEM;
-    }
-    for (size_t i = 0; i < ENTRIES; i++)
-        tap->entries[i].said = tap->said + i * tap->sink_count;
-    tap->tokens = TAP_RECORDS_PER_S;
-    tap->filled_ms = now_ms(tap);
-    tap->unseen = 0;
-    tap->observer.wanted = ALL_OUTCOMES;
-    return 0;
-}
-
 static void end(struct tap *tap)
 {
     for (size_t i = 0; tap->entries && i < ENTRIES; i++)
         mem_free(tap->entries[i].text);
     mem_free(tap->entries);
     mem_free(tap->said);
+    mem_free(tap->unseen);
+    mem_free(tap->owed);
     tap->entries = NULL;
     tap->said = NULL;
+    tap->unseen = NULL;
+    tap->owed = NULL;
     tap->observer.wanted = DEAD_ONLY;
+}
+
+static int begin(struct tap *tap)
+{
+    tap->entries = mem_zalloc(ENTRIES, sizeof *tap->entries);
+    tap->said = mem_zalloc(ENTRIES * (tap->sink_count + 1), sizeof *tap->said);
+    tap->unseen = mem_zalloc(tap->sink_count + 1, sizeof *tap->unseen);
+    tap->owed = mem_zalloc(tap->sink_count + 1, sizeof *tap->owed);
+    if (!tap->entries || !tap->said || !tap->unseen || !tap->owed) {
+        end(tap);
+        return -ENOMEM;
+    }
+    for (size_t i = 0; i < ENTRIES; i++)
+        tap->entries[i].said = tap->said + i * tap->sink_count;
+    tap->tokens = TAP_RECORDS_PER_S;
+    tap->filled_ms = now_ms(tap);
+    tap->observer.wanted = ALL_OUTCOMES;
+    return 0;
 }
 
 struct tap_reader *tap_add(struct tap *tap, const struct tap_filter *filter,
@@ -397,13 +411,18 @@ void tap_remove(struct tap *tap, struct tap_reader *reader)
         end(tap);
 }
 
+/* So many at least: what one sink has not got may be what another one has. */
 static void tell_unseen(struct tap *tap)
 {
     char text[80];
-    int len = snprintf(text, sizeof text, "event: unseen\ndata: {\"records\":%" PRIu64 "}\n\n",
-                       tap->unseen);
-    weir_str event = tap->unseen ? (weir_str){text, (size_t)len} : STR(":\n\n");
-    tap->unseen = 0;
+    uint64_t most = 0;
+    for (size_t i = 0; i < tap->sink_count; i++) {
+        most = tap->unseen[i] > most ? tap->unseen[i] : most;
+        tap->unseen[i] = 0;
+    }
+    int len =
+        snprintf(text, sizeof text, "event: unseen\ndata: {\"records\":%" PRIu64 "}\n\n", most);
+    weir_str event = most ? (weir_str){text, (size_t)len} : STR(":\n\n");
     for (size_t i = 0; i < TAP_READERS_MAX; i++)
         if (tap->readers[i].send)
             tap->readers[i].send(tap->readers[i].arg, event);
@@ -422,7 +441,7 @@ void tap_tick(struct tap *tap)
         if (entry->changed)
             tell(tap, entry);
         if (now - entry->since_ms >= KEPT_MS)
-            entry_free(entry);
+            entry_free(tap, entry);
     }
     tell_unseen(tap);
 }

@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <unistd.h>
 
 enum { BATCH_RECORDS = 100, LINE_BYTES_MAX = 4096 };
 
@@ -131,7 +132,7 @@ static void on_signal(void *arg, int signum)
 {
     struct follow *follow = arg;
     if (follow->stopping)
-        _Exit(128 + signum);
+        _exit(128 + signum);
     stop(follow, 0);
 }
 

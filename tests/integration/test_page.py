@@ -87,6 +87,9 @@ def it_shows_what_fails():
         page.shard_list[0].add(*records(10, 3))
         page.until("#state", lambda text: text == "not ready", 30, "the page says not ready")
         page.until("#reasons li", lambda text: "sink price: down for" in text, 20, "and why")
+        equal(page.weir.verb("pause", "lines")[0], 0)
+        page.until("#sinks", lambda text: "linespaused" in text, 20, "that a sink is paused")
+        page.until("#reasons li", lambda text: "sink lines: paused by an operator" in text, 20, "and why it is not ready")
         page.picture("dark")
 
 
