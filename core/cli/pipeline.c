@@ -239,8 +239,8 @@ static void log_plugins(const struct pipeline *pipeline)
         buf_reset(&line);
         buf_printf(&line, "sink %s: ", sink->config->name);
         plugin_describe(sink->plugin, &line);
-        log_text(pipeline->log, pipeline->lambda ? WEIR_LOG_INFO : WEIR_LOG_DEBUG, "plugin", NULL,
-                 buf_str(&line));
+        log_text(pipeline->log, pipeline->lambda ? WEIR_LOG_INFO : WEIR_LOG_DEBUG, "plugin",
+                 "W1204", buf_str(&line));
     }
     buf_done(&line);
 }

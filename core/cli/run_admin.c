@@ -118,7 +118,7 @@ static void set_level(void *ctx, struct admin_asker *asker, weir_str level, weir
             log_raise(admin->run->log, WEIR_LOG_ERROR + i, for_s * 1000);
         else
             log_set_level(admin->run->log, WEIR_LOG_ERROR + i);
-        log_line(admin->run->log, WEIR_LOG_INFO, "admin", NULL, "log level %s%s%.*s%s", names[i],
+        log_line(admin->run->log, WEIR_LOG_INFO, "admin", "W1222", "log level %s%s%.*s%s", names[i],
                  for_s ? " for " : "", STR_ARG(seconds), for_s ? " s" : "");
         reply(asker, 200, "level", names[i]);
         return;
@@ -294,7 +294,7 @@ int run_admin_start(struct run *run)
     config.socket_path = socket_of(admin);
     int rc = listen_on(admin, &config, &port);
     if (rc == 0 && admin->admin && config.host)
-        log_line(run->log, WEIR_LOG_INFO, "admin", NULL, "listening on http://%s%s%s:%d/",
+        log_line(run->log, WEIR_LOG_INFO, "admin", "W0710", "listening on http://%s%s%s:%d/",
                  strchr(config.host, ':') ? "[" : "", config.host,
                  strchr(config.host, ':') ? "]" : "", port);
     return rc;

@@ -74,7 +74,7 @@ static void log_end(struct run *run)
                                    "delivered since the last stored ones");
     buf_putc(&out, '\0');
     if (!out.failed)
-        log_line(run->log, WEIR_LOG_INFO, "run", NULL, "%s", buf_str(&out).ptr);
+        log_line(run->log, WEIR_LOG_INFO, "run", "W0709", "%s", buf_str(&out).ptr);
     buf_done(&out);
 }
 
@@ -122,7 +122,7 @@ static void change_poll(struct run *run)
 static void say_poll(struct run *run)
 {
     struct poll_counts counts = poll_counts(run->poll);
-    log_line(run->log, WEIR_LOG_INFO, "source", NULL,
+    log_line(run->log, WEIR_LOG_INFO, "source", "W1221",
              "status: %" PRIu64 " records read, shards: %zu read, %zu waiting, %zu held; throttled "
              "%" PRIu64 ", errors %" PRIu64 ", gaps %" PRIu64,
              counts.records, counts.shards_reading, counts.shards_waiting, counts.shards_held,

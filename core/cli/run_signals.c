@@ -80,7 +80,7 @@ static void say_sink(struct run *run, size_t sink)
     struct sink_counts counts = router_counts(router, sink);
     char component[96];
     snprintf(component, sizeof component, "sink.%s", router_sink_name(router, sink));
-    log_line(run->log, WEIR_LOG_INFO, component, NULL,
+    log_line(run->log, WEIR_LOG_INFO, component, "W1221",
              "status: %s, delivered %" PRIu64 ", waiting %" PRIu64 ", retries %" PRIu64
              ", dead %" PRIu64 ", dropped %" PRIu64,
              counts.paused_since_ms ? "paused"
@@ -94,7 +94,7 @@ static void on_usr1(void *arg, int signum)
     struct run *run = arg;
     (void)signum;
     struct reload_counts reloads = reload_counts(run->reload);
-    log_line(run->log, WEIR_LOG_INFO, "run", NULL,
+    log_line(run->log, WEIR_LOG_INFO, "run", "W1221",
              "status: up for %" PRId64 " s, %zu bytes under way, reloads %" PRIu64
              ", refused %" PRIu64,
              (run_now_ms(run) - run->started_ms) / 1000, router_pinned_bytes(run->pipeline.router),

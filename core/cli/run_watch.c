@@ -34,7 +34,7 @@ static void on_stop_signal(void *arg, int signum)
     const struct clock *clock = &run->pipeline.world.clock;
     if (run->signals++)
         _exit(128 + signum);
-    log_line(run->log, WEIR_LOG_INFO, "run", NULL,
+    log_line(run->log, WEIR_LOG_INFO, "run", "W0708",
              "stopping: reading no more, finishing what is under way; again to exit at once");
     run_notify(run, "STOPPING=1");
     run->grace.fire = on_grace;

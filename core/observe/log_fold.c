@@ -52,12 +52,23 @@ static bool within_rate(struct log_fold *fold, int64_t now_ms)
     return false;
 }
 
+/* Lines below a warning that are no repeats: each was asked for, or is about another thing. */
+static bool is_news(const char *code)
+{
+    static const char *const codes[] = {"W0822", "W0823", "W0827", "W0829", "W0908",
+                                        "W0910", "W1204", "W1221", NULL};
+    for (const char *const *one = codes; code && *one; one++)
+        if (strcmp(code, *one) == 0)
+            return true;
+    return !code; /* a plugin's, such as what a sink has stored */
+}
+
 bool fold_admit(struct log_fold *fold, int level, const char *component, const char *code,
                 int64_t now_ms)
 {
     bool serious = level <= WEIR_LOG_WARN;
-    if (level >= WEIR_LOG_DEBUG || (!serious && !code))
-        return true; /* was asked for; or is news each time, such as what a sink has stored */
+    if (level >= WEIR_LOG_DEBUG || (!serious && is_news(code)))
+        return true;
     struct fold_kind *kind = place_of(fold, level, component, code ? code : "", now_ms);
     if (!kind) /* more kinds at a time than are remembered */
         return !serious || within_rate(fold, now_ms);

@@ -185,7 +185,7 @@ static void attach(struct poll *poll, size_t sink)
     for (struct stream *stream = poll->streams; stream; stream = stream->next)
         for (struct track *track = stream->tracks; track; track = track->next)
             track->apart &= ~bit;
-    poll_log(poll, WEIR_LOG_INFO, NULL, "sink %s has caught up and reads with the others again",
+    poll_log(poll, WEIR_LOG_INFO, "W0822", "sink %s has caught up and reads with the others again",
              router_sink_name(poll->config.router, sink));
 }
 

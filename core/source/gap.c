@@ -203,7 +203,7 @@ static void go_on_if_accepted(struct reader *reader)
     if (!reader || reader->held != HELD_GAP || reader->closing ||
         gap_holds(reader->track, reader->sinks))
         return;
-    poll_log(reader->track->poll, WEIR_LOG_INFO, NULL,
+    poll_log(reader->track->poll, WEIR_LOG_INFO, "W0829",
              "the gap in shard %.*s was accepted; reading on", STR_ARG(reader->track->shard->id));
     reader_resume(reader);
 }

@@ -35,7 +35,7 @@ static void no_at_timestamp(struct reader *reader, const char *message)
 {
     struct stream *stream = reader->track->stream;
     if (stream->at_time != AT_TIME_REFUSED)
-        poll_log(reader->track->poll, WEIR_LOG_INFO, NULL,
+        poll_log(reader->track->poll, WEIR_LOG_INFO, "W0823",
                  "%s: no start by time here (%s); reading from the horizon, skipping what is older",
                  stream->arn, message);
     stream->at_time = AT_TIME_REFUSED;

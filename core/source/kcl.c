@@ -196,7 +196,7 @@ static void on_initialize(struct kcl *kcl, const struct json_value *message)
     if (kcl->config.began)
         kcl->config.began(kcl->config.began_ctx, str_of(kcl->shard));
     weir_str from = json_text(message, "sequenceNumber");
-    kcl_log(kcl, WEIR_LOG_INFO, NULL, "shard %s from %.*s", kcl->shard,
+    kcl_log(kcl, WEIR_LOG_INFO, "W1006", "shard %s from %.*s", kcl->shard,
             (int)(from.len > 64 ? 64 : from.len), from.ptr ? from.ptr : "");
     kcl->answer_next = true;
     kcl_advance(kcl);
@@ -222,7 +222,7 @@ static void on_shard_ended(struct kcl *kcl, const struct json_value *message)
 static void on_lease_lost(struct kcl *kcl, const struct json_value *message)
 {
     (void)message;
-    kcl_log(kcl, WEIR_LOG_INFO, NULL, "the lease of the shard went to another worker");
+    kcl_log(kcl, WEIR_LOG_INFO, "W1004", "the lease of the shard went to another worker");
     kcl->goodbye = true;
     kcl->asked = (struct mark){0};
     kcl_lose(kcl);

@@ -99,7 +99,7 @@ static void say_full(struct poll *poll, uint64_t full)
         return;
     }
     if (poll->full_said)
-        poll_log(poll, WEIR_LOG_INFO, NULL, "reading goes on: there is room again");
+        poll_log(poll, WEIR_LOG_INFO, "W0824", "reading goes on: there is room again");
     poll->full_said = false;
     poll->full_since_ms = 0;
 }
@@ -210,7 +210,7 @@ void poll_heard(struct poll *poll, enum streams_fault fault, const char *what, c
     if (fault == STREAMS_ABORTED)
         return;
     if (poll->trouble_since_ms && poll_now(poll) - poll->trouble_since_ms >= TROUBLE_SAID_MS)
-        poll_log(poll, WEIR_LOG_INFO, NULL, "the source answers again, after %" PRId64 " s",
+        poll_log(poll, WEIR_LOG_INFO, "W0825", "the source answers again, after %" PRId64 " s",
                  (poll_now(poll) - poll->trouble_since_ms) / 1000);
     poll->trouble_since_ms = 0;
     poll->denied_since_ms = 0;
@@ -386,7 +386,7 @@ static bool once_over(struct poll *poll)
     if (poll->saver.busy || poll->saver.wanted)
         return false;
     if (all_ended(poll)) {
-        poll_log(poll, WEIR_LOG_INFO, NULL, "every stream has ended; nothing more can come");
+        poll_log(poll, WEIR_LOG_INFO, "W0909", "every stream has ended; nothing more can come");
         return true;
     }
     if (!poll->config.once || poll->pages_open > 0)
@@ -419,7 +419,7 @@ static void begin_reading(struct poll *poll)
     saver_start(poll);
     if (rc == 0)
         return;
-    poll_log(poll, WEIR_LOG_ERROR, NULL, "out of memory");
+    poll_log(poll, WEIR_LOG_ERROR, "W0828", "out of memory");
     poll_end(poll, POLL_GAVE_UP);
 }
 

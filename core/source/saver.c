@@ -244,7 +244,7 @@ static void succeeded(struct poll *poll)
         forget_erased(stream);
     strangers_erased(poll);
     if (saver->failing)
-        poll_log(poll, WEIR_LOG_INFO, NULL, "positions are stored again");
+        poll_log(poll, WEIR_LOG_INFO, "W0826", "positions are stored again");
     saver->failing = saver->paused_said = false;
     saver->failures = 0;
     poll->counts.stored_ms = poll_now(poll);

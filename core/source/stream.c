@@ -72,12 +72,12 @@ static void begin(struct stream *stream)
         return;
     }
     if (stream_begin(stream) < 0) {
-        poll_log(poll, WEIR_LOG_ERROR, NULL, "%s: out of memory", stream->arn);
+        poll_log(poll, WEIR_LOG_ERROR, "W0828", "%s: out of memory", stream->arn);
         poll_end(poll, POLL_GAVE_UP);
         return;
     }
     size_t shards = open_shards(stream);
-    poll_log(poll, WEIR_LOG_INFO, NULL, "%s: %zu open shard%s, %s",
+    poll_log(poll, WEIR_LOG_INFO, "W0827", "%s: %zu open shard%s, %s",
              *stream->table ? stream->table : stream->arn, shards, shards == 1 ? "" : "s",
              stream->known                         ? "going on from the stored positions"
              : stream->latest                      ? "starting at LATEST"
@@ -276,7 +276,7 @@ static void end_when_drained(struct stream *stream)
         return;
     stream->phase = STREAM_ENDED;
     stream->mark.now++;
-    poll_log(poll, WEIR_LOG_INFO, NULL, "%s: stream ended: it is disabled, and read to its end",
+    poll_log(poll, WEIR_LOG_INFO, "W0908", "%s: stream ended: it is disabled, and read to its end",
              stream->arn);
     for (struct stream *other = poll->streams; other; other = other->next)
         stream_turn(other);

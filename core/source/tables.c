@@ -65,11 +65,11 @@ static void on_found(void *arg, const struct follow_stream *found)
     if (!poll_reading(poll))
         return;
     if (table->stream)
-        poll_log(poll, WEIR_LOG_INFO, NULL,
+        poll_log(poll, WEIR_LOG_INFO, "W0910",
                  "table %s has a new stream, %.*s; the old one is read to its end first",
                  table->name, STR_ARG(found->arn));
     if (open_next(table, found->arn) < 0) {
-        poll_log(poll, WEIR_LOG_ERROR, NULL, "out of memory");
+        poll_log(poll, WEIR_LOG_ERROR, "W0828", "out of memory");
         poll_end(poll, POLL_GAVE_UP);
     }
 }

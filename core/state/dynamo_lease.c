@@ -88,7 +88,7 @@ static void lost(struct dynamo_store *store)
 static void all_well(struct dynamo_store *store)
 {
     if (store->said_trouble)
-        dynamo_log(store, WEIR_LOG_INFO, NULL, "the state table %s answers again",
+        dynamo_log(store, WEIR_LOG_INFO, "W0826", "the state table %s answers again",
                    store->config.table);
     store->said_trouble = false;
     store->trouble_ms = 0;
@@ -199,7 +199,7 @@ static void wait_for_owner(struct dynamo_store *store)
     int64_t left_ms = store->config.lease_ms - (boot_now(store) - store->seen.since_ms);
     int64_t jitter_ms = (int64_t)(random->next(random->ctx) % 200);
     if (!store->said_standby)
-        dynamo_log(store, WEIR_LOG_INFO, NULL,
+        dynamo_log(store, WEIR_LOG_INFO, "W0830",
                    "standing by: pipeline %s belongs to %s; taking over when it has been silent "
                    "for %" PRId64 " ms",
                    store->config.pipeline, store->seen.who[0] ? store->seen.who : "another process",

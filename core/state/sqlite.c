@@ -192,7 +192,8 @@ static void log_letters(struct sqlite_store *store, int status, const struct err
     if (status < 0)
         config->log(config->log_ctx, WEIR_LOG_ERROR, "state", "W0820", err->msg);
     else
-        config->log(config->log_ctx, WEIR_LOG_INFO, "state", NULL, "dead letters are stored again");
+        config->log(config->log_ctx, WEIR_LOG_INFO, "state", "W0826",
+                    "dead letters are stored again");
 }
 
 static void written(struct sqlite_store *store)

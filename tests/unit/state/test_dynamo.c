@@ -11,8 +11,9 @@ static void an_owner_keeps_it_and_a_clean_stop_gives_it_up_at_once(void)
 {
     struct rig rig;
     begin_pair(&rig);
-    CHECK_STR(rig.b.logged, "- standing by: pipeline prices belongs to process 1 on a; taking over "
-                            "when it has been silent for 10000 ms");
+    CHECK_STR(rig.b.logged,
+              "W0830 standing by: pipeline prices belongs to process 1 on a; taking over "
+              "when it has been silent for 10000 ms");
     for (int i = 0; i < 1000; i++) {
         vworld_run(&rig.world, 100);
         CHECK(owned(&rig.a));
@@ -189,7 +190,7 @@ static void B16_after_a_long_fault_it_goes_on_where_nobody_took_over(void)
     rig.a.host.net = VNET_FINE;
     vworld_run(&rig.world, 5000);
     CHECK(owned(&rig.a));
-    CHECK_STR(rig.a.logged, "- the state table State answers again");
+    CHECK_STR(rig.a.logged, "W0826 the state table State answers again");
     CHECK_INT(rig.a.owned, 1); /* told once */
     struct state_row row = row_of("s1", "5");
     CHECK_INT(save(&rig, &rig.a, &row, 1), 0);
