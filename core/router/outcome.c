@@ -131,8 +131,9 @@ static void retry(struct item *item, const char *reason, enum retry_reason cause
         sink_requeue(item, delay_ms);
 }
 
-/* The sink itself is down; but if it answered for another record since this one last got `down`,
- * then it is this record that the sink can't stand, and it must not hold the sink for ever. */
+/* The sink itself is down; but if it was done with another record since this one last got `down`,
+ * then it is this record that the sink can't stand, and it must not hold the sink for ever. One
+ * that is to be tried again shows nothing: its answer may have been lost. */
 static void down(struct item *item, const char *reason)
 {
     struct sink *sink = item->sink;
@@ -187,6 +188,7 @@ void outcome_apply(struct item *item, int32_t outcome, const char *reason, bool 
     }
     if (outcome != WEIR_DOWN)
         sink_alive(sink);
+    sink->up_epoch += outcome == WEIR_OK || outcome == WEIR_SKIP || outcome == WEIR_FAIL;
     if (outcome == WEIR_OK)
         item_finish(item, &sink->counts.delivered);
     else if (outcome == WEIR_SKIP)

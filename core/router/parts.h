@@ -122,7 +122,7 @@ struct sink {
     size_t open_count, hung;   /* hung: revoked and past the grace */
     bool down;
     int64_t down_since_ms, hung_since_ms;
-    uint32_t up_epoch; /* rises with each sign of life */
+    uint32_t up_epoch; /* rises with each record that it is done with */
     int64_t probe_delay_ms;
     struct timer probe_timer;
     struct item *revoked; /* orphaned items that a plugin still holds */

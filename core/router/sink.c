@@ -543,7 +543,6 @@ void sink_down(struct sink *sink, const char *reason)
 void sink_alive(struct sink *sink)
 {
     struct clock *clock = sink->router->clock;
-    sink->up_epoch++;
     if (!sink->down || sink->hung > 0 || sink->counts.order_breaches > sink->forgiven_breaches)
         return; /* one that breaks order stays held: it gets one record at a time */
     sink->down = false;

@@ -75,6 +75,31 @@ static void a_record_that_alone_gets_down_is_retried_and_given_up(void)
     }
 }
 
+/* Whether the first probe's answer was lost: that shows nothing of the records that got `down`. */
+static int32_t down_but_for_a_lost_answer(struct vsink *sink, const struct vseen *seen)
+{
+    (void)seen;
+    return sink->count == 4 ? WEIR_RETRY : WEIR_DOWN;
+}
+
+static void a_lost_answer_does_not_count_against_what_got_down_before(void)
+{
+    struct rig rig;
+    rig_init(&rig, 1, false);
+    rig.routes[0].max_attempts = 3;
+    rig.sinks[0].script = down_but_for_a_lost_answer;
+    rig_start(&rig);
+    size_t number = rig_submit(&rig, "1:x 2:y 3:z", 0);
+    vworld_run(&rig.world, 600000);
+    CHECK_INT(rig_counts(&rig, 0).retries, 1);
+    CHECK_INT(rig_counts(&rig, 0).dead, 0);
+    CHECK(!rig_counts(&rig, 0).up);
+    CHECK(rig.sinks[0].count < 50); /* it is probed, and no more */
+    rig.sinks[0].script = NULL;
+    CHECK(rig_wait(&rig, number)->complete);
+    rig_done(&rig);
+}
+
 static void one_sink_down_does_not_delay_another(void)
 {
     struct rig rig;
@@ -152,6 +177,8 @@ int main(int argc, char **argv)
          a_sink_that_is_down_is_probed_from_1_to_30_s},
         {"a_record_that_alone_gets_down_is_retried_and_given_up",
          a_record_that_alone_gets_down_is_retried_and_given_up},
+        {"a_lost_answer_does_not_count_against_what_got_down_before",
+         a_lost_answer_does_not_count_against_what_got_down_before},
         {"one_sink_down_does_not_delay_another", one_sink_down_does_not_delay_another},
         {"invocations_end_when_only_a_sink_that_is_down_is_left",
          invocations_end_when_only_a_sink_that_is_down_is_left},
