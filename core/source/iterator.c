@@ -22,10 +22,11 @@ static int iterator_body(struct reader *reader)
 {
     weir_str arn = str_of(reader->track->stream->arn), shard = reader->track->shard->id;
     buf_reset(&reader->body);
+    reader->by_time = at_timestamp(reader);
     if (reader->cursor.len && !reader->peeking)
         return streams_body_iterator(&reader->body, arn, shard, "AFTER_SEQUENCE_NUMBER",
                                      sequence_str(&reader->cursor), 0);
-    if (at_timestamp(reader))
+    if (reader->by_time)
         return streams_body_iterator(&reader->body, arn, shard, "AT_TIMESTAMP", STR_NONE,
                                      reader->start_us);
     return streams_body_iterator(&reader->body, arn, shard, "TRIM_HORIZON", STR_NONE, 0);
@@ -99,7 +100,7 @@ static void on_iterator(struct aws_call *call)
         reader->state = READER_HELD;
         return;
     }
-    if (fault == STREAMS_INVALID && at_timestamp(reader)) {
+    if (fault == STREAMS_INVALID && reader->by_time) { /* others may have been told so before */
         no_at_timestamp(reader, message);
     } else if (fault == STREAMS_OK) {
         poll_heard(poll, STREAMS_OK, NULL, NULL);

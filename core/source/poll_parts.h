@@ -98,6 +98,7 @@ struct track {
     int64_t opened_ms;
     unsigned looks;          /* whole lists without its parent, while that is waited for */
     bool asking;             /* for another one */
+    int64_t asked_ms;        /* for the last one */
     struct reader *reader;   /* NULL: not being read */
     struct reader *catch_up; /* for one of those apart; NULL = none */
     struct track *next;      /* of its stream */
@@ -149,6 +150,7 @@ struct reader {
     int limit;    /* records a page */
     bool full;    /* has as many batches under way as it may */
     bool rewind;  /* the cursor only asks for a gap; reading begins at the horizon */
+    bool by_time; /* the iterator is asked for by start_us */
     bool peeking; /* looks for the first record behind a gap */
     bool anew;    /* then begins as the positions say, not at the horizon */
     bool gone;    /* the gap has no end: the shard is not listed any more */

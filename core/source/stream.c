@@ -137,13 +137,15 @@ static bool all_read(const struct stream *stream)
 static void parent_told(void *arg, enum shard_verdict verdict)
 {
     struct track *track = arg;
+    bool late = track->asked_ms - track->opened_ms >= PARENT_MS;
     track->asking = false;
-    if (verdict == VERDICT_NOT_LISTED)
+    if (verdict == VERDICT_NOT_LISTED && (late || track->looks + 1 < PARENT_LOOKS))
         track->looks++;
 }
 
 /* A list may tell of a child before its parent. A parent that was made within the retention can't
- * have been trimmed: it is given a moment to appear, and some whole lists to appear in. */
+ * have been trimmed: it is given a moment to appear, and some whole lists to appear in, of which
+ * the last began after that moment. */
 static bool parent_may_come(const struct stream *stream, struct track *track)
 {
     const struct poll *poll = stream->poll;
@@ -154,11 +156,12 @@ static bool parent_may_come(const struct stream *stream, struct track *track)
                parent->state == SHARD_READING;
     int64_t made_ms = shard->parent.len ? streams_shard_ms(shard->parent) : 0;
     int64_t now_ms = poll->clock->wall_us(poll->clock->ctx) / 1000;
-    if (made_ms == 0 || now_ms - made_ms >= RETENTION_MS ||
-        (track->looks >= PARENT_LOOKS && poll_now(poll) - track->opened_ms >= PARENT_MS))
+    if (made_ms == 0 || now_ms - made_ms >= RETENTION_MS || track->looks >= PARENT_LOOKS)
         return false;
-    if (!track->asking)
+    if (!track->asking) {
         track->asking = discovery_ask(stream->discovery, shard->parent, parent_told, track) == 0;
+        track->asked_ms = poll_now(poll);
+    }
     return true;
 }
 

@@ -163,6 +163,39 @@ static void B08_a_child_does_not_wait_for_a_parent_that_is_gone(void)
     prig_done(&prig);
 }
 
+static const char *tell_of_no_shards(void *ctx, const struct model_call *call)
+{
+    const bool *silent = ctx;
+    return *silent && call->kind == MODEL_DESCRIBE ? "InternalServerError" : NULL;
+}
+
+/* It was looked for at once and in vain; then nothing was told for longer than it is waited for. */
+static void B08_a_parent_that_is_listed_late_is_looked_for_at_the_end_too(void)
+{
+    struct prig prig;
+    bool silent = false;
+    prig_init(&prig, 1);
+    prig.model.fault = tell_of_no_shards;
+    prig.model.ctx = &silent;
+    size_t stream = stream_of(&prig, 1);
+    prig_write(&prig, stream, 6, 4);
+    prig_start(&prig);
+    prig_run(&prig, 3000);
+    size_t parent = streams_model_close(&prig.model, stream, 0, 1, prig_unix_ms(&prig));
+    prig_write(&prig, stream, 6, 4);
+    streams_model_close(&prig.model, stream, parent, 1, prig_unix_ms(&prig));
+    prig_write(&prig, stream, 6, 4);
+    prig.model.streams[stream].shards[parent].listed_ms = prig_unix_ms(&prig) + 9000;
+    prig_run(&prig, 8000);
+    silent = true;
+    prig_run(&prig, 20000);
+    silent = false;
+    prig_run(&prig, 2 * MINUTE_MS);
+    check_all(&prig);
+    prig_stop(&prig, 0);
+    prig_done(&prig);
+}
+
 static int32_t slow_b(struct vsink *sink, const struct vseen *seen)
 {
     (void)sink;
@@ -339,6 +372,7 @@ static const struct unit_test tests[] = {
     TEST(B06_a_child_that_closed_before_its_parent_was_read_is_not_skipped),
     TEST(B07_a_child_that_is_listed_late_is_found),
     TEST(B08_a_child_does_not_wait_for_a_parent_that_is_gone),
+    TEST(B08_a_parent_that_is_listed_late_is_looked_for_at_the_end_too),
     TEST(B09_order_per_item_holds_while_a_sink_lags_behind_a_split),
     TEST(B11_a_stream_made_anew_is_read_whatever_was_stored_of_the_old),
     TEST(F11_the_old_stream_is_read_to_its_end_before_the_new_one_also_after_a_restart),

@@ -85,6 +85,7 @@ static void F16_latest_is_resolved_and_stored_before_anything_is_read(void)
         prig_run(&prig, 10 * MINUTE_MS); /* away, and records came meanwhile */
         process(&prig, 20000);
         check_sink(&prig, 0, 50, 0);
+        CHECK_INT(prig_lines(&prig, "W0801"), 0); /* both were asked by time, and told no */
         prig_done(&prig);
     }
 }
