@@ -83,31 +83,51 @@ bool sim_wanted(const struct sim_sink *sink, const struct sim_truth *truth)
     return truth->poison || sink->events == 0 || sink->events & bits[truth->event];
 }
 
-/* The table was begun with later: with this stream of it, or one before; or with a newer one, since
- * this one was replaced before any start was stored. */
+/* From before the start that was stored; a table that was replaced before any could be stored
+ * begins with the newer stream. All is to be read of one that came after the table was begun with.
+ */
 static bool before_start(const struct sim *sim, const struct sim_truth *truth)
 {
     const struct model_stream *streams = sim->model.streams;
-    int64_t began_ms = sim->began_ms[truth->stream];
     for (size_t i = 0; i < truth->stream; i++)
-        if (sim->began_ms[i] < began_ms &&
-            strcmp(streams[i].table, streams[truth->stream].table) == 0)
-            began_ms = sim->began_ms[i];
-    return truth->at_ms < began_ms;
+        if (sim->begun[i] && strcmp(streams[i].table, streams[truth->stream].table) == 0)
+            return false;
+    return truth->at_ms < sim->began_ms[truth->stream];
+}
+
+static bool dealt_with(const struct sim_sink *sink, uint32_t index)
+{
+    uint8_t marks = index < sink->mark_room ? sink->marks[index] : 0;
+    if (marks & (MARK_STORED | MARK_SKIPPED | MARK_LETTER))
+        return true;
+    if (sink->sim->truth[index].poison)
+        return sink->sim->config.on_poison == ROUTE_DROP;
+    return sink->route.on_exhausted == ROUTE_DROP && marks & MARK_REFUSED;
 }
 
 bool sim_finished(const struct sim_sink *sink, uint32_t index)
 {
-    const struct sim *sim = sink->sim;
-    const struct sim_truth *truth = &sim->truth[index];
-    uint8_t marks = index < sink->mark_room ? sink->marks[index] : 0;
-    if (!sim_wanted(sink, truth) || marks & (MARK_STORED | MARK_SKIPPED | MARK_LETTER))
-        return true;
-    if (before_start(sim, truth))
-        return true;
-    if (truth->poison)
-        return sim->config.on_poison == ROUTE_DROP;
-    return sink->route.on_exhausted == ROUTE_DROP && marks & MARK_REFUSED;
+    const struct sim_truth *truth = &sink->sim->truth[index];
+    return !sim_wanted(sink, truth) || dealt_with(sink, index) || before_start(sink->sim, truth);
+}
+
+/* What came before a start at LATEST, in its minute, may still be read for the first time. */
+void sim_seal(struct sim *sim)
+{
+    for (size_t i = 0; i < sim->sink_count; i++) {
+        struct sim_sink *sink = &sim->sinks[i];
+        for (uint32_t k = 0; k < sim->truth_count && sink->route.required; k++)
+            if (dealt_with(sink, k)) {
+                make_room(sink, &sim->truth[k]);
+                sink->marks[k] |= MARK_SEALED;
+            }
+    }
+}
+
+static void check_seal(const struct sim_sink *sink, uint32_t index)
+{
+    if (sink->marks[index] & MARK_SEALED)
+        sim_complain(sink->sim, "after a clean end %s is given record %u again", sink->name, index);
 }
 
 static bool trimmed(const struct sim *sim, const struct sim_truth *truth)
@@ -141,19 +161,21 @@ static size_t unfinished_in(const struct sim_sink *sink, size_t stream, size_t s
 
 /* ---- records given, and stored ---- */
 
-static void check_parent(struct sim_sink *sink, uint32_t index)
+static void check_parents(struct sim_sink *sink, uint32_t index)
 {
     struct sim *sim = sink->sim;
     const struct sim_truth *truth = &sim->truth[index];
-    uint32_t parent = shard_of(sim, truth)->parent;
-    if (parent == MODEL_NONE)
-        return;
-    const struct model_shard *one = &sim->model.streams[truth->stream].shards[parent];
-    struct sim_progress *progress = progress_of(sink, truth->stream, parent);
-    progress->verified = unfinished_in(sink, truth->stream, parent, progress->verified, one->count);
-    if (progress->verified < one->count)
-        sim_complain(sim, "%s is given record %u of %s before it finished its parent %s",
-                     sink->name, index, shard_of(sim, truth)->id, one->id);
+    const struct model_stream *stream = &sim->model.streams[truth->stream];
+    uint32_t above = shard_of(sim, truth)->parent;
+    for (; above != MODEL_NONE; above = stream->shards[above].parent) {
+        const struct model_shard *one = &stream->shards[above];
+        struct sim_progress *progress = progress_of(sink, truth->stream, above);
+        progress->verified =
+            unfinished_in(sink, truth->stream, above, progress->verified, one->count);
+        if (progress->verified < one->count)
+            sim_complain(sim, "%s is given record %u of %s before it finished %s, which it follows",
+                         sink->name, index, shard_of(sim, truth)->id, one->id);
+    }
 }
 
 /* What a sink finished behind its position is forgotten when memory is lacking while it is
@@ -182,6 +204,7 @@ void sim_given(struct sim_process *process, struct sim_sink *sink, struct sim_la
     make_room(sink, truth);
     const struct sim_progress *progress = progress_of(sink, truth->stream, truth->shard);
     sink->given_count++;
+    check_seal(sink, index);
     sink->marks[index] |= MARK_GIVEN;
     if (!sim->begun[truth->stream])
         sim_complain(sim, "%s is given record %u before the start is stored", sink->name, index);
@@ -194,7 +217,7 @@ void sim_given(struct sim_process *process, struct sim_sink *sink, struct sim_la
         sim_complain(sim, "%s is given record %u again, though its position is stored", sink->name,
                      index);
     if (sink->route.required) /* others don't hold anything back */
-        check_parent(sink, index);
+        check_parents(sink, index);
     if (sink->route.order == ROUTE_ITEM)
         check_lane(sink, lanes, index, process->starved && sim->detached > 0);
 }
@@ -210,6 +233,7 @@ void sim_stored(struct sim_sink *sink, uint32_t index)
     struct sim *sim = sink->sim;
     const struct sim_truth *truth = &sim->truth[index];
     make_room(sink, truth);
+    check_seal(sink, index);
     if (!sim_wanted(sink, truth))
         sim_complain(sim, "%s stores record %u, which it does not match", sink->name, index);
     if (sink->marks[index] & MARK_STORED) {

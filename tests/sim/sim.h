@@ -40,7 +40,8 @@ enum sim_mark { /* per sink and record; durable, as the sink is */
                 MARK_SKIPPED = 2,
                 MARK_LETTER = 4,  /* a dead letter about it is stored */
                 MARK_REFUSED = 8, /* the sink said otherwise than ok at least once */
-                MARK_GIVEN = 16
+                MARK_GIVEN = 16,
+                MARK_SEALED = 32 /* may not be given again: see sim_seal */
 };
 
 struct sim_progress { /* of a sink in a shard, as the store has it */
@@ -285,6 +286,8 @@ uint32_t sim_find_sequence(const struct sim *sim, weir_str sequence);
 struct sim_sink *sim_sink_named(struct sim *sim, weir_str name); /* or NULL */
 bool sim_wanted(const struct sim_sink *sink, const struct sim_truth *truth);
 bool sim_finished(const struct sim_sink *sink, uint32_t truth);
+/* After a clean end of all processes: what a required sink has got is not given to it again. */
+void sim_seal(struct sim *sim);
 /* Checks: order, position, parents, ownership. */
 void sim_given(struct sim_process *process, struct sim_sink *sink, struct sim_lanes *lanes,
                uint32_t truth);

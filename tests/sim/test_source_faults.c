@@ -322,6 +322,37 @@ static void F16_a_crash_before_the_first_position_of_a_start_at_latest(void)
     }
 }
 
+static const char *tell_of_no_shards(void *ctx, const struct model_call *call)
+{
+    const bool *silent = ctx;
+    return *silent && call->kind == MODEL_DESCRIBE ? "InternalServerError" : NULL;
+}
+
+/* The shards of the first stream are told of when there is a second one: all of that is read. */
+static void F11_F16_a_stream_is_made_anew_before_a_start_at_latest_is_stored(void)
+{
+    struct sim *sim = scene_begin(1);
+    if (!sim)
+        return;
+    bool silent = true;
+    sim->config.start = POLL_LATEST;
+    for (size_t i = 0; i < SIM_STREAMS; i++)
+        sim->began_ms[i] = INT64_MAX;
+    sim->model.fault = tell_of_no_shards;
+    sim->model.ctx = &silent;
+    sim_start(sim, 0);
+    sim_run(sim, 10 * SECOND_MS);
+    streams_model_disable(&sim->model, 0, sim_unix_ms(sim));
+    streams_model_create(&sim->model, "Products", 1, sim_unix_ms(sim) + 1);
+    sim_run(sim, MINUTE_MS); /* it is found */
+    scene_write(sim, 1, 20, 5);
+    silent = false;
+    scene_all(sim, 5 * MINUTE_MS);
+    scene_given_once(sim);
+    scene_close_down(sim);
+    scene_end(sim);
+}
+
 static void F17_a_stream_without_old_images_is_refused_by_name(void)
 {
     struct sim *sim = scene_begin(1);
@@ -519,6 +550,7 @@ int main(int argc, char **argv)
         TEST(F10_a_disabled_stream_is_drained),
         TEST(F11_several_streams_come_and_go_while_nobody_looks),
         TEST(F16_a_crash_before_the_first_position_of_a_start_at_latest),
+        TEST(F11_F16_a_stream_is_made_anew_before_a_start_at_latest_is_stored),
         TEST(F17_a_stream_without_old_images_is_refused_by_name),
         TEST(F18_a_paused_process_wakes_up_when_another_has_taken_over),
         TEST(F70_a_crash_at_each_await),
