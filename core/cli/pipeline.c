@@ -256,6 +256,18 @@ static struct instance_services services_of(struct pipeline *pipeline)
                                       .aws_detach = detach_aws};
 }
 
+/* What a plugin declares as secret is not to be seen in a line, whoever writes it. */
+static void hide_options(struct log *log, const struct sink_set *sinks)
+{
+    for (size_t i = 0; log && i < sinks->count; i++) {
+        const struct built_sink *sink = &sinks->sinks[i];
+        const weir_option *option = sink->plugin ? sink->plugin->desc.options : NULL;
+        for (; option && option->name && sink->config; option++)
+            if (option->flags & WEIR_O_SECRET)
+                log_hide(log, json_text(sink->config->options, option->name));
+    }
+}
+
 int pipeline_open(struct pipeline *pipeline, struct config *config, struct log *log, bool dry_run,
                   char **environ_block, struct diags *diags, struct err *err)
 {
@@ -267,8 +279,10 @@ int pipeline_open(struct pipeline *pipeline, struct config *config, struct log *
         rc = store_open(pipeline, dry_run, err);
     if (rc == 0)
         rc = sink_set_open(config, &services, diags, &pipeline->sinks);
-    if (rc == 0)
+    if (rc == 0) {
+        hide_options(log, pipeline->sinks);
         log_plugins(pipeline);
+    }
     if (rc == 0 && dry_run)
         rc = make_recorders(pipeline, err);
     return rc == 0 ? open_router(pipeline, err) : rc;
@@ -280,7 +294,10 @@ int pipeline_open_beside(struct pipeline *pipeline, struct config *config, struc
                          struct sink_set **out)
 {
     struct instance_services services = services_of(pipeline);
-    return sink_set_open_beside(config, &services, diags, pipeline->sinks, out);
+    int rc = sink_set_open_beside(config, &services, diags, pipeline->sinks, out);
+    if (rc == 0)
+        hide_options(pipeline->log, *out);
+    return rc;
 }
 
 static uint32_t images_read(const struct built_sink *sink)
