@@ -248,25 +248,78 @@ static bool is_sound(const struct router *router, size_t sink, const struct rout
 {
     return route->concurrency > 0 && route->batch_records > 0 && route->max_attempts >= 1 &&
            (route->on_exhausted != ROUTE_SINK ||
-            (route->exhausted_sink < router->sink_count && route->exhausted_sink != sink));
+            (route->exhausted_sink < router->room && route->exhausted_sink != sink));
+}
+
+static void take_route(struct sink *sink, const struct route *route)
+{
+    const weir_plugin *plugin = &route->instance->plugin->desc;
+    sink->route = *route;
+    sink->keeps_order = (plugin->flags & WEIR_P_KEEPS_ORDER) && !plugin->record;
 }
 
 int router_replace(struct router *router, size_t index, const struct route *route)
 {
     struct sink *sink = &router->sinks[index];
-    const weir_plugin *plugin = &route->instance->plugin->desc;
     assert(sink->paused && sink->open_count == 0 && !sink->revoked);
     if (!is_sound(router, index, route))
         return -EINVAL;
     bool other_lanes = route->order != sink->route.order;
     if (other_lanes)
         for_waiting(sink, take_out);
-    sink->route = *route;
-    sink->keeps_order = (plugin->flags & WEIR_P_KEEPS_ORDER) && !plugin->record;
+    take_route(sink, route);
     begin_up(sink);
     if (other_lanes)
         for_waiting(sink, put_in);
     for_waiting(sink, forget_down);
+    return 0;
+}
+
+/* ---- one more ---- */
+
+/* Of every batch, since whatever is given up on may become a letter to the new one. */
+static int make_shares(struct router *router, struct flow *flow, size_t sinks)
+{
+    for (; flow; flow = flow->next) {
+        struct share *shares =
+            arena_alloc(&flow->arena, sinks * sizeof *shares, _Alignof(struct share));
+        if (!shares)
+            return -ENOMEM;
+        memset(shares, 0, sinks * sizeof *shares);
+        memcpy(shares, flow->shares, router->room * sizeof *shares);
+        flow->shares = shares;
+    }
+    return 0;
+}
+
+int router_make_room(struct router *router, size_t sinks)
+{
+    if (sinks > router->config.places)
+        return -E2BIG;
+    if (sinks <= router->room)
+        return 0;
+    if (make_shares(router, router->flows.first, sinks) < 0 ||
+        make_shares(router, router->orphaned.first, sinks) < 0)
+        return -ENOMEM;
+    router->room = sinks;
+    return 0;
+}
+
+int router_add(struct router *router, size_t index, const struct route *route)
+{
+    struct sink *sink = &router->sinks[index];
+    bool is_next = index == router->sink_count;
+    if (index >= router->room || !is_sound(router, index, route) || (!is_next && !sink->gone))
+        return -EINVAL;
+    if (is_next) {
+        router->sink_count++;
+        return sink_init(sink, router, route, index);
+    }
+    assert(sink->open_count == 0 && !sink->revoked);
+    router->gone &= ~(UINT64_C(1) << index);
+    sink->gone = sink->paused = false;
+    take_route(sink, route);
+    begin_up(sink);
     return 0;
 }
 

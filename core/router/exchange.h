@@ -30,6 +30,16 @@ int router_replace(struct router *router, size_t sink, const struct route *route
  * of others that were on the way to them go to where those sinks' routes lead by now. Their places,
  * and what was counted, stay. What was removed before is no matter. */
 void router_remove(struct router *router, uint64_t sinks);
+/* Inside ready(0), before anything else: room for sinks up to this many in all, so that
+ * router_add() can't fail for want of memory. -ENOMEM: nothing has changed; -E2BIG: more than
+ * `places`. */
+int router_make_room(struct router *router, size_t sinks);
+/* Inside ready(0), after router_make_room() and before router_replace(), since others may give up
+ * to it: one more sink. It has the next place (router_sink_count), or that of one that was removed,
+ * whose counts go on. Records that were matched without it are not for it: a source that submits
+ * such a batch leaves it out of flow_options.sinks. -EINVAL: the route is out of range, or the
+ * place is taken; nothing has changed. */
+int router_add(struct router *router, size_t sink, const struct route *route);
 /* Records that were matched before it changed may have been decoded without images that it reads
  * (WEIR_OLD, WEIR_NEW): from now on they are completed before it gets them. */
 void router_completes(struct router *router, size_t sink, uint32_t images);

@@ -169,7 +169,7 @@ struct flow {
     size_t item_count;
     struct letter *letters;        /* dead letters on their way to a sink */
     struct stored_letter *delayed; /* those that the local store could not take yet */
-    struct share *shares;          /* by sink */
+    struct share *shares;          /* by sink, of those that there are by now */
     size_t pinned_bytes;           /* its part of router->pinned_bytes */
     size_t letter_bytes;           /* its part of router->letter_bytes */
     size_t open_deliveries;        /* whose plugin may read its records */
@@ -203,7 +203,7 @@ struct router {
     struct clock *clock;
     struct delivery_board *board;
     struct sink *sinks;
-    size_t sink_count;
+    size_t sink_count, room;             /* room: for so many in each batch's shares */
     uint64_t gone;                       /* sinks that were removed */
     struct flow_list flows;              /* in the order submitted */
     struct flow_list orphaned;           /* ended flows that plugins still hold */

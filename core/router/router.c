@@ -51,11 +51,14 @@ int router_new(const struct router_config *config, struct delivery_board *board,
     router->clock = &config->world->clock;
     router->board = board;
     router->changed_end = &router->changed;
-    router->sinks = mem_zalloc(config->route_count, sizeof *router->sinks);
+    if (router->config.places < config->route_count)
+        router->config.places = config->route_count;
+    router->sinks = mem_zalloc(router->config.places, sizeof *router->sinks);
     for (size_t i = 0; router->sinks && i < config->route_count && rc == 0; i++) {
         rc = sink_init(&router->sinks[i], router, &config->routes[i], i);
         router->sink_count = i + 1;
     }
+    router->room = router->sink_count;
     if (!router->sinks || rc < 0) {
         router_free(router);
         return err_set(err, rc < 0 ? rc : -ENOMEM,

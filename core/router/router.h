@@ -36,6 +36,7 @@ struct router_config {
     struct world *world;
     const struct route *routes;
     size_t route_count;
+    size_t places; /* for sinks, those that come later included (router_add); 0 = route_count */
     enum route_exhausted on_poison;
     size_t poison_sink;
     /* Lambda: a batch ends with an error once only sinks that are down hold it; outcomes of batches

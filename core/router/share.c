@@ -29,7 +29,7 @@ static uint32_t index_behind(const struct batch *batch, weir_str position)
 void shares_begin(struct flow *flow, const weir_str *finished_to)
 {
     const struct router *router = flow->router;
-    memset(flow->shares, 0, router->sink_count * sizeof *flow->shares);
+    memset(flow->shares, 0, router->room * sizeof *flow->shares);
     for (size_t i = 0; finished_to && i < router->sink_count; i++)
         if (flow->sinks & bit(i) && finished_to[i].len)
             flow->shares[i].finished_below = index_behind(flow->batch, finished_to[i]);
