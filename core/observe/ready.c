@@ -66,7 +66,7 @@ static void look_at_sink(struct reasons *reasons, size_t sink)
     if (!observed->poll)
         return;
     const struct poll_sink polled = poll_sink(observed->poll, sink);
-    if (polled.detached)
+    if (polled.detached && (!polled.coming || polled.may_lose))
         tell(reasons, "sink", name,
              "the others have gone on without it; it is behind on %zu shards%s",
              polled.shards_behind, polled.may_lose ? ", and will soon lose what it waits for" : "");

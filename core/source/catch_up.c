@@ -59,6 +59,7 @@ void catch_up_met(struct reader *alone)
     const struct clock *clock = track->poll->clock;
     const struct reader *shared = track->reader;
     if (!shared || alone->gathered || !shared->cursor.len || !alone->cursor.len ||
+        shared->unmatched & alone->sinks ||
         sequence_cmp(sequence_str(&alone->cursor), sequence_str(&shared->cursor)) < 0)
         return;
     alone->met = true;
@@ -113,12 +114,28 @@ static bool may_open(const struct track *track, size_t sink)
     return is_up(poll, sink) || (!poll->watches[sink].probing && lacks(track, sink));
 }
 
+/* Nothing waits for it: it begins with what is read next. */
+static void help_optional(struct track *track, size_t sink)
+{
+    if (track->reader)
+        join(track, sink);
+    else if (track->read_to_end)
+        track_finish(track, UINT64_C(1) << sink);
+}
+
 static void help_sink(struct track *track, size_t sink)
 {
     struct poll *poll = track->poll;
-    if (!is_open(track) || reads_for(track->catch_up, sink) || track_gates(track) >> sink & 1)
+    uint64_t bit = UINT64_C(1) << sink;
+    if (!is_open(track) || reads_for(track->catch_up, sink) || track_gates(track) & bit ||
+        poll->beginning & bit)
         return;
-    if (has_all(track, sink))
+    bool all = has_all(track, sink), optional = !(poll->required & bit);
+    if ((all || optional) && track->reader && track->reader->unmatched & bit)
+        return; /* what comes next does not know of it */
+    if (optional)
+        help_optional(track, sink);
+    else if (all)
         join(track, sink);
     else if (!track->catch_up && may_open(track, sink) && reader_open_alone(track, sink) == 0)
         poll->watches[sink].probing = true; /* or at the next look */
@@ -181,12 +198,21 @@ static void count_behind(const struct poll *poll)
 static void attach(struct poll *poll, size_t sink)
 {
     uint64_t bit = UINT64_C(1) << sink;
+    const char *again = poll->coming & bit ? "" : " again";
     poll->detached &= ~bit;
+    poll->coming &= ~bit;
     for (struct stream *stream = poll->streams; stream; stream = stream->next)
         for (struct track *track = stream->tracks; track; track = track->next)
             track->apart &= ~bit;
-    poll_log(poll, WEIR_LOG_INFO, "W0822", "sink %s has caught up and reads with the others again",
-             router_sink_name(poll->config.router, sink));
+    poll_log(poll, WEIR_LOG_INFO, "W0822", "sink %s has caught up and reads with the others%s",
+             router_sink_name(poll->config.router, sink), again);
+}
+
+bool catch_up_lasts(const struct track *track)
+{
+    const struct reader *alone = track->catch_up;
+    return is_open(track) && track->apart & ~track->done & ~track_gates(track) &&
+           !(alone && alone->held != HELD_NOT);
 }
 
 void catch_up_look(struct poll *poll)

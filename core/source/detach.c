@@ -193,6 +193,7 @@ struct poll_sink poll_sink(const struct poll *poll, size_t sink)
 {
     const struct sink_watch *watch = &poll->watches[sink];
     return (struct poll_sink){.detached = poll->detached >> sink & 1,
+                              .coming = poll->coming >> sink & 1,
                               .shards_behind = poll->detached >> sink & 1 ? watch->behind : 0,
                               .oldest_ms = age_ms(poll, watch->oldest_us),
                               .may_lose = watch->warned == 2};

@@ -7,6 +7,10 @@
 struct beginning {
     struct stream *stream;
     struct poll *poll;
+    const struct state_row *rows;
+    size_t row_count;
+    uint64_t sinks;       /* that begin */
+    bool late;            /* while the others read already */
     uint64_t known;       /* sinks that have rows of this stream */
     bool had_predecessor; /* the table was followed before: everything of this stream is new */
     int64_t now_us;
@@ -17,12 +21,18 @@ static bool row_is(const struct state_row *row, enum state_kind kind, const stru
     return row->kind == kind && str_is(row->stream, stream->arn);
 }
 
-static size_t sink_named(const struct poll *poll, weir_str name)
+static size_t sink_named(const struct beginning *begin, weir_str name)
 {
+    const struct poll *poll = begin->poll;
     for (size_t i = 0; i < poll->sink_count; i++)
-        if (poll->sinks >> i & 1 && str_is(name, router_sink_name(poll->config.router, i)))
+        if (begin->sinks >> i & 1 && str_is(name, router_sink_name(poll->config.router, i)))
             return i;
     return SIZE_MAX;
+}
+
+static bool has_row(const struct progress *progress)
+{
+    return progress->mark.now > 0;
 }
 
 static enum start_kind kind_of(weir_str start)
@@ -33,14 +43,33 @@ static enum start_kind kind_of(weir_str start)
 
 /* ---- what is stored ---- */
 
-static struct track *restored_track(struct stream *stream, const struct state_row *row)
+/* One that was found, but that nobody has begun; or, `late`, one that all who are there have
+ * finished, so long ago that nothing is kept of it. */
+static struct track *begun_track(const struct beginning *begin, struct shard *shard)
 {
+    struct track *track = track_new(begin->stream, shard);
+    if (!track || !begin->late)
+        return track;
+    if (shard->state == SHARD_READ || shard->state == SHARD_GONE) {
+        track->done = begin->poll->sinks & ~begin->sinks;
+        track->read_to_end = true;
+        for (size_t i = 0; i < begin->poll->sink_count; i++)
+            track->sinks[i].done = track->done >> i & 1;
+    } else {
+        progress_begin_later(track);
+    }
+    return track;
+}
+
+static struct track *restored_track(const struct beginning *begin, const struct state_row *row)
+{
+    struct stream *stream = begin->stream;
     struct shard *shard = lineage_find(stream->lineage, row->shard);
-    if (!shard && lineage_restore(stream->lineage, row->shard, row->parent, false) == 0)
+    if (!shard && lineage_restore(stream->lineage, row->shard, row->parent, begin->late) == 0)
         shard = lineage_find(stream->lineage, row->shard);
-    if (!shard)
-        return NULL;
-    struct track *track = shard->reader ? shard->reader : track_new(stream, shard);
+    if (!shard || shard->reader)
+        return shard ? shard->reader : NULL;
+    struct track *track = begun_track(begin, shard);
     if (track)
         track->fresh = false;
     return track;
@@ -48,13 +77,16 @@ static struct track *restored_track(struct stream *stream, const struct state_ro
 
 static int restore_position(struct beginning *begin, const struct state_row *row)
 {
-    size_t sink = sink_named(begin->poll, row->sink);
+    size_t sink = sink_named(begin, row->sink);
     if (sink == SIZE_MAX)
         return 0;
-    struct track *track = restored_track(begin->stream, row);
+    struct track *track = restored_track(begin, row);
     if (!track)
         return -ENOMEM;
     struct progress *progress = &track->sinks[sink];
+    begin->known |= UINT64_C(1) << sink;
+    if (has_row(progress)) /* it was here before, and what is in memory is what is stored */
+        return 0;
     *progress = (struct progress){.start = kind_of(row->start),
                                   .start_us = row->start_us,
                                   .done = row->done,
@@ -69,13 +101,12 @@ static int restore_position(struct beginning *begin, const struct state_row *row
     progress->quiet = progress->position.len && row->record_us == row->updated_us;
     if (row->done)
         track->done |= UINT64_C(1) << sink;
-    begin->known |= UINT64_C(1) << sink;
     return 0;
 }
 
 static int restore_gap(struct beginning *begin, const struct state_row *row)
 {
-    size_t sink = sink_named(begin->poll, row->sink);
+    size_t sink = sink_named(begin, row->sink);
     const struct shard *shard = lineage_find(begin->stream->lineage, row->shard);
     struct track *track = shard ? shard->reader : NULL;
     if (sink == SIZE_MAX || !track)
@@ -83,19 +114,19 @@ static int restore_gap(struct beginning *begin, const struct state_row *row)
     struct gap *gap = track_gap(track, sink);
     if (!gap)
         return -ENOMEM;
+    if (gap->mark.now) /* as above */
+        return 0;
     *gap = (struct gap){.state = row->done ? GAP_ACCEPTED : GAP_OPEN, .found_us = row->start_us};
     sequence_set(&gap->after, row->position);
     sequence_set(&gap->first, row->first_available);
     return 0;
 }
 
-static int restore(struct beginning *begin)
+static void restore_stream(struct beginning *begin)
 {
     struct stream *stream = begin->stream;
-    const struct poll *poll = begin->poll;
-    int rc = 0;
-    for (size_t i = 0; rc == 0 && i < poll->row_count; i++) {
-        const struct state_row *row = &poll->rows[i];
+    for (size_t i = 0; i < begin->row_count; i++) {
+        const struct state_row *row = &begin->rows[i];
         if (row_is(row, STATE_STREAM, stream)) {
             stream->known = true;
             stream->start = kind_of(row->start);
@@ -104,13 +135,19 @@ static int restore(struct beginning *begin)
         } else if (row->kind == STATE_STREAM && *stream->table &&
                    str_is(row->table, stream->table)) {
             begin->had_predecessor = true;
-        } else if (row_is(row, STATE_POSITION, stream)) {
-            rc = restore_position(begin, row);
         }
     }
-    for (size_t i = 0; rc == 0 && i < poll->row_count; i++)
-        if (row_is(&poll->rows[i], STATE_GAP, stream))
-            rc = restore_gap(begin, &poll->rows[i]);
+}
+
+static int restore(struct beginning *begin)
+{
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < begin->row_count; i++)
+        if (row_is(&begin->rows[i], STATE_POSITION, begin->stream))
+            rc = restore_position(begin, &begin->rows[i]);
+    for (size_t i = 0; rc == 0 && i < begin->row_count; i++)
+        if (row_is(&begin->rows[i], STATE_GAP, begin->stream))
+            rc = restore_gap(begin, &begin->rows[i]);
     return rc;
 }
 
@@ -149,6 +186,15 @@ static void behind_the_others(const struct track *track, struct progress *progre
     progress->record_us = 0;
 }
 
+/* What was read by now was made before now. */
+static void behind_what_was_read(const struct track *track, struct progress *progress)
+{
+    if (!track->reader || !track->reader->cursor.len)
+        return;
+    progress->position = track->reader->cursor;
+    progress->record_us = 0;
+}
+
 /* All of a shard that came while somebody followed its stream is to be read. */
 static int64_t made_us(const struct track *track)
 {
@@ -161,7 +207,7 @@ static void begin_sink(const struct beginning *begin, struct track *track, size_
 {
     const struct poll_config *config = &begin->poll->config;
     struct progress *progress = &track->sinks[sink];
-    bool known = begin->stream->known && begin->known >> sink & 1;
+    bool known = (begin->late || begin->stream->known) && begin->known >> sink & 1;
     progress->mark.now++;
     progress->record_us = begin->now_us; /* what is trimmed by now was not asked for */
     if (known || (begin->had_predecessor && !begin->stream->known)) {
@@ -175,20 +221,17 @@ static void begin_sink(const struct beginning *begin, struct track *track, size_
         progress->skipping = true;
         progress->start_us =
             config->start == POLL_LATEST ? begin->now_us / 1000000 * 1000000 : config->start_us;
-        behind_the_others(track, progress);
+        if (!begin->late)
+            behind_the_others(track, progress);
+        else if (config->start == POLL_LATEST)
+            behind_what_was_read(track, progress);
     }
-}
-
-static bool has_row(const struct progress *progress)
-{
-    return progress->mark.now > 0;
 }
 
 static void begin_sinks(const struct beginning *begin, struct track *track)
 {
-    const struct poll *poll = begin->poll;
-    for (size_t i = 0; i < poll->sink_count; i++)
-        if (poll->sinks >> i & 1 && !has_row(&track->sinks[i]))
+    for (size_t i = 0; i < begin->poll->sink_count; i++)
+        if (begin->sinks >> i & 1 && !has_row(&track->sinks[i]))
             begin_sink(begin, track, i);
 }
 
@@ -204,12 +247,12 @@ void progress_begin_later(struct track *track)
 
 /* A save may have been cut off between a child's row and its parent's: nothing is finished behind
  * what is not, or its children would be read at once and the parent's records come after theirs. */
-static bool doubt_finished(struct track *track)
+static bool doubt_finished(struct track *track, uint64_t sinks)
 {
     const struct poll *poll = track->poll;
     const struct shard *parent = lineage_parent(track->stream->lineage, track->shard);
     const struct track *above = parent ? parent->reader : NULL;
-    uint64_t early = above ? track->done & ~above->done & poll->required : 0;
+    uint64_t early = above ? track->done & ~above->done & sinks : 0;
     for (size_t i = 0; i < poll->sink_count; i++)
         if (early >> i & 1)
             track->sinks[i].done = false;
@@ -217,13 +260,13 @@ static bool doubt_finished(struct track *track)
     return early != 0;
 }
 
-static void doubt_all(struct stream *stream)
+static void doubt_all(struct stream *stream, uint64_t sinks)
 {
     bool news;
     do {
         news = false;
         for (struct track *track = stream->tracks; track; track = track->next)
-            news = doubt_finished(track) || news;
+            news = doubt_finished(track, sinks) || news;
     } while (news);
 }
 
@@ -232,6 +275,7 @@ static void doubt_all(struct stream *stream)
 static int restore_finished(struct stream *stream, struct track *track)
 {
     struct poll *poll = stream->poll;
+    track_together(track);
     if (!track_is_over(track))
         return 0;
     uint64_t finished = poll->sinks & ~track->apart;
@@ -248,8 +292,13 @@ static int restore_finished(struct stream *stream, struct track *track)
 int stream_begin(struct stream *stream)
 {
     struct poll *poll = stream->poll;
-    struct beginning begin = {
-        .stream = stream, .poll = poll, .now_us = poll->clock->wall_us(poll->clock->ctx)};
+    struct beginning begin = {.stream = stream,
+                              .poll = poll,
+                              .rows = poll->rows,
+                              .row_count = poll->row_count,
+                              .sinks = poll->sinks,
+                              .now_us = poll->clock->wall_us(poll->clock->ctx)};
+    restore_stream(&begin);
     int rc = restore(&begin);
     if (rc < 0)
         return rc;
@@ -261,8 +310,52 @@ int stream_begin(struct stream *stream)
             return -ENOMEM;
     for (struct track *track = stream->tracks; track; track = track->next)
         begin_sinks(&begin, track);
-    doubt_all(stream);
+    doubt_all(stream, poll->required);
     for (struct track *track = stream->tracks; rc == 0 && track; track = track->next)
         rc = restore_finished(stream, track);
+    return rc;
+}
+
+/* ---- later ---- */
+
+/* What an open call of the others brings may be matched without them. */
+static void set_apart(struct track *track, uint64_t sinks)
+{
+    track->apart |= sinks & ~track->done;
+    if (track->reader && track->reader->state == READER_FETCHING)
+        track->reader->unmatched |= sinks;
+}
+
+static void forget_waiting(struct track *track, uint64_t sinks)
+{
+    for (; sinks; sinks &= sinks - 1)
+        track->sinks[__builtin_ctzll(sinks)].waits_us = 0;
+}
+
+int stream_begin_sinks(struct stream *stream, uint64_t sinks, const struct state_row *rows,
+                       size_t count)
+{
+    struct poll *poll = stream->poll;
+    struct beginning begin = {.stream = stream,
+                              .poll = poll,
+                              .rows = rows,
+                              .row_count = count,
+                              .sinks = sinks,
+                              .late = true,
+                              .now_us = poll->clock->wall_us(poll->clock->ctx)};
+    if (stream->phase != STREAM_STORING && stream->phase != STREAM_RUNNING)
+        return 0; /* it begins with them, or has ended */
+    int rc = restore(&begin);
+    for (struct shard *shard = lineage_first(stream->lineage); rc == 0 && shard;
+         shard = shard->next)
+        if (!shard->reader && !begun_track(&begin, shard))
+            rc = -ENOMEM;
+    for (struct track *track = stream->tracks; rc == 0 && track; track = track->next)
+        begin_sinks(&begin, track);
+    doubt_all(stream, sinks);
+    for (struct track *track = stream->tracks; track; track = track->next) {
+        forget_waiting(track, sinks);
+        set_apart(track, sinks);
+    }
     return rc;
 }

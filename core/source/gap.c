@@ -219,6 +219,7 @@ static void on_reloaded(struct store_load *load, int status)
         poll_settle(poll);
         return;
     }
+    look_up_go_on(poll);
     for (struct stream *stream = poll->streams; stream; stream = stream->next)
         for (struct track *track = stream->tracks; track; track = track->next) {
             go_on_if_accepted(track->reader);

@@ -263,7 +263,8 @@ static bool streams_stopped(const struct poll *poll)
 static bool nothing_open(const struct poll *poll)
 {
     return poll->calls == 0 && poll->pages_open == 0 && !poll->loading && !poll->pump_posted &&
-           !poll->saver.busy && tables_stopped(poll) && streams_stopped(poll);
+           !poll->saver.busy && !poll->look_up.posted && tables_stopped(poll) &&
+           streams_stopped(poll);
 }
 
 static void store_last(struct poll *poll)
@@ -331,6 +332,7 @@ void poll_end(struct poll *poll, int exit_code)
         return;
     poll->phase = POLL_STOPPING;
     stop_calls(poll);
+    look_up_go_on(poll);
     poll_settle(poll);
 }
 
@@ -368,7 +370,7 @@ static bool stream_rests(const struct poll *poll, const struct stream *stream)
         lineage_count(stream->lineage, SHARD_READY) || children_may_come(poll, stream))
         return false;
     for (const struct track *track = stream->tracks; track; track = track->next)
-        if (track->reader && !reader_rests(track->reader))
+        if ((track->reader && !reader_rests(track->reader)) || catch_up_lasts(track))
             return false;
     return true;
 }
@@ -434,23 +436,24 @@ static int keep_text(struct arena *arena, weir_str *text)
     return 0;
 }
 
-static int keep_rows(struct poll *poll, const struct state_row *rows, size_t count)
+int poll_keep_rows(struct arena *arena, const struct state_row *rows, size_t count,
+                   struct state_row **out)
 {
     if (count == 0)
         return 0;
-    poll->rows = arena_alloc(&poll->rows_arena, count * sizeof *rows, _Alignof(struct state_row));
-    if (!poll->rows)
+    struct state_row *kept = arena_alloc(arena, count * sizeof *rows, _Alignof(struct state_row));
+    if (!kept)
         return -ENOMEM;
-    memcpy(poll->rows, rows, count * sizeof *rows);
+    memcpy(kept, rows, count * sizeof *rows);
     for (size_t i = 0; i < count; i++) {
-        struct state_row *row = &poll->rows[i];
+        struct state_row *row = &kept[i];
         weir_str *texts[] = {&row->sink,  &row->stream, &row->shard,    &row->parent,
                              &row->table, &row->start,  &row->position, &row->first_available};
         for (size_t k = 0; k < sizeof texts / sizeof *texts; k++)
-            if (keep_text(&poll->rows_arena, texts[k]) < 0)
+            if (keep_text(arena, texts[k]) < 0)
                 return -ENOMEM;
     }
-    poll->row_count = count;
+    *out = kept;
     return 0;
 }
 
@@ -463,8 +466,9 @@ static void on_loaded(struct store_load *load, int status)
         return;
     }
     if (status == 0)
-        status = keep_rows(poll, load->rows, load->count);
+        status = poll_keep_rows(&poll->rows_arena, load->rows, load->count, &poll->rows);
     if (status == 0) {
+        poll->row_count = load->count;
         strangers_find_sinks(poll);
         begin_reading(poll);
         return;
@@ -536,7 +540,7 @@ int poll_new(const struct poll_config *config, struct poll **out, struct err *er
     poll->config = *config;
     poll->clock = &config->world->clock;
     poll->random = &config->world->random;
-    poll->sink_count = router_sink_count(config->router);
+    poll->sink_count = poll->room = router_sink_count(config->router);
     poll->sinks = low_bits(poll->sink_count) & ~config->letters_only;
     poll_set_optional(poll, config->optional, config->images_needed, config->images_sink);
     if (poll->config.parallelization_factor < 1)
@@ -549,6 +553,7 @@ int poll_new(const struct poll_config *config, struct poll **out, struct err *er
     poll->tick.fire = poll_tick;
     poll->room_timer.fire = on_room;
     arena_init(&poll->rows_arena, ROWS_BYTES);
+    arena_init(&poll->look_up.arena, ROWS_BYTES);
     saver_done(poll);
     poll->looked_ms = poll_now(poll);
     *out = poll;
@@ -567,6 +572,7 @@ void poll_free(struct poll *poll)
     }
     saver_done(poll);
     arena_done(&poll->rows_arena);
+    arena_done(&poll->look_up.arena);
     mem_free(poll->watches);
     mem_free(poll);
 }

@@ -62,6 +62,16 @@ void poll_hurry(struct poll *poll);
 /* They were removed from the router (router_remove): nothing is read for them, and their positions,
  * which are stored once more, hold nothing. poll_set_optional() comes next. [router] */
 void poll_remove_sinks(struct poll *poll, uint64_t sinks);
+/* Before sinks are added, at most `places` in all with those that there are: once what the removed
+ * ones finished is stored, all that is stored is read, and kept for poll_add_sinks(). `ready` is
+ * called once, later: with 0, -ECANCELED when the poll is stopping, -ENOMEM, or why the state can't
+ * be had. 0, -EBUSY (one is under way). [router] */
+int poll_look_up(struct poll *poll, size_t places, void (*ready)(void *arg, int status), void *arg);
+/* They were added to the router (router_add), behind poll_look_up(). They begin where a start would
+ * let them begin: behind what is stored of them, else as configured (LATEST: now). They hold up
+ * nobody: each reads what it lacks alone, and with the others from there on. Those that have
+ * progress already are no matter. poll_set_optional() comes next. [router] */
+void poll_add_sinks(struct poll *poll, uint64_t sinks);
 /* The sinks that never hold a position are these now; the images that the others read. [router] */
 void poll_set_optional(struct poll *poll, uint64_t optional, uint32_t images_needed,
                        const char *images_sink);
@@ -79,6 +89,7 @@ struct poll_counts poll_counts(const struct poll *poll);
 /* Of one sink, looked at once a minute at least. */
 struct poll_sink {
     bool detached;        /* the others have gone on without it; it reads alone, or can't yet */
+    bool coming;          /* that is since it is new here: it was added and catches up */
     size_t shards_behind; /* on so many shards */
     int64_t oldest_ms;    /* age of the oldest record that waits for it; 0 = none is known */
     bool may_lose;        /* at 80% of the retention: what it waits for will be trimmed */

@@ -89,8 +89,8 @@ struct track {
     struct poll *poll;
     struct stream *stream;
     struct shard *shard;    /* shard->reader is this track */
-    struct progress *sinks; /* by sink */
-    struct gap *gaps;       /* by sink; NULL = none */
+    struct progress *sinks; /* by sink; poll->room of them */
+    struct gap *gaps;       /* the same; NULL = none */
     uint64_t done;          /* the sinks whose progress is done */
     uint64_t apart;         /* those that `reader` does not read for: see detach.c */
     bool read_to_end;       /* its last page was read */
@@ -142,6 +142,7 @@ struct reader {
     enum held_why held;
     uint64_t sinks;         /* it reads for */
     uint64_t gated;         /* of them, not finished with the parent shard */
+    uint64_t unmatched;     /* sinks that came since its open call began: not in what that brings */
     struct sequence cursor; /* last record taken; empty: `start` */
     enum start_kind start;
     int64_t start_us;
@@ -234,6 +235,7 @@ struct saver {
     struct mark **marks; /* by row; NULL = of an erased one */
     size_t count, room;
     bool busy, wanted, failing, paused_said;
+    uint64_t beginning; /* sinks whose beginning is among the rows */
     unsigned failures;
     int64_t failing_since_ms;
     int64_t clean_ms; /* all progress that there was then is stored */
@@ -257,6 +259,20 @@ struct stranger { /* a sink or a stream with stored progress that is not in use 
     bool goes, erasing; /* its rows are to be erased; a save is doing it */
 };
 
+struct look_up {                          /* see poll_look_up() */
+    void (*ready)(void *arg, int status); /* NULL: none is under way */
+    void *arg;
+    size_t places;
+    struct store_load load;
+    struct post over;
+    int status;
+    bool posted;
+    struct arena arena;
+    bool found; /* the rows are there, for poll_add_sinks() */
+    struct state_row *rows;
+    size_t row_count;
+};
+
 enum poll_phase {
     POLL_NEW,
     POLL_WAITING, /* for the state to be ours */
@@ -272,8 +288,10 @@ struct poll {
     struct poll_config config;
     struct clock *clock;
     const struct random *random;
-    size_t sink_count;
+    size_t sink_count, room;  /* room: for so many in what is kept by sink */
     uint64_t removed;         /* had progress: what of it is not stored yet still is */
+    uint64_t coming;          /* new since the last start, and not with the others yet */
+    uint64_t beginning;       /* of them: where they begin is not stored yet */
     uint64_t sinks, required; /* that have progress; of them, those that are waited for */
     enum poll_phase phase;
     bool hurried, lost, stop_said;
@@ -281,6 +299,7 @@ struct poll {
     struct store_owner owner;
     struct store_load load;
     bool loading, acquired;
+    struct look_up look_up;
     struct arena rows_arena;
     struct state_row *rows; /* as they were loaded */
     size_t row_count;
@@ -321,6 +340,12 @@ void poll_end(struct poll *poll, int exit_code); /* stops for this reason */
 /* A call to the source ended so. */
 void poll_heard(struct poll *poll, enum streams_fault fault, const char *what, const char *message);
 
+int poll_keep_rows(struct arena *arena, const struct state_row *rows, size_t count,
+                   struct state_row **out); /* a copy of all. 0 or -ENOMEM */
+
+/* ---- change.c ---- */
+void look_up_go_on(struct poll *poll); /* something that it may have waited for has ended */
+
 /* ---- watch.c ---- */
 void poll_tick(struct timer *timer);
 void stop_look(struct poll *poll); /* stopping: gives back what nobody will finish */
@@ -331,6 +356,8 @@ void track_free(struct track *track);
 void track_fold(struct track *track);                   /* all sinks */
 void track_fold_sink(struct track *track, size_t sink); /* opens the gates of children */
 void track_finish(struct track *track, uint64_t sinks); /* nothing more will come for them */
+/* Where nobody reads it yet and all who want it are apart there are no others to be apart from. */
+void track_together(struct track *track);
 /* For every sink that counts, or that would read it with the others. */
 bool track_is_over(const struct track *track);
 struct gap *track_gap(struct track *track, size_t sink); /* NULL: out of memory */
@@ -351,6 +378,7 @@ void catch_up_look(struct poll *poll);
 void catch_up_met(struct reader *alone); /* has it reached the shared reader? */
 bool catch_up_may_read(const struct reader *alone);
 void catch_up_close(struct reader *alone);
+bool catch_up_lasts(const struct track *track); /* some sink has still to read it alone, and can */
 void catch_up_count(const struct reader *reader, int change); /* of its sink's alone_pages */
 
 /* ---- pages.c ---- */
@@ -414,11 +442,15 @@ uint64_t stream_done(const struct stream *stream); /* the sinks that finished al
 /* ---- first_sight.c ---- */
 int stream_begin(struct stream *stream); /* after its first sweep: rows, tracks. 0 or -ENOMEM */
 void progress_begin_later(struct track *track); /* a shard that appeared later */
+/* Sinks that come later begin on the stream, apart from the others. 0 or -ENOMEM. */
+int stream_begin_sinks(struct stream *stream, uint64_t sinks, const struct state_row *rows,
+                       size_t count);
 
 /* ---- strangers.c ---- */
 /* In the rows that were loaded; streams once it is known which are followed. */
 void strangers_find_sinks(struct poll *poll);
 void strangers_find_streams(struct poll *poll);
+void strangers_keep(struct poll *poll, weir_str sink); /* it is in use again */
 /* Of a save: those that go now, whether a row is of one, and that they are gone. */
 void strangers_erase(struct poll *poll);
 bool stranger_goes(const struct poll *poll, const struct state_row *row);

@@ -6,7 +6,7 @@ struct track *track_new(struct stream *stream, struct shard *shard)
 {
     struct poll *poll = stream->poll;
     struct track *track = mem_zalloc(1, sizeof *track);
-    struct progress *sinks = mem_zalloc(poll->sink_count, sizeof *sinks);
+    struct progress *sinks = mem_zalloc(poll->room, sizeof *sinks);
     if (!track || !sinks) {
         mem_free(track);
         mem_free(sinks);
@@ -48,7 +48,7 @@ void track_free(struct track *track)
 struct gap *track_gap(struct track *track, size_t sink)
 {
     if (!track->gaps)
-        track->gaps = mem_zalloc(track->poll->sink_count, sizeof *track->gaps);
+        track->gaps = mem_zalloc(track->poll->room, sizeof *track->gaps);
     return track->gaps ? &track->gaps[sink] : NULL;
 }
 
@@ -223,6 +223,14 @@ void track_finish(struct track *track, uint64_t sinks)
             finish_sink(track, i);
     open_gates(track->poll);
     stream_turn(track->stream);
+}
+
+void track_together(struct track *track)
+{
+    uint64_t wanting = track->poll->required & ~track->done;
+    if (wanting && !(wanting & ~track->apart) && !track->reader && !track->catch_up &&
+        !track->read_to_end)
+        track->apart = 0;
 }
 
 bool track_is_over(const struct track *track)

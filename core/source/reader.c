@@ -267,6 +267,7 @@ static void on_page(struct fetch *fetch)
     poll->paging -= reader->paging;
     poll->counts.fetches++;
     catch_up_count(reader, -1);
+    reader->unmatched = 0;
     reader->state = READER_IDLE;
     if (!poll_reading(poll) || reader->closing) {
         batch_unref(fetch->batch);

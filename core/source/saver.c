@@ -240,6 +240,7 @@ static void succeeded(struct poll *poll)
     for (size_t i = 0; i < saver->count; i++)
         if (saver->marks[i])
             saver->marks[i]->saved = saver->marks[i]->saving;
+    poll->beginning &= ~saver->beginning;
     for (struct stream *stream = poll->streams; stream; stream = stream->next)
         forget_erased(stream);
     strangers_erased(poll);
@@ -268,6 +269,7 @@ static void on_saved(struct store_save *save, int status)
     } else {
         failed(poll, status, save->reason);
     }
+    look_up_go_on(poll);
     poll_pump(poll);
     poll_settle(poll);
 }
@@ -282,7 +284,10 @@ static void save(struct poll *poll)
         return;
     saver->wanted = false;
     int rc = collect(poll);
+    saver->beginning = poll->beginning;
     if (rc == 0 && saver->count == 0) {
+        poll->beginning = 0;
+        look_up_go_on(poll);
         for (struct stream *stream = poll->streams; stream; stream = stream->next)
             stream_stored(stream);
         saver_start(poll);

@@ -72,6 +72,13 @@ void strangers_find_sinks(struct poll *poll)
     judge(poll, false);
 }
 
+void strangers_keep(struct poll *poll, weir_str sink)
+{
+    struct stranger *stranger = find(poll, sink, false);
+    if (stranger)
+        stranger->goes = false;
+}
+
 /* Not one that is read, nor the newest of a table that is followed: that one is known to be over.
  */
 static bool is_strange_stream(const struct poll *poll, const struct state_row *row)

@@ -177,6 +177,7 @@ static void open_shard(struct stream *stream, struct shard *shard)
         }
         progress_begin_later(track);
     }
+    track_together(track);
     if (track_is_over(track)) {
         track->read_to_end = true;
         lineage_read_to_end(stream->lineage, shard);
@@ -215,6 +216,16 @@ static bool track_stored(const struct track *track)
     return true;
 }
 
+/* A sink that was removed has finished some of it out of turn, which only memory knows: while it
+ * can be read it may come back for the rest. */
+static bool is_remembered(const struct track *track)
+{
+    for (uint64_t left = track->shard->listed ? track->poll->removed : 0; left; left &= left - 1)
+        if (track->sinks[__builtin_ctzll(left)].finished)
+            return true;
+    return false;
+}
+
 static void tidy(struct stream *stream)
 {
     const struct poll *poll = stream->poll;
@@ -224,7 +235,7 @@ static void tidy(struct stream *stream)
         if (reader && reader->state == READER_ENDED && !reader->first)
             reader_free(reader);
         if (!track->reader && !track->catch_up && (track->done & poll->sinks) == poll->sinks &&
-            track_stored(track) && !poll->saver.busy)
+            track_stored(track) && !poll->saver.busy && !is_remembered(track))
             track_free(track);
     }
 }

@@ -172,6 +172,7 @@ void poll_tick(struct timer *timer)
     detach_watch(poll);
     watch_owner(poll);
     saver_look(poll);
+    look_up_go_on(poll);
     poll_pump(poll);
     tables_look(poll);
     if (poll->held_by_gap && now_ms - poll->reload_ms >= RELOAD_MS) {
