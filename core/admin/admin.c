@@ -445,6 +445,7 @@ void admin_renew(struct admin *admin, const char *const *redact)
 {
     admin->config.view.redact = redact;
     tap_redact(admin->tap, redact);
+    tap_sinks_changed(admin->tap);
 }
 
 void admin_free(struct admin *admin)

@@ -122,7 +122,9 @@ static weir_str line_of(struct tap *tap, const struct entry *entry, bool whole)
     buf_put_time_member(line, "at", clock->wall_us(clock->ctx));
     buf_puts(line, ",\"sinks\":[");
     for (size_t i = 0; i < tap->sink_count; i++) {
-        buf_puts(line, i ? "," : "");
+        if (router_sink_gone(tap->config.router, i))
+            continue;
+        buf_put_comma(line);
         put_said(tap, i, entry, line);
     }
     buf_puts(line, "]}\n\n");
@@ -375,6 +377,7 @@ static void end(struct tap *tap)
 
 static int begin(struct tap *tap)
 {
+    tap->sink_count = router_sink_count(tap->config.router);
     tap->entries = mem_zalloc(ENTRIES, sizeof *tap->entries);
     tap->said = mem_zalloc(ENTRIES * (tap->sink_count + 1), sizeof *tap->said);
     tap->unseen = mem_zalloc(tap->sink_count + 1, sizeof *tap->unseen);
@@ -459,12 +462,20 @@ int tap_new(const struct tap_config *config, struct tap **out)
     if (!tap)
         return -ENOMEM;
     tap->config = *config;
-    tap->sink_count = router_sink_count(config->router);
     tap->observer = (struct router_observer){tap, DEAD_ONLY, on_outcome};
     buf_init(&tap->line, RECORD_BYTES_MAX + WHOLE_BYTES_MAX + (64 << 10));
     router_observe(config->router, &tap->observer);
     *out = tap;
     return 0;
+}
+
+/* What is being shown begins anew; without memory nothing is shown until the next reader comes. */
+void tap_sinks_changed(struct tap *tap)
+{
+    if (!tap->entries || tap->sink_count == router_sink_count(tap->config.router))
+        return;
+    end(tap);
+    begin(tap);
 }
 
 void tap_redact(struct tap *tap, const char *const *redact)

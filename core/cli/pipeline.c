@@ -176,6 +176,7 @@ static int open_router(struct pipeline *pipeline, struct err *err)
         .world = &pipeline->world,
         .routes = routes,
         .route_count = count,
+        .places = pipeline->lambda || pipeline->by_hand ? 0 : MATCH_SINKS_MAX,
         .on_poison = exhausted_of(pipeline, pipeline->config->on_poison),
         .poison_sink = sink_named(pipeline->sinks, pipeline->config->poison_sink),
         .invocations = pipeline->lambda || pipeline->by_hand,
@@ -319,20 +320,37 @@ static int change_sink(struct pipeline *pipeline, const struct sink_set *set, si
         router_rename(pipeline->router, index, sink->config->name);
         return 0;
     }
+    if (sink_is_added(set, pipeline->sinks, index))
+        return 0;
     const struct route route = route_of(pipeline, set, index);
     if (!sink_matches_same(old, sink))
         router_completes(pipeline->router, index, images_read(sink));
     return router_replace(pipeline->router, index, &route);
 }
 
+/* First, since what is changed may give up to it. */
+static int add_sink(struct pipeline *pipeline, const struct sink_set *set, size_t index)
+{
+    if (!sink_is_added(set, pipeline->sinks, index))
+        return 0;
+    const struct route route = route_of(pipeline, set, index);
+    return router_add(pipeline->router, index, &route);
+}
+
 int pipeline_change(struct pipeline *pipeline, struct config *config, struct sink_set *set)
 {
-    int rc = 0;
-    uint64_t gone = 0;
-    for (size_t i = 0; i < set->count; i++) {
+    int rc = router_make_room(pipeline->router, set->count);
+    uint64_t gone = 0, letters_only = 0;
+    if (rc < 0)
+        return rc;
+    for (size_t i = 0; i < set->count; i++)
+        rc = add_sink(pipeline, set, i) < 0 ? -EINVAL : rc;
+    for (size_t i = 0; i < pipeline->sinks->count; i++) {
         rc = change_sink(pipeline, set, i) < 0 ? -EINVAL : rc;
         gone |= (uint64_t)set->sinks[i].gone << i;
+        letters_only |= (uint64_t)(!set->sinks[i].borrowed && set->sinks[i].rule_count == 0) << i;
     }
+    router_let_go(pipeline->router, letters_only & ~gone);
     router_set_poison(pipeline->router, exhausted_of(pipeline, config->on_poison),
                       sink_named(set, config->poison_sink));
     router_remove(pipeline->router, gone);

@@ -130,19 +130,34 @@ static void refuse_problems(struct reload *reload)
 
 /* ---- taking over ---- */
 
+enum fate { KEPT_ON, BUILT_ANEW, ADDED, REMOVED };
+
+static enum fate fate_of(const struct reload *reload, size_t index)
+{
+    const struct built_sink *sink = &reload->set->sinks[index];
+    if (sink->borrowed)
+        return KEPT_ON;
+    if (sink->gone)
+        return REMOVED;
+    return sink_is_added(reload->set, reload->run->pipeline.sinks, index) ? ADDED : BUILT_ANEW;
+}
+
+static void name_those(struct reload *reload, enum fate fate, const char *what)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < reload->set->count; i++)
+        if (fate_of(reload, i) == fate)
+            buf_printf(&reload->text, "%s%s", count++ ? ", " : what,
+                       reload->set->sinks[i].config->name);
+}
+
 static void describe(struct reload *reload)
 {
-    const struct sink_set *set = reload->set;
     struct buf *text = &reload->text;
-    size_t rebuilt = 0, removed = 0;
     buf_puts(text, "the new configuration is in force");
-    for (size_t i = 0; i < set->count; i++)
-        if (!set->sinks[i].borrowed && !set->sinks[i].gone)
-            buf_printf(text, "%s%s",
-                       rebuilt++ ? ", " : "; built anew: ", set->sinks[i].config->name);
-    for (size_t i = 0; i < set->count; i++)
-        if (!set->sinks[i].borrowed && set->sinks[i].gone)
-            buf_printf(text, "%s%s", removed++ ? ", " : "; removed: ", set->sinks[i].config->name);
+    name_those(reload, BUILT_ANEW, "; built anew: ");
+    name_those(reload, ADDED, "; added: ");
+    name_those(reload, REMOVED, "; removed: ");
     if (reload->others.len)
         buf_printf(text, "; changed: %.*s", (int)reload->others.len, reload->others.ptr);
 }
@@ -153,6 +168,11 @@ static void take_over(struct reload *reload)
     struct sink_set *old = run->pipeline.sinks;
     describe(reload);
     int rc = pipeline_change(&run->pipeline, reload->config, reload->set);
+    if (rc == -ENOMEM) { /* and nothing has changed */
+        buf_reset(&reload->text);
+        refuse(reload, RELOAD_FAILED, "out of memory");
+        return;
+    }
     reload_retire(reload, run->config, old);
     run->config = reload->config;
     reload->config = NULL;
@@ -169,7 +189,7 @@ static void on_ready(void *arg, int status, size_t sink)
 {
     struct reload *reload = arg;
     struct run *run = reload->run;
-    if (status == 0)
+    if (status == 0 && !run->signals)
         take_over(reload);
     else if (status == -EBUSY)
         refuse(reload, RELOAD_FAILED, "the plugin of sink %s kept its records, also after cancel",
@@ -200,67 +220,53 @@ static bool takes_effect(const char *path)
     return false;
 }
 
-/* The first sink that does not run, one that was removed before included: nothing would bring it up
- * to the others. NULL when there is none. */
-static const char *new_sink(const struct config *old, const struct config *config)
-{
-    for (size_t i = 0; i < config->sink_count; i++)
-        if (config->sinks[i].enabled && !sink_config_named(old, config->sinks[i].name))
-            return config->sinks[i].name;
-    return NULL;
-}
-
 static bool refuse_sink(struct reload *reload, const struct built_sink *old)
 {
     const struct run *run = reload->run;
     const struct sink_config *sink = sink_config_named(reload->config, old->config->name);
-    bool same = strcmp(sink->plugin, old->config->plugin) == 0;
-    if (!same) {
-        refuse(reload, RELOAD_RESTART, "sink %s has another plugin: restart needed", sink->name);
-        return true;
-    }
-    if (sink->dead_letters_only != old->config->dead_letters_only) {
-        refuse(reload, RELOAD_RESTART,
-               "sink %s gets dead letters only, or no longer: restart needed", sink->name);
-        return true;
-    }
-    if (run->config->source != SOURCE_POLL && sink->required != old->config->required) {
-        refuse(reload, RELOAD_RESTART, "\"required\" of sink %s differs: restart needed",
-               sink->name);
-        return true;
-    }
-    return false;
+    if (!sink || old->gone || run->config->source == SOURCE_POLL ||
+        sink->required == old->config->required)
+        return false;
+    refuse(reload, RELOAD_RESTART, "\"required\" of sink %s differs: restart needed", sink->name);
+    return true;
+}
+
+/* Places are never given to others: what is counted and stored is known by them. */
+static bool refuse_places(struct reload *reload)
+{
+    if (sink_set_places(reload->run->pipeline.sinks, reload->config) <= MATCH_SINKS_MAX)
+        return false;
+    refuse(reload, RELOAD_RESTART, "more than %d sinks since the start: restart needed",
+           MATCH_SINKS_MAX);
+    return true;
 }
 
 static bool refuse_sinks(struct reload *reload)
 {
-    const struct run *run = reload->run;
-    const char *added = new_sink(run->config, reload->config);
-    if (added) {
-        refuse(reload, RELOAD_RESTART, "sink %s is new: restart needed", added);
-        return true;
-    }
-    const struct sink_set *sinks = run->pipeline.sinks;
+    const struct sink_set *sinks = reload->run->pipeline.sinks;
+    const struct config *config = reload->config;
     bool left = false;
-    for (size_t i = 0; i < sinks->count; i++) {
-        const struct sink_config *sink =
-            sink_config_named(reload->config, sinks->sinks[i].config->name);
-        if (sink && refuse_sink(reload, &sinks->sinks[i]))
+    for (size_t i = 0; i < sinks->count; i++)
+        if (refuse_sink(reload, &sinks->sinks[i]))
             return true;
-        left = left || (sink && !sink->dead_letters_only);
-    }
-    if (!left)
-        refuse(reload, RELOAD_RESTART, "no sink is left but for dead letters: restart needed");
-    return !left;
+    for (size_t i = 0; i < config->sink_count; i++)
+        left = left || (config->sinks[i].enabled && !config->sinks[i].dead_letters_only);
+    if (left)
+        return refuse_places(reload);
+    refuse(reload, RELOAD_RESTART, "no sink is left but for dead letters: restart needed");
+    return true;
 }
 
-/* dlopen's handles stay: another build of the same plugin is not loaded beside the old one. */
+/* dlopen's handles stay: another build of a plugin that a sink has is not loaded beside the old
+ * one. */
 static bool refuse_builds(struct reload *reload)
 {
     const struct sink_set *old = reload->run->pipeline.sinks;
     for (size_t i = 0; i < old->count; i++) {
-        const struct plugin *was = old->sinks[i].plugin, *is = reload->set->sinks[i].plugin;
-        if (reload->set->sinks[i].gone)
+        const struct built_sink *sink = &reload->set->sinks[i];
+        const struct plugin *was = old->sinks[i].plugin, *is = sink->plugin;
+        if (old->sinks[i].gone || sink->gone ||
+            strcmp(old->sinks[i].config->plugin, sink->config->plugin) != 0)
             continue;
         if (strcmp(was->path, is->path) == 0 && strcmp(was->sha256, is->sha256) == 0)
             continue;
@@ -285,11 +291,11 @@ static int read_config(struct reload *reload)
     return rc;
 }
 
-static uint64_t changed_sinks(const struct sink_set *set)
+static uint64_t sinks_with(const struct reload *reload, enum fate fate)
 {
     uint64_t sinks = 0;
-    for (size_t i = 0; i < set->count; i++)
-        if (!set->sinks[i].borrowed)
+    for (size_t i = 0; i < reload->set->count; i++)
+        if (fate_of(reload, i) == fate)
             sinks |= UINT64_C(1) << i;
     return sinks;
 }
@@ -297,16 +303,52 @@ static uint64_t changed_sinks(const struct sink_set *set)
 static void exchange(struct reload *reload)
 {
     struct run *run = reload->run;
-    const struct exchange_config config = {.sinks = changed_sinks(reload->set),
+    const struct exchange_config config = {.sinks = sinks_with(reload, BUILT_ANEW) |
+                                                    sinks_with(reload, REMOVED),
                                            .wait_ms = LET_GO_MS,
                                            .ready = on_ready,
                                            .arg = reload};
-    if (config.sinks == 0 && reload->others.len == 0) {
+    if (reload_prepare(reload) < 0 || router_exchange(run->pipeline.router, &config) < 0)
+        refuse(reload, RELOAD_FAILED, "out of memory");
+}
+
+static void on_looked_up(void *arg, int status)
+{
+    struct reload *reload = arg;
+    if (status == 0 && !reload->run->signals)
+        exchange(reload);
+    else if (status == 0 || status == -ECANCELED)
+        refuse(reload, RELOAD_FAILED, "weir is stopping");
+    else
+        refuse(reload, RELOAD_FAILED, "the stored positions can't be had (%s)", strerror(-status));
+}
+
+/* Where those that come begin is looked up before anything changes. */
+static void look_up(struct reload *reload)
+{
+    struct run *run = reload->run;
+    if (!sinks_with(reload, BUILT_ANEW) && !sinks_with(reload, ADDED) &&
+        !sinks_with(reload, REMOVED) && reload->others.len == 0) {
         buf_puts(&reload->text, "nothing that is in use differs");
         conclude(reload, RELOAD_UNCHANGED);
-    } else if (reload_prepare(reload) < 0 || router_exchange(run->pipeline.router, &config) < 0) {
-        refuse(reload, RELOAD_FAILED, "out of memory");
+        return;
     }
+    int rc =
+        run->source->look_up ? run->source->look_up(run, reload->set, on_looked_up, reload) : 1;
+    if (rc == 1)
+        exchange(reload);
+    else if (rc < 0)
+        on_looked_up(reload, rc);
+}
+
+static bool refuse_images(struct reload *reload)
+{
+    char why[400];
+    const struct run *run = reload->run;
+    if (!run->source->lacks || !run->source->lacks(run, reload->set, why, sizeof why))
+        return false;
+    refuse(reload, RELOAD_INVALID, "%s", why);
+    return true;
 }
 
 static void begin(struct post *post)
@@ -339,8 +381,8 @@ static void begin(struct post *post)
         ; /* answered */
     else if (pipeline_open_beside(&run->pipeline, reload->config, &reload->diags, &reload->set) < 0)
         refuse_problems(reload);
-    else if (!refuse_builds(reload))
-        exchange(reload);
+    else if (!refuse_builds(reload) && !refuse_images(reload))
+        look_up(reload);
     buf_done(&restart);
 }
 

@@ -29,6 +29,13 @@ struct run_source {
     /* Ends now: what is under way is given back, positions are stored as they are. Also after
      * stop(), and again. */
     void (*hurry)(struct run *run);
+    /* For a reload. Optional: whether the source lacks what sinks of `set` need, with the reason.
+     */
+    bool (*lacks)(const struct run *run, const struct sink_set *set, char *why, size_t bytes);
+    /* Optional: finds what is to be known before those come that are new. 0: ready() follows,
+     * later; 1: there is nothing to wait for; or -errno. */
+    int (*look_up)(struct run *run, const struct sink_set *set,
+                   void (*ready)(void *arg, int status), void *arg);
     /* The sinks of the pipeline are others now: their plan, and what the source knows of them. */
     void (*changed)(struct run *run);
     void (*say_status)(struct run *run); /* to the log; optional */

@@ -106,8 +106,36 @@ static void describe_sinks(struct run *run, struct poll_config *config)
     }
 }
 
+/* A new one of a stream whose view type lacks them would get nothing (F17). */
+static bool poll_lacks(const struct run *run, const struct sink_set *set, char *why, size_t bytes)
+{
+    for (size_t i = 0; i < set->count; i++) {
+        const struct built_sink *sink = &set->sinks[i];
+        uint32_t needed = sink->gone || sink->borrowed ? 0 : sink_images_needed(sink);
+        if (sink->config->required &&
+            poll_lacks_images(run->poll, needed, sink->config->name, why, bytes))
+            return true;
+    }
+    return false;
+}
+
+static bool takes_records(const struct sink_set *set, size_t index)
+{
+    return index < set->count && set->sinks[index].rule_count > 0;
+}
+
+static int look_up_poll(struct run *run, const struct sink_set *set,
+                        void (*ready)(void *arg, int status), void *arg)
+{
+    bool any = set->count > run->pipeline.sinks->count;
+    for (size_t i = 0; i < set->count; i++)
+        any = any || (takes_records(set, i) && !takes_records(run->pipeline.sinks, i));
+    return any ? poll_look_up(run->poll, set->count, ready, arg) : 1;
+}
+
 static void change_poll(struct run *run)
 {
+    uint64_t sinks = 0;
     struct poll_config now = {0};
     const struct match_plan *plan = run->pipeline.sinks->plan;
     describe_sinks(run, &now);
@@ -116,6 +144,9 @@ static void change_poll(struct run *run)
     if (run->fetch_threads)
         fetch_threads_set_plan(run->fetch_threads, plan);
     poll_remove_sinks(run->poll, now.letters_only);
+    for (size_t i = 0; i < run->pipeline.sinks->count; i++)
+        sinks |= UINT64_C(1) << i;
+    poll_add_sinks(run->poll, sinks & ~now.letters_only);
     poll_set_optional(run->poll, now.optional, now.images_needed, now.images_sink);
 }
 
@@ -199,10 +230,13 @@ static int open_poll(struct run *run)
 
 int run_poll(struct run *run)
 {
-    static const struct run_source daemon = {stop_polling, hurry_poll, .changed = change_poll,
-                                             .say_status = say_poll};
-    static const struct run_source once = {stop_polling, hurry_poll, .changed = change_poll,
-                                           .say_status = say_poll, .gives_up = true};
+    static const struct run_source daemon = {stop_polling,           hurry_poll,
+                                             .lacks = poll_lacks,    .look_up = look_up_poll,
+                                             .changed = change_poll, .say_status = say_poll};
+    static const struct run_source once = {stop_polling,           hurry_poll,
+                                           .lacks = poll_lacks,    .look_up = look_up_poll,
+                                           .changed = change_poll, .say_status = say_poll,
+                                           .gives_up = true};
     if (open_poll(run) < 0)
         return cli_fail(run->cli, EXIT_SOFTWARE, NULL, "%s", run->err.msg);
     run->started_ms = run_now_ms(run);

@@ -212,7 +212,7 @@ static bool borrow(const struct opening *opening, struct built_sink *built)
 {
     for (size_t i = 0; opening->old && i < opening->old->count; i++) {
         const struct built_sink *old = &opening->old->sinks[i];
-        if (strcmp(old->config->name, built->config->name) != 0 ||
+        if (old->gone || strcmp(old->config->name, built->config->name) != 0 ||
             !sink_config_same(old->config, built->config))
             continue;
         built->plugin = old->plugin;
@@ -308,6 +308,33 @@ static int leave_empty(struct opening *opening, const struct built_sink *old,
     return 0;
 }
 
+static bool has_place(const struct sink_set *set, const char *name)
+{
+    for (size_t i = 0; i < set->count; i++)
+        if (strcmp(set->sinks[i].config->name, name) == 0)
+            return true;
+    return false;
+}
+
+size_t sink_set_places(const struct sink_set *set, const struct config *config)
+{
+    size_t places = set->count;
+    for (size_t i = 0; i < config->sink_count; i++)
+        places += config->sinks[i].enabled && !has_place(set, config->sinks[i].name);
+    return places;
+}
+
+/* Behind those that have one. */
+static int open_new(struct opening *opening, struct sink_set *set)
+{
+    struct config *config = opening->config;
+    int rc = 0;
+    for (size_t i = 0; i < config->sink_count && rc == 0; i++)
+        if (config->sinks[i].enabled && !has_place(opening->old, config->sinks[i].name))
+            rc = open_sink(opening, &config->sinks[i], &set->sinks[set->count++]);
+    return rc;
+}
+
 static int open_in_places(struct opening *opening, struct sink_set *set)
 {
     int rc = 0;
@@ -317,6 +344,8 @@ static int open_in_places(struct opening *opening, struct sink_set *set)
         struct built_sink *built = &set->sinks[set->count++];
         rc = sink ? open_sink(opening, sink, built) : leave_empty(opening, old, built);
     }
+    if (rc == 0)
+        rc = open_new(opening, set);
     return rc == 0 ? compile(opening, set) : rc;
 }
 
@@ -329,7 +358,8 @@ static int open_set(struct opening *opening, struct sink_set **out)
     int rc = -ENOMEM;
     if (set)
         set->sinks =
-            mem_zalloc(opening->old ? opening->old->count : config->sink_count, sizeof *set->sinks);
+            mem_zalloc(opening->old ? sink_set_places(opening->old, config) : config->sink_count,
+                       sizeof *set->sinks);
     if (set && set->sinks)
         rc = opening->old ? open_in_places(opening, set) : open_all(opening, set);
     arena_done(&opening->arena);
@@ -356,10 +386,15 @@ int sink_set_open_beside(struct config *config, const struct instance_services *
 
 void sink_set_take_over(struct sink_set *set, struct sink_set *old)
 {
-    for (size_t i = 0; i < set->count; i++) {
-        old->sinks[i].borrowed = set->sinks[i].borrowed;
+    for (size_t i = 0; i < old->count; i++) {
+        old->sinks[i].borrowed = set->sinks[i].borrowed || old->sinks[i].gone;
         set->sinks[i].borrowed = false;
     }
+}
+
+bool sink_is_added(const struct sink_set *set, const struct sink_set *old, size_t index)
+{
+    return !set->sinks[index].gone && (index >= old->count || old->sinks[index].gone);
 }
 
 static void no_log(void *ctx, const char *sink, int32_t level, weir_str msg)

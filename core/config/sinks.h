@@ -30,11 +30,15 @@ int sink_set_open(struct config *config, const struct instance_services *service
 void sink_set_probe(struct config *config, struct diags *diags);
 void sink_set_close(struct sink_set *set); /* closes the instances; NULL is fine */
 
-/* For a reload: as sink_set_open, in the places of `old`, whose sinks are those of `config` and
- * perhaps more: the places of these are empty. Those that are to be the same borrow its instances.
- * [router] */
+/* For a reload: as sink_set_open, in the places of `old`. Those of sinks that `config` has not got
+ * are empty, and stay theirs, should they come back; new sinks are behind them, sink_set_places()
+ * in all, which must not be more than MATCH_SINKS_MAX. Those that are to be the same borrow its
+ * instances. [router] */
 int sink_set_open_beside(struct config *config, const struct instance_services *services,
                          struct diags *diags, const struct sink_set *old, struct sink_set **out);
+size_t sink_set_places(const struct sink_set *old, const struct config *config);
+/* Of such a set: the sink is new, or comes back. */
+bool sink_is_added(const struct sink_set *set, const struct sink_set *old, size_t index);
 /* `set` borrows no more: what it has of `old` is its own, and closing `old` closes the others. */
 void sink_set_take_over(struct sink_set *set, struct sink_set *old);
 /* Whether the same records are for both, with the same images. */

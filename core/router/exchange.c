@@ -363,6 +363,12 @@ static void redirect_letters(struct flow *flow)
             redirect(letter);
 }
 
+void router_let_go(struct router *router, uint64_t sinks)
+{
+    for (struct flow *flow = sinks ? router->flows.first : NULL; flow; flow = flow->next)
+        flow_release(flow, sinks);
+}
+
 void router_remove(struct router *router, uint64_t sinks)
 {
     sinks &= ~router->gone;
@@ -375,8 +381,7 @@ void router_remove(struct router *router, uint64_t sinks)
         sink->gone = true;
         begin_up(sink);
     }
-    for (struct flow *flow = sinks ? router->flows.first : NULL; flow; flow = flow->next)
-        flow_release(flow, sinks);
+    router_let_go(router, sinks);
     for (struct flow *flow = sinks ? router->flows.first : NULL; flow; flow = flow->next)
         redirect_letters(flow);
     for (size_t i = 0; i < router->sink_count; i++)

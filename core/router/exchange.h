@@ -40,6 +40,9 @@ int router_make_room(struct router *router, size_t sinks);
  * such a batch leaves it out of flow_options.sinks. -EINVAL: the route is out of range, or the
  * place is taken; nothing has changed. */
 int router_add(struct router *router, size_t sink, const struct route *route);
+/* Inside ready(0), for sinks that take part in the exchange: what they have is given back, but for
+ * dead letters of others, which they go on taking. */
+void router_let_go(struct router *router, uint64_t sinks);
 /* Records that were matched before it changed may have been decoded without images that it reads
  * (WEIR_OLD, WEIR_NEW): from now on they are completed before it gets them. */
 void router_completes(struct router *router, size_t sink, uint32_t images);

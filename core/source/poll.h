@@ -62,6 +62,10 @@ void poll_hurry(struct poll *poll);
 /* They were removed from the router (router_remove): nothing is read for them, and their positions,
  * which are stored once more, hold nothing. poll_set_optional() comes next. [router] */
 void poll_remove_sinks(struct poll *poll, uint64_t sinks);
+/* Whether a stream's view type lacks one of these images (WEIR_OLD, WEIR_NEW), which `sink` needs;
+ * then *why says so. */
+bool poll_lacks_images(const struct poll *poll, uint32_t images, const char *sink, char *why,
+                       size_t bytes);
 /* Before sinks are added, at most `places` in all with those that there are: once what the removed
  * ones finished is stored, all that is stored is read, and kept for poll_add_sinks(). `ready` is
  * called once, later: with 0, -ECANCELED when the poll is stopping, -ENOMEM, or why the state can't

@@ -3,20 +3,20 @@
 #include "util/alloc.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 enum { PRUNE_MS = 600000, PARENT_MS = 10000, PARENT_LOOKS = 3 };
 
 /* ---- the images that the sinks need (F17) ---- */
 
-static bool has_images(struct stream *stream)
+static bool lacks_images(const struct stream *stream, uint32_t images, const char *sink, char *why,
+                         size_t bytes)
 {
-    struct poll *poll = stream->poll;
     weir_str view_type = discovery_view_type(stream->discovery);
-    uint32_t missing = poll->config.images_needed & ~streams_view_images(view_type);
+    uint32_t missing = images & ~streams_view_images(view_type);
     if (view_type.len == 0 || !missing)
-        return true;
-    const char *sink = poll->config.images_sink;
-    poll_log(poll, WEIR_LOG_ERROR, "W0301",
+        return false;
+    snprintf(why, bytes,
              "%s%s needs %s, but the view type of %s is %.*s; enable the stream with "
              "NEW_AND_OLD_IMAGES",
              sink ? "sink " : "a sink", sink ? sink : "",
@@ -24,6 +24,26 @@ static bool has_images(struct stream *stream)
              : missing == WEIR_NEW ? "NewImage"
                                    : "both images",
              stream->arn, STR_ARG(view_type));
+    return true;
+}
+
+static bool has_images(struct stream *stream)
+{
+    char why[512];
+    struct poll *poll = stream->poll;
+    if (!lacks_images(stream, poll->config.images_needed, poll->config.images_sink, why,
+                      sizeof why))
+        return true;
+    poll_log(poll, WEIR_LOG_ERROR, "W0301", "%s", why);
+    return false;
+}
+
+bool poll_lacks_images(const struct poll *poll, uint32_t images, const char *sink, char *why,
+                       size_t bytes)
+{
+    for (const struct stream *stream = poll->streams; images && stream; stream = stream->next)
+        if (stream->phase != STREAM_ENDED && lacks_images(stream, images, sink, why, bytes))
+            return true;
     return false;
 }
 

@@ -9,6 +9,7 @@ import signal
 from pathlib import Path
 
 from harness import environment, equal, folder, holds, main, test, until, watchdog
+from fakes import aws_server
 from polling import LINES, Daemon, Fake, identity, judge_lines, judge_rows, price_sink, records
 
 RELOADS = int(os.environ.get("RELOADS", "100"))
@@ -110,8 +111,7 @@ def what_needs_a_restart_is_refused_as_a_whole():
         return config
 
     rows = [(("source", "batch_size"), 7, "source.batch_size"), (("state", "every"), "9s", "state.every"),
-            (("aws", "region"), "eu-central-1", "aws.region"), (("name",), "other", "name"),
-            (("sinks", "lines", "plugin"), "noop", "sink lines has another plugin")]
+            (("aws", "region"), "eu-central-1", "aws.region"), (("name",), "other", "name")]
     with Case() as case:
         shard = case.stream.shard(records=records(0, 5))
         case.weir.start()
@@ -149,8 +149,6 @@ def a_sink_that_is_removed_or_disabled_holds_nothing_any_more():
             shard.add(*records(10, 20))
             case.delivered(records(0, 30))
             holds("sink.late" not in case.weir.log().split("in force; removed: late")[1], "it says nothing any more")
-            equal(case.reload(case.changed()), (0, 1), "back again: succeeded, refused")
-            holds("sink late is new: restart needed" in case.errors("W1212")[-1]["message"], "what and why is named")
             again = json.loads(json.dumps(config))
             again["sinks"]["lines"]["batch_records"] = 3
             equal(case.reload(again), (1, 0), "another one beside the empty place: succeeded, refused")
@@ -173,6 +171,42 @@ def a_sink_that_is_removed_or_disabled_holds_nothing_any_more():
 
 
 @test
+def a_sink_that_comes_or_comes_back_gets_what_it_lacks():
+    """more is new and begins at the horizon; lines goes and comes back; neither needs a restart."""
+    table = "PriceHistoryMore"
+    with Case() as case:
+        case.aws.tables[table] = aws_server.Table(("product_id", "timestamp"))
+        shard = case.stream.shard(records=records(0, 10))
+        case.weir.start()
+        case.delivered(records(0, 10))
+        config = case.changed()
+        config["sinks"]["more"] = price_sink()
+        config["sinks"]["more"]["config"]["table"] = table
+        equal(case.reload(config), (1, 0), "more comes: succeeded, refused")
+        holds("in force; added: more" in case.errors("W1210")[-1]["message"], "what was added is named")
+        case.weir.until(lambda: len(case.aws.tables[table].items) == 10, 20, "it has what was there before")
+        del config["sinks"]["lines"]
+        equal(case.reload(config), (1, 0), "lines goes: succeeded, refused")
+        shard.add(*records(10, 10))
+        case.weir.until(lambda: case.fake.rows() == 20 and len(case.aws.tables[table].items) == 20, 20, "both have all")
+        equal(len(case.weir.lines()), 10, "lines got nothing after it went")
+        config["sinks"]["lines"] = case.changed()["sinks"]["lines"]
+        equal(case.reload(config), (1, 0), "lines comes back: succeeded, refused")
+        shard.add(*records(20, 10))
+        case.delivered(records(0, 30))
+        config["sinks"]["more"]["enabled"] = False
+        config["sinks"]["lines"]["plugin"] = "noop"
+        del config["sinks"]["lines"]["config"]
+        equal(case.reload(config), (1, 0), "another plugin of a sink: succeeded, refused")
+        shard.add(*records(30, 10))
+        case.weir.until(lambda: case.fake.rows() == 40, 20, "price goes on")
+        equal(case.weir.term(), 0, "exit code after TERM")
+        judge_rows(case.aws, records(0, 40))
+        equal(sorted(case.weir.lines()), sorted(identity(one) for one in records(0, 30)), "each line once")
+        equal(len(case.aws.tables[table].items), 30, "more got nothing after it was disabled")
+
+
+@test
 def another_match_and_other_options_hold_from_the_next_batch_on():
     with Case() as case:
         shard = case.stream.shard(records=records(0, 10))
@@ -192,16 +226,29 @@ def another_match_and_other_options_hold_from_the_next_batch_on():
 
 @test
 def reloads_good_and_bad_under_load_lose_and_double_nothing():
-    """Records come all the time; what each sink got in the end is judged, in its order."""
+    """Records come all the time; lines and two more come and go, removed or disabled; what each sink got in the
+    end is judged, in its order."""
     chance = random.Random(7)
+    tables = {"more": "More", "most": "Most"}
+
+    def with_more(config):
+        for name, table in tables.items():
+            config["sinks"][name] = price_sink()
+            config["sinks"][name]["config"]["table"] = table
+        return config
 
     def some_config(case):
-        config = case.changed(
-            price={"retry": {"base": f"{chance.randint(1, 9)}ms", "cap": "50ms"},
+        config = with_more(case.changed(
+            price={"retry": {"base": f"{chance.randint(1, 9)}ms", "cap": "50ms"}, "required": chance.random() < 0.7,
                    "concurrency": chance.randint(1, 8), "batch_records": chance.choice([1, 7, 25])},
-            lines={"order": chance.choice(["item", "shard"]), "batch_records": chance.choice([1, 3, 100]),
-                   "required": chance.random() < 0.7})
+            lines={"order": chance.choice(["item", "shard"]), "batch_records": chance.choice([1, 3, 100])}))
         config["sinks"]["price"]["config"]["announce"] = chance.random() < 0.5
+        for name in ("lines", *tables):
+            how = chance.choice(["here", "here", "removed", "disabled"])
+            if how == "removed":
+                del config["sinks"][name]
+            elif how == "disabled":
+                config["sinks"][name]["enabled"] = False
         config["log"] = {"levels": {"sink.price": chance.choice(["warn", "info"])}}
         bad = chance.random() < 0.4
         if bad:
@@ -209,11 +256,13 @@ def reloads_good_and_bad_under_load_lose_and_double_nothing():
         return config, bad
 
     with Case(source={"batch_size": 20}) as case:
+        case.aws.tables.update({table: aws_server.Table(("product_id", "timestamp")) for table in tables.values()})
         shards = [case.stream.shard(records=records(0, 3, name=f"s{i}")) for i in range(3)]
         expected = [one for i in range(3) for one in records(0, 3, name=f"s{i}")]
         case.weir.start()
         case.delivered(expected)
-        good = refused = 0
+        good = refused = came = went = 0
+        here = {"price", "lines"}
         for n in range(RELOADS):
             i = n % 3
             more = records(3 + 4 * (n // 3), 4, name=f"s{i}")
@@ -223,12 +272,20 @@ def reloads_good_and_bad_under_load_lose_and_double_nothing():
             outcome = case.reload(config)
             equal(outcome, (0, 1) if bad else (1, 0), f"reload {n}: succeeded, refused")
             good, refused = good + outcome[0], refused + outcome[1]
+            if not bad:
+                then, here = here, {name for name, sink in config["sinks"].items() if sink.get("enabled", True)}
+                came, went = came + len(here - then), went + len(then - here)
         equal(case.status(), (good, refused), "reloads in all: succeeded, refused")
+        equal(case.reload(with_more(case.changed())), (1, 0), "all of them come: succeeded, refused")
         case.delivered(expected, 60)
+        for table in tables.values():
+            case.weir.until(lambda: len(case.aws.tables[table].items) == len(expected), 60, f"{table} has all")
+            judge_rows(case.aws, expected, table)
         equal(case.weir.term(), 0, "exit code after TERM")
         judge_rows(case.aws, expected)
         judge_lines(case.weir, expected)
-        print(f"    {good} reloads, {refused} refused, {len(expected)} records to each of two sinks")
+        print(f"    {good} reloads, {came} sinks came, {went} went, {refused} refused, {len(expected)} records to each of "
+              "four sinks")
 
 
 @test
