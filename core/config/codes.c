@@ -281,8 +281,9 @@ const struct diag_code diag_codes[] = {
      "that was running goes on.",
      "Restart weir, or take back what the line names and reload again."},
     {"W1213",
-     "A reload failed: a sink did not let go of its records in time, or memory ran out; the "
-     "configuration that was running goes on.",
+     "A reload failed: a sink did not let go of its records in time, the stored positions could "
+     "not "
+     "be read, or memory ran out; the configuration that was running goes on.",
      "Reload again; when a plugin keeps its records, restart."},
     {"W1220", "The log writes everything for a minute, as USR2 asked.",
      "Nothing: the levels are back after it."},

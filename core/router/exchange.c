@@ -318,6 +318,7 @@ int router_add(struct router *router, size_t index, const struct route *route)
     assert(sink->open_count == 0 && !sink->revoked);
     router->gone &= ~(UINT64_C(1) << index);
     sink->gone = sink->paused = false;
+    sink->halted_since_ms = 0; /* as behind a start */
     take_route(sink, route);
     begin_up(sink);
     return 0;

@@ -198,16 +198,15 @@ static void release_items(struct flow *flow, uint64_t sinks)
     }
 }
 
-/* What a sink finished behind its frontier is not given to it again when it reads it again. Of what
- * it has whole its source knows better: some of it may be under way in another batch (finished_to).
- */
+/* What a sink finished behind its frontier is not given to it again when it reads it again. What
+ * finished_to left out is its source's to know: it may be under way in another batch. */
 static void remember_finished(const struct flow *flow, uint64_t sinks)
 {
     for (size_t i = 0; i < flow->item_count; i++) {
         const struct item *item = &flow->items[i];
         const struct share *share = item->sink ? &flow->shares[item->sink->index] : NULL;
         if (!share || !(sinks & bit(item->sink->index)) || item->state != ITEM_FINISHED ||
-            share->unfinished == 0 || i < share->looked)
+            item->index < share->finished_below || i < share->looked)
             continue;
         struct kept kept = kept_at(flow, place_of(flow, item->index));
         weir_str stream_arn =
