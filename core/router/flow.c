@@ -241,8 +241,8 @@ static int reserve(struct flow *flow)
     int64_t left_ms = flow->deadline_ms ? flow->deadline_ms - clock->now_ms(clock->ctx) : 0;
     flow->items = arena_alloc(&flow->arena, (count_items(flow) + 1) * sizeof *flow->items,
                               _Alignof(struct item));
-    flow->shares = arena_alloc(&flow->arena, router->room * sizeof *flow->shares,
-                               _Alignof(struct share));
+    flow->shares =
+        arena_alloc(&flow->arena, router->room * sizeof *flow->shares, _Alignof(struct share));
     if (!flow->items || !flow->shares)
         return -ENOMEM;
     return flow->deadline_ms ? clock->arm(clock->ctx, &flow->deadline_timer, left_ms) : 0;
