@@ -24,7 +24,7 @@ struct tap_filter {
 
 int tap_new(const struct tap_config *config, struct tap **out); /* 0 or -ENOMEM */
 void tap_free(struct tap *tap);
-void tap_sinks_changed(struct tap *tap); /* the router may have more of them */
+void tap_sinks_changed(struct tap *tap);                     /* the router may have more of them */
 void tap_redact(struct tap *tap, const char *const *redact); /* other patterns from now on */
 /* `send` gets whole server-sent events; false: it did not take it, which is counted. The filter's
  * reader, or NULL: there are enough already. */

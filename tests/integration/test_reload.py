@@ -257,15 +257,17 @@ def reloads_good_and_bad_under_load_lose_and_double_nothing():
 
     with Case(source={"batch_size": 20}) as case:
         case.aws.tables.update({table: aws_server.Table(("product_id", "timestamp")) for table in tables.values()})
-        shards = [case.stream.shard(records=records(0, 3, name=f"s{i}")) for i in range(3)]
-        expected = [one for i in range(3) for one in records(0, 3, name=f"s{i}")]
+        first = [i * 1000000 for i in range(3)]  # a number stands for one record of the stream
+        begun = [records(first[i], 3, name=f"s{i}") for i in range(3)]
+        shards = [case.stream.shard(records=some) for some in begun]
+        expected = sum(begun, [])
         case.weir.start()
         case.delivered(expected)
         good = refused = came = went = 0
         here = {"price", "lines"}
         for n in range(RELOADS):
             i = n % 3
-            more = records(3 + 4 * (n // 3), 4, name=f"s{i}")
+            more = records(first[i] + 3 + 4 * (n // 3), 4, name=f"s{i}")
             shards[i].add(*more)
             expected += more
             config, bad = some_config(case)
