@@ -141,7 +141,7 @@ def each_option_of_a_plugin_is_in_its_table_and_read():
         info = json.loads(weir("plugin", "info", name, "--json", cwd="/").stdout)
         table = {o["name"] for o in info["options"]}
         files = [*(ROOT / "plugins" / name).glob("*.c"), *(ROOT / "plugins/shared").glob("*.[ch]"),
-                 ROOT / "core/plugin/ext_envelope.c"]  # reads `template` for the plugins that have it
+                 *(ROOT / "core/plugin").glob("*envelope.c")]  # which reads raw and template for them
         source = "".join(f.read_text() for f in files)
         body = re.sub(r"static const weir_option options\[\] = \{.*?\n\};", "", source, flags=re.S)
         for option in table:
@@ -374,7 +374,8 @@ def the_plan_counts_the_calls_of_every_bundled_sink():
         ("eventbridge", {}, 100000, 1.0), ("http", {"url": "https://example.org/"}, 1000000, 0.0),
         ("sns", {"topic_arn": "arn:aws:sns:us-east-1:123456789012:t"}, 100000, 0.05),
         ("lambda", {"function": "f"}, 10000, 0.002),
-        ("file", {"path": "f"}, None, None), ("stdout", {}, None, None), ("exec", {"program": "/bin/cat"}, None, None)]
+        ("file", {"path": "f"}, None, None), ("stdout", {}, None, None), ("exec", {"program": "/bin/cat"}, None, None),
+        ("kafka", {"brokers": "127.0.0.1:9092", "topic": "t"}, None, None)]
     bundled = {p["name"] for p in json.loads(weir("plugin", "list", "--json").stdout) if (ROOT / "plugins" / p["name"]).is_dir()}
     with folder() as path:
         for plugin, options, per_day, usd in rows:
