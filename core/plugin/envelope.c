@@ -278,7 +278,7 @@ static int put_as_received(const struct envelope *envelope, const weir_host *hos
     if (json.len == 0)
         json =
             host->field(record, envelope->form == WEIR_B_RAW ? WEIR_F_RAW_JSON : WEIR_F_EVENT_JSON);
-    return json.len > 0 ? buf_put_json_ascii(out, json) : -EBADMSG;
+    return json.len > 0 ? buf_put_json_ascii(out, json) : -ENOMEM; /* every record has one */
 }
 
 static int put_form(const struct envelope *envelope, const weir_host *host,

@@ -45,8 +45,10 @@ enum added call_add(struct call *call, struct message *message, size_t *bytes)
     size_t before = call->body.len;
     *entry = (struct entry){.message = message, .lane = message->lane, .group = message->group};
     if (!sender->kind->put(sender, call, message, entry, bytes)) {
+        bool lacking = call->body.failed || sender->scratch.failed;
         call->body.len = before;
-        return call->body.failed ? ADD_NO_MEMORY : ADD_NO_FORM;
+        call->body.failed = 0;
+        return lacking ? ADD_NO_MEMORY : ADD_NO_FORM;
     }
     bool failed = call->body.failed;
     bool too_large = *bytes > (size_t)sender->entry_bytes_max;

@@ -505,6 +505,31 @@ static void F73_F74_a_save_that_was_cut_off_keeps_parents_first(void)
     scene_end(sim);
 }
 
+/* A record whose message could not be built is one to try again: nothing is dropped for that. */
+static void F77_memory_is_lacking_where_messages_are_built(void)
+{
+    struct sim *sim = scene_begin(2);
+    if (!sim)
+        return;
+    struct sim_sink *queue = sim_add(sim, SIM_QUEUE, "queue");
+    queue->route.on_exhausted = ROUTE_DROP;
+    queue->route.max_attempts = 1000;
+    sim->starve_every = 3;
+    sim_start(sim, 0);
+    for (unsigned i = 0; i < 60; i++) {
+        scene_write(sim, 0, 20, 20);
+        sim_run(sim, 2 * SECOND_MS);
+    }
+    sim->starve_every = 0;
+    sim_run(sim, 5 * MINUTE_MS);
+    if (!sim->processes[0].alive) /* it gave up: who runs it starts it again */
+        sim_start(sim, 0);
+    scene_all(sim, 5 * MINUTE_MS);
+    CHECK(!scene_logged(sim, "no such form"));
+    scene_close_down(sim);
+    scene_end(sim);
+}
+
 static void F77_a_sink_that_is_down_for_hours_pins_little(void)
 {
     struct sim *sim = scene_begin(4);
@@ -557,6 +582,7 @@ int main(int argc, char **argv)
         TEST(F71_a_stop_in_the_middle_of_work_is_clean),
         TEST(F73_the_store_fails_for_minutes),
         TEST(F73_F74_a_save_that_was_cut_off_keeps_parents_first),
+        TEST(F77_memory_is_lacking_where_messages_are_built),
         TEST(F77_a_sink_that_is_down_for_hours_pins_little),
         {NULL, NULL},
     };
