@@ -231,7 +231,7 @@ void poll_add_sinks(struct poll *poll, uint64_t sinks)
         poll->coming |= sinks;
         poll->beginning |= sinks;
         if (begin_sinks(poll, sinks) < 0) {
-            poll_log(poll, WEIR_LOG_ERROR, NULL, "out of memory");
+            poll_log(poll, WEIR_LOG_ERROR, "W0828", "out of memory");
             poll_end(poll, POLL_GAVE_UP);
         }
         saver_want(poll);
