@@ -239,8 +239,22 @@ static void begin_reading(struct sim *sim)
     sim_start(sim, 0);
 }
 
+/* Positions that could not be stored while there were faults are stored by a life in health. */
+static bool ended_in_health(const struct sim *sim)
+{
+    for (size_t i = 0; i < SIM_PROCESSES; i++)
+        if (sim->processes[i].stopped_in_health && sim->processes[i].exit_code == 0)
+            return true;
+    return false;
+}
+
 static void check_again(struct sim *sim)
 {
+    if (!ended_in_health(sim)) {
+        sim_start(sim, 0);
+        sim_run(sim, SETTLE_MS);
+        sim_end_life(sim, 0, SETTLE_MS);
+    }
     sim_seal(sim);
     sim_start(sim, 0);
     sim_run(sim, SETTLE_MS);
