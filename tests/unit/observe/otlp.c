@@ -171,7 +171,7 @@ static void abort_call(void *ctx, struct http_call *call)
             answer(scene, HTTP_ABORTED, 0, "", "");
             return;
         }
-    CHECK_FATAL(!"it was open");
+    CU_FAIL_FATAL("the call was not open");
 }
 
 static void note(void *ctx, int level, const char *component, const char *code, const char *msg)
