@@ -73,6 +73,23 @@ static int64_t latency_of(const struct sink_mark *mark, struct sink_view view)
     return deliveries > 0 ? (busy_ms + deliveries - 1) / deliveries : -1;
 }
 
+/* A document has a value per name: a label's value becomes a part of it. */
+static void read_figures(const weir_instance *instance, struct emf_sink *sink)
+{
+    static const char *const units[] = {
+        [WEIR_M_COUNTER] = "Count", [WEIR_M_GAUGE] = "None", [WEIR_M_HISTOGRAM] = "Milliseconds"};
+    sink->figure_count = figures_count(instance->figures);
+    for (size_t i = 0; i < sink->figure_count; i++) {
+        struct emf_figure *to = &sink->figures[i];
+        struct figure figure;
+        figures_read(instance->figures, i, &figure);
+        snprintf(to->name, sizeof to->name, "%s%s%s", figure.own_name, figure.label ? "_" : "",
+                 figure.value);
+        to->unit = units[figure.kind];
+        to->value = figures_since(instance->figures, i);
+    }
+}
+
 static void put_metrics(struct lambda_run *self, struct emf_invocation *invocation, struct buf *out)
 {
     const struct router *router = self->run->pipeline.router;
@@ -86,8 +103,10 @@ static void put_metrics(struct lambda_run *self, struct emf_invocation *invocati
         sink.failed = failed_of(&counts) - self->marks[i].failed;
         invocation->delivered += sink.delivered;
         invocation->failed += sink.failed;
-        if (sink.delivered + sink.failed > 0)
-            emf_put_sink(&sinks, invocation, &sink);
+        if (sink.delivered + sink.failed == 0)
+            continue;
+        read_figures(router_sink_instance(router, i), &sink);
+        emf_put_sink(&sinks, invocation, &sink);
     }
     emf_put_invocation(out, invocation);
     buf_put_str(out, buf_str(&sinks));

@@ -260,6 +260,19 @@ uint64_t weir_test_ignored(const weir_test *test)
     return board_ignored(&locked->board) + kit_bad_outcomes(test);
 }
 
+int64_t weir_test_metric(const weir_test *test, const char *name, const char *value)
+{
+    struct figures *figures = test->instance ? test->instance->figures : NULL;
+    struct figure figure;
+    for (size_t i = 0; i < figures_count(figures); i++) {
+        figures_read(figures, i, &figure);
+        if (strcmp(figure.own_name, name) == 0 && strcmp(figure.value, value ? value : "") == 0)
+            return figure.kind == WEIR_M_HISTOGRAM ? (int64_t)figure.durations.count
+                                                   : figure.number;
+    }
+    return -1;
+}
+
 int64_t weir_test_now_ms(const weir_test *test)
 {
     return test->world.now_ms;

@@ -67,10 +67,14 @@ void emf_put_invocation(struct buf *out, const struct emf_invocation *invocation
 void emf_put_sink(struct buf *out, const struct emf_invocation *invocation,
                   const struct emf_sink *sink)
 {
-    const struct metric metrics[] = {
+    enum { OWN = 3 };
+    struct metric metrics[OWN + EMF_FIGURES_MAX] = {
         {"RecordsDelivered", "Count", count_of(sink->delivered)},
         {"RecordsFailed", "Count", count_of(sink->failed)},
         {"SinkLatency", "Milliseconds", sink->latency_ms},
     };
-    put_line(out, invocation, str_of(sink->name), metrics, sizeof metrics / sizeof *metrics);
+    for (size_t i = 0; i < sink->figure_count; i++)
+        metrics[OWN + i] =
+            (struct metric){sink->figures[i].name, sink->figures[i].unit, sink->figures[i].value};
+    put_line(out, invocation, str_of(sink->name), metrics, OWN + sink->figure_count);
 }

@@ -18,12 +18,21 @@ struct emf_invocation {
     bool cold_start;
 };
 
+enum { EMF_FIGURES_MAX = 32 };
+struct emf_figure { /* of a plugin's own */
+    char name[100];
+    const char *unit; /* "Count", "Milliseconds", "None" */
+    int64_t value;    /* below 0 = none, left out */
+};
+
 struct emf_sink {
     const char *name;
     uint64_t delivered;
     uint64_t failed;    /* not delivered: given back to the mapping, dead or dropped */
     int64_t latency_ms; /* of a delivery, from handing it over to its last completion, on average;
                            -1 = there was none */
+    struct emf_figure figures[EMF_FIGURES_MAX];
+    size_t figure_count;
 };
 
 /* Each appends one line with its end. */

@@ -421,6 +421,81 @@ static void put_exports(struct walk *walk)
     put_one(walk, M_SPANS_DROPPED, (double)counts->spans_dropped);
 }
 
+/* ---- what the plugins count ---- */
+
+static struct figures *figures_of(const struct walk *walk, size_t sink)
+{
+    const weir_instance *instance = router_sink_instance(walk->observed->router, sink);
+    return instance ? instance->figures : NULL;
+}
+
+static struct metric family_of(const struct figure *figure)
+{
+    static const enum metric_kind kinds[] = {[WEIR_M_COUNTER] = METRIC_COUNTER,
+                                             [WEIR_M_GAUGE] = METRIC_GAUGE,
+                                             [WEIR_M_HISTOGRAM] = METRIC_HISTOGRAM};
+    return (struct metric){.name = figure->name,
+                           .kind = kinds[figure->kind],
+                           .unit = figure->kind == WEIR_M_HISTOGRAM ? "s" : "1",
+                           .help = figure->help};
+}
+
+/* Whether the family was told with an earlier sink, or an earlier series of this one. */
+static bool is_told(const struct walk *walk, size_t sink, size_t series, const char *name)
+{
+    struct figure other;
+    for (size_t i = next_sink(walk, 0); i <= sink; i = next_sink(walk, i + 1)) {
+        struct figures *figures = figures_of(walk, i);
+        size_t count = i == sink ? series : figures_count(figures);
+        for (size_t k = 0; k < count; k++) {
+            figures_read(figures, k, &other);
+            if (strcmp(other.name, name) == 0)
+                return true;
+        }
+    }
+    return false;
+}
+
+/* All series of a family: the sinks of one plugin, which may have their options make different
+ * ones. */
+static void put_family(const struct walk *walk, size_t first, const struct metric *metric)
+{
+    const struct metric_writer *writer = walk->writer;
+    size_t count = router_sink_count(walk->observed->router);
+    struct figure figure;
+    writer->family(writer->ctx, metric);
+    for (size_t i = first; i < count; i = next_sink(walk, i + 1)) {
+        struct figures *figures = figures_of(walk, i);
+        for (size_t k = 0; k < figures_count(figures); k++) {
+            figures_read(figures, k, &figure);
+            if (strcmp(figure.name, metric->name) != 0 || family_of(&figure).kind != metric->kind)
+                continue;
+            writer->sample(
+                writer->ctx, metric,
+                &(struct metric_sample){.label_names = {"sink", figure.label},
+                                        .label_values = {sink_name(walk, i), str_of(figure.value)},
+                                        .label_count = figure.label ? 2 : 1,
+                                        .value = (double)figure.number,
+                                        .histogram = &figure.durations});
+        }
+    }
+}
+
+static void put_plugins(const struct walk *walk)
+{
+    size_t count = router_sink_count(walk->observed->router);
+    struct figure figure;
+    for (size_t i = next_sink(walk, 0); i < count; i = next_sink(walk, i + 1)) {
+        struct figures *figures = figures_of(walk, i);
+        for (size_t k = 0; k < figures_count(figures); k++) {
+            figures_read(figures, k, &figure);
+            const struct metric metric = family_of(&figure);
+            if (!is_told(walk, i, k, figure.name))
+                put_family(walk, i, &metric);
+        }
+    }
+}
+
 static void put_process(struct walk *walk)
 {
     const struct process_figures figures = process_figures();
@@ -450,6 +525,7 @@ void metrics_walk(const struct observed *observed, const struct metric_writer *w
     size_t count = router_sink_count(observed->router);
     put_sink_counters(&walk, count);
     put_sink_gauges(&walk, count);
+    put_plugins(&walk);
     put_rest(&walk);
     put_exports(&walk);
     put_process(&walk);

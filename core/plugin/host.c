@@ -226,6 +226,8 @@ static const void *host_extension(weir_instance *instance, const char *id)
         return &ext_work_table;
     if (strcmp(id, WEIR_EXT_JSON) == 0)
         return &ext_json_table;
+    if (strcmp(id, WEIR_EXT_METRICS) == 0)
+        return &ext_metrics_table;
     if (strcmp(id, WEIR_EXT_ENVELOPE) == 0)
         return &ext_envelope_table;
     if (strcmp(id, WEIR_EXT_HTTP) == 0)

@@ -23,6 +23,7 @@ static void instance_free(weir_instance *instance)
         instance->services.aws_detach(instance->services.ctx, instance->aws);
     plugin_calls_close(instance->http);
     envelope_close(&instance->envelope);
+    figures_free(instance->figures);
     instance_unsubscribe(instance);
     option_set_free(instance->options);
     list_free(instance->tables);

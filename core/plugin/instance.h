@@ -5,6 +5,7 @@
 #include "json/json.h"
 #include "plugin/delivery.h"
 #include "plugin/envelope.h"
+#include "plugin/figures.h"
 #include "plugin/load.h"
 #include "util/seam.h"
 
@@ -54,6 +55,7 @@ struct weir_instance {
     struct ext_works *works;
     void *aws;                             /* what aws_attach returned */
     struct plugin_calls *http;             /* of weir.http/1, once asked for */
+    struct figures *figures;               /* of weir.metrics/1, once one was made */
     struct envelope envelope;              /* of weir.envelope/1 */
     bool opening;                          /* inside open() */
     bool out_of_memory;                    /* a declaration of open() was lost */

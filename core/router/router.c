@@ -199,6 +199,11 @@ const char *router_sink_name(const struct router *router, size_t sink)
     return router->sinks[sink].route.name;
 }
 
+weir_instance *router_sink_instance(const struct router *router, size_t sink)
+{
+    return router->sinks[sink].route.instance;
+}
+
 struct sink_counts router_counts(const struct router *router, size_t sink)
 {
     const struct sink *one = &router->sinks[sink];

@@ -208,6 +208,7 @@ bool router_hung(const struct router *router);
 size_t router_sink_count(const struct router *router);
 bool router_sink_gone(const struct router *router, size_t sink);
 const char *router_sink_name(const struct router *router, size_t sink);
+weir_instance *router_sink_instance(const struct router *router, size_t sink); /* of now */
 struct sink_counts router_counts(const struct router *router, size_t sink);
 struct sink_view router_view(const struct router *router, size_t sink);
 int64_t router_max_attempts(const struct router *router, size_t sink);

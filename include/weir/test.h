@@ -56,6 +56,9 @@ const char *weir_test_declared(const weir_test *test, int32_t what); /* WEIR_D_*
 /* Completions that were for nothing: second ones, unknown or ended deliveries; and outcomes outside
  * WEIR_OK to WEIR_DOWN. Those of a cancelled delivery count as any other: the first one is taken. */
 uint64_t weir_test_ignored(const weir_test *test);
+/* A figure of weir.metrics/1 by the name it was made with, and its label's value or NULL; of a
+ * histogram how many durations were observed. -1: there is no such series. */
+int64_t weir_test_metric(const weir_test *test, const char *name, const char *value);
 
 /* ---- records ---- */
 

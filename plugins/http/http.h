@@ -6,15 +6,19 @@
 #include "shared/sender.h"
 
 #include <weir/ext/http.h>
+#include <weir/ext/metrics.h>
 #include <weir/ext/timer.h>
 
 /* How fast requests may go: by the option `rate`, and not before a server's Retry-After. */
 struct pace {
     const weir_timer *timer;
     struct sender *sender;
-    int64_t rate;    /* a second; 0 = no bound */
-    int64_t next_us; /* the next request may go at this time of the host's clock */
-    uint64_t alarm;  /* that wakes the sender; 0: none */
+    int64_t rate;                /* a second; 0 = no bound */
+    int64_t next_us;             /* the next request may go at this time of the host's clock */
+    uint64_t alarm;              /* that wakes the sender; 0: none */
+    int64_t told_us;             /* until when the server said to wait */
+    const weir_metrics *metrics; /* NULL: not counted */
+    int32_t waits[2];            /* how often nothing was sent: for the rate, for Retry-After */
 };
 
 struct webhook {

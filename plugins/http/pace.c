@@ -7,6 +7,11 @@ void pace_open(struct pace *pace, struct sender *sender, int64_t rate)
     pace->timer = sender->host->extension(sender->instance, WEIR_EXT_TIMER);
     pace->sender = sender;
     pace->rate = rate;
+    pace->metrics = sender->host->extension(sender->instance, WEIR_EXT_METRICS);
+    for (size_t i = 0; pace->metrics && i < 2; i++)
+        pace->waits[i] = pace->metrics->make(sender->instance, WEIR_M_COUNTER, "waits_total", "why",
+                                             i == 0 ? "rate" : "retry_after",
+                                             "How often a request had to wait before it went.");
 }
 
 static int64_t now_us(const struct pace *pace)
@@ -25,8 +30,11 @@ static void wake(void *arg)
 static bool sleep_until(struct pace *pace, int64_t then_us)
 {
     int64_t delay_ms = (then_us - now_us(pace) + 999) / 1000;
-    if (pace->alarm == 0)
+    if (pace->alarm == 0) {
         pace->alarm = pace->timer->start(pace->sender->instance, delay_ms, wake, pace);
+        if (pace->metrics && pace->alarm)
+            pace->metrics->add(pace->sender->instance, pace->waits[then_us <= pace->told_us], 1);
+    }
     return pace->alarm != 0;
 }
 
@@ -47,5 +55,5 @@ void pace_wait(struct pace *pace, int64_t delay_ms)
 {
     int64_t then_us = now_us(pace) + delay_ms * 1000;
     if (then_us > pace->next_us)
-        pace->next_us = then_us;
+        pace->next_us = pace->told_us = then_us;
 }

@@ -3,6 +3,7 @@
 #include <weir/ext/aws.h>
 #include <weir/ext/envelope.h>
 #include <weir/ext/json.h>
+#include <weir/ext/metrics.h>
 #include <weir/ext/timer.h>
 #include <weir/ext/work.h>
 #include <weir/plugin.h>
@@ -237,6 +238,17 @@ IS(WEIR_B_PLAIN, 3);
 IS(WEIR_B_CLOUDEVENTS, 4);
 IS(WEIR_B_DEBEZIUM, 5);
 IS(WEIR_B_TEMPLATE, 6);
+
+AT(weir_metrics, revision, 0);
+AT(weir_metrics, struct_size, 4);
+AT(weir_metrics, make, 8);
+AT(weir_metrics, add, 16);
+AT(weir_metrics, set, 24);
+AT(weir_metrics, observe, 32);
+IS(WEIR_M_COUNTER, 1);
+IS(WEIR_M_GAUGE, 2);
+IS(WEIR_M_HISTOGRAM, 3);
+IS(WEIR_METRICS_MAX, 32);
 
 /* The handles stay opaque: pointers to them are all that crosses. */
 _Static_assert(sizeof(weir_instance *) == 8 && sizeof(size_t) == 8, "a 64-bit ABI");

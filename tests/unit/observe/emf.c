@@ -51,7 +51,8 @@ static void what_is_not_known_is_left_out(void)
 
 static void a_sink_has_a_dimension_of_its_own(void)
 {
-    struct emf_sink sink = {"price", 4, 3, 12}, idle = {"price", 0, 0, -1};
+    struct emf_sink sink = {.name = "price", .delivered = 4, .failed = 3, .latency_ms = 12};
+    struct emf_sink idle = {.name = "price", .latency_ms = -1};
     struct buf out;
     buf_init(&out, 4096);
     emf_put_sink(&out, &invocation, &sink);
@@ -69,12 +70,29 @@ static void a_sink_has_a_dimension_of_its_own(void)
     buf_done(&out);
 }
 
+static void a_plugins_figures_stand_with_its_sink(void)
+{
+    struct emf_sink sink = {
+        .name = "price",
+        .latency_ms = -1,
+        .figures = {{"waits_total_rate", "Count", 7}, {"took_seconds", "Milliseconds", -1}},
+        .figure_count = 2};
+    struct buf out;
+    buf_init(&out, 4096);
+    emf_put_sink(&out, &invocation, &sink);
+    CHECK(strstr(buf_cstr(&out), "{\"Name\":\"waits_total_rate\",\"Unit\":\"Count\"}]") != NULL);
+    CHECK(strstr(buf_cstr(&out), "\"waits_total_rate\":7}\n") != NULL);
+    CHECK(!strstr(buf_cstr(&out), "took_seconds")); /* nothing came */
+    buf_done(&out);
+}
+
 int main(int argc, char **argv)
 {
     const struct unit_test tests[] = {
         {"the_invocation_is_one_line", the_invocation_is_one_line},
         {"what_is_not_known_is_left_out", what_is_not_known_is_left_out},
         {"a_sink_has_a_dimension_of_its_own", a_sink_has_a_dimension_of_its_own},
+        {"a_plugins_figures_stand_with_its_sink", a_plugins_figures_stand_with_its_sink},
         {NULL, NULL}};
     return unit_main(argc, argv, "observe, emf", tests);
 }

@@ -131,6 +131,48 @@ static void every_metric_is_told_once(void)
     done(prig);
 }
 
+/* What two sinks of one plugin count is one family; another kind of the same name is left out. */
+static void figures_of_plugins_are_families_of_their_own(void)
+{
+    struct prig *prig = prig_of(3);
+    const weir_metrics *m = &ext_metrics_table;
+    for (size_t i = 0; i < 3; i++) {
+        weir_instance *instance = &prig->rig.sinks[i].instance;
+        instance->opening = true;
+        if (i < 2) {
+            m->make(instance, WEIR_M_COUNTER, "waits_total", "why", "rate", "Waits.");
+            m->make(instance, WEIR_M_COUNTER, "waits_total", "why", "retry_after", "Waits.");
+            m->make(instance, WEIR_M_HISTOGRAM, "took_seconds", NULL, NULL, "Took.");
+        }
+        m->make(instance, i == 2 ? WEIR_M_HISTOGRAM : WEIR_M_GAUGE, "x_seconds", NULL, NULL, "X.");
+        instance->opening = false;
+        m->add(instance, 1, 1 + i);
+        m->observe(instance, 3, 20);
+    }
+    prig_start(prig);
+    prig_run(prig, 1000);
+    char *text = text_of(prig), line[200];
+    const char *plugin = prig->rig.sinks[0].plugin.desc.name;
+    const char *at = strstr(text, "# HELP weir_plugin_");
+    CHECK_FATAL(at != NULL);
+    snprintf(line, sizeof line,
+             "# HELP weir_plugin_%s_waits_total Waits.\n# TYPE weir_plugin_%s_waits_total counter\n"
+             "weir_plugin_%s_waits_total{sink=\"a\",why=\"rate\"} 1\n",
+             plugin, plugin, plugin);
+    CHECK(strncmp(at, line, strlen(line)) == 0);
+    CHECK(!strstr(at + strlen(line), "_waits_total Waits."));
+    CHECK(strstr(at, "_waits_total{sink=\"b\",why=\"rate\"} 2\n") != NULL);
+    CHECK(strstr(at, "_took_seconds_count{sink=\"b\"} 1\n") != NULL);
+    CHECK(strstr(at, "_x_seconds{sink=\"a\"} 0\n") != NULL);
+    CHECK(strstr(at, "_x_seconds_count{sink=\"c\"}") == NULL);
+    for (size_t i = 0; i < 3; i++) {
+        figures_free(prig->rig.sinks[i].instance.figures);
+        prig->rig.sinks[i].instance.figures = NULL;
+    }
+    free(text);
+    done(prig);
+}
+
 static void series_are_bounded_after_10000_rotations(void)
 {
     enum { ROTATIONS = 10000, LISTED = 50 };
@@ -167,6 +209,7 @@ static const struct unit_test tests[] = {
     }
     TEST(P4_the_identity_holds_in_the_metrics),
     TEST(every_metric_is_told_once),
+    TEST(figures_of_plugins_are_families_of_their_own),
     TEST(series_are_bounded_after_10000_rotations),
     {0},
 };
