@@ -101,6 +101,12 @@ static void refuse(struct reload *reload, enum reload_result result, const char 
     conclude(reload, result);
 }
 
+static void refuse_stopping(struct reload *reload)
+{
+    buf_puts(&reload->text, RELOAD_STOPPING);
+    conclude(reload, RELOAD_FAILED);
+}
+
 /* The log gets one line, with the first problem's place; who asked gets them all. */
 static void refuse_problems(struct reload *reload)
 {
@@ -195,7 +201,7 @@ static void on_ready(void *arg, int status, size_t sink)
         refuse(reload, RELOAD_FAILED, "the plugin of sink %s kept its records, also after cancel",
                router_sink_name(run->pipeline.router, sink));
     else
-        refuse(reload, RELOAD_FAILED, "weir is stopping");
+        refuse_stopping(reload);
 }
 
 /* ---- what may change ---- */
@@ -284,7 +290,6 @@ static int read_config(struct reload *reload)
 {
     struct config_request request;
     cli_config_request(reload->run->cli, &request);
-    diags_init(&reload->diags);
     int rc = config_load(&request, &reload->config, &reload->diags);
     if (rc == 0)
         rc = config_runnable(reload->config, &reload->diags);
@@ -318,7 +323,7 @@ static void on_looked_up(void *arg, int status)
     if (status == 0 && !reload->run->signals)
         exchange(reload);
     else if (status == 0 || status == -ECANCELED)
-        refuse(reload, RELOAD_FAILED, "weir is stopping");
+        refuse_stopping(reload);
     else
         refuse(reload, RELOAD_FAILED, "the stored positions can't be had (%s)", strerror(-status));
 }
@@ -359,11 +364,16 @@ static void begin(struct post *post)
     char state[64];
     snprintf(state, sizeof state, "RELOADING=1\nMONOTONIC_USEC=%" PRId64, run_now_ms(run) * 1000);
     run_notify(run, state);
-    reload->posted = false;
+    reload->posted = reload->wanted = false;
     reload->serving = reload->asker_count;
     reload->line[0] = '\0';
     buf_reset(&reload->text);
     buf_reset(&reload->others);
+    diags_init(&reload->diags);
+    if (run->signals) { /* whatever the file says by now */
+        refuse_stopping(reload);
+        return;
+    }
     if (read_config(reload) < 0) {
         refuse_problems(reload);
         return;
@@ -371,9 +381,7 @@ static void begin(struct post *post)
     buf_init(&restart, 4096);
     config_differences(run->config, reload->config, needs_restart, &restart);
     config_differences(run->config, reload->config, takes_effect, &reload->others);
-    if (run->signals)
-        refuse(reload, RELOAD_FAILED, "weir is stopping");
-    else if (run->cli->dry_run)
+    if (run->cli->dry_run)
         refuse(reload, RELOAD_RESTART, "a dry run keeps its configuration");
     else if (restart.len)
         refuse(reload, RELOAD_RESTART, "%s: restart needed", buf_cstr(&restart));
@@ -389,7 +397,7 @@ static void begin(struct post *post)
 void reload_look(struct reload *reload)
 {
     const struct clock *clock = &reload->run->pipeline.world.clock;
-    if (reload->busy || reload->posted || reload->asker_count == 0)
+    if (reload->busy || reload->posted || !reload->wanted)
         return;
     reload->busy = reload->posted = true;
     reload->begin.run = begin;
@@ -398,10 +406,12 @@ void reload_look(struct reload *reload)
 
 int reload_request(struct reload *reload, const char *who, reload_done_cb done, void *arg)
 {
-    if (reload->asker_count == RELOAD_ASKERS_MAX)
+    if (done && reload->asker_count == RELOAD_ASKERS_MAX)
         return -EBUSY;
     log_line(reload->run->log, WEIR_LOG_DEBUG, "reload", NULL, "asked for by %s", who);
-    reload->askers[reload->asker_count++] = (struct reload_asker){done, arg};
+    if (done)
+        reload->askers[reload->asker_count++] = (struct reload_asker){done, arg};
+    reload->wanted = true;
     reload_look(reload);
     return 0;
 }

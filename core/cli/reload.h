@@ -38,12 +38,15 @@ typedef void (*reload_done_cb)(void *arg, const struct reload_outcome *outcome);
 /* NULL when out of memory. The run has its configuration and its sinks. */
 struct reload *reload_new(struct run *run);
 bool reload_idle(const struct reload *reload); /* no work of what was replaced is left */
-void reload_end(struct reload *reload);        /* closes; before the pipeline does. NULL is fine */
-void reload_free(struct reload *reload);       /* after it. NULL is fine */
+/* The run stops, and said so in run->signals: one under way ends now, since the drain needs its
+ * sinks. NULL is fine. */
+void reload_stop(struct reload *reload);
+void reload_end(struct reload *reload);  /* closes; before the pipeline does. NULL is fine */
+void reload_free(struct reload *reload); /* after it. NULL is fine */
 
 /* Asks for a reload. `done` (may be NULL) is called exactly once, later, never from inside. Who
- * asks while one is under way is answered by one more behind it. 0, or -EBUSY: too many ask
- * already. */
+ * asks while one is under way is answered by one more behind it. 0, or -EBUSY: too many wait for
+ * an answer already; never without `done`. */
 int reload_request(struct reload *reload, const char *who, reload_done_cb done, void *arg);
 /* Whoever asked is gone: its `done` is not called any more. */
 void reload_forget(struct reload *reload, void *arg);

@@ -1,5 +1,6 @@
 /* A reload's own life, and that of what it replaced. */
 #include "cli/reload_parts.h"
+#include "router/exchange.h"
 #include "util/alloc.h"
 
 #include <stdlib.h>
@@ -109,12 +110,20 @@ bool reload_idle(const struct reload *reload)
     return true;
 }
 
+void reload_stop(struct reload *reload)
+{
+    if (reload)
+        router_exchange_stop(reload->run->pipeline.router);
+}
+
 void reload_end(struct reload *reload)
 {
     if (!reload)
         return;
     const struct clock *clock = &reload->run->pipeline.world.clock;
     clock->disarm(clock->ctx, &reload->tick);
+    if (reload->busy || reload->wanted) /* the loop does not turn any more */
+        log_line(reload->run->log, WEIR_LOG_ERROR, "reload", "W1213", RELOAD_STOPPING);
     for (struct reload_retired *retired = reload->retired; retired; retired = retired->next)
         close_instances(retired->sinks);
     sink_set_close(reload->set); /* of one that was under way */

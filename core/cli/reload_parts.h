@@ -7,7 +7,7 @@
 enum { RELOAD_ASKERS_MAX = 16 };
 
 struct reload_asker {
-    reload_done_cb done; /* NULL: nobody waits */
+    reload_done_cb done; /* NULL: it is gone */
     void *arg;
 };
 
@@ -23,6 +23,7 @@ struct reload_retired {
 struct reload {
     struct run *run;
     struct post begin;
+    bool wanted; /* by somebody since the last one read the file */
     bool posted, busy;
     struct reload_asker askers[RELOAD_ASKERS_MAX];
     size_t asker_count, serving; /* serving: those that the one under way answers */
@@ -40,6 +41,8 @@ struct reload {
     struct config *first; /* what the process was started with */
     struct timer tick;
 };
+
+#define RELOAD_STOPPING "weir is stopping; the running configuration was kept"
 
 void reload_look(struct reload *reload);   /* begins the next one when it may */
 int reload_prepare(struct reload *reload); /* so that retiring can't fail; -1: out of memory */

@@ -70,8 +70,7 @@ static void on_hup(void *arg, int signum)
 {
     struct run *run = arg;
     (void)signum;
-    if (reload_request(run->reload, "HUP", NULL, NULL) < 0)
-        log_line(run->log, WEIR_LOG_WARN, "reload", "W1213", "too many ask for it at a time");
+    reload_request(run->reload, "HUP", NULL, NULL);
 }
 
 static void say_sink(struct run *run, size_t sink)

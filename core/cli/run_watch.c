@@ -1,5 +1,6 @@
 /* What surrounds a source that runs, whichever it is: signals, the grace they begin, and the watch
  * over what only ends by ending. */
+#include "cli/reload.h"
 #include "cli/run.h"
 
 #include <poll.h>
@@ -37,6 +38,7 @@ static void on_stop_signal(void *arg, int signum)
     log_line(run->log, WEIR_LOG_INFO, "run", "W0708",
              "stopping: reading no more, finishing what is under way; again to exit at once");
     run_notify(run, "STOPPING=1");
+    reload_stop(run->reload);
     run->grace.fire = on_grace;
     clock->arm(clock->ctx, &run->grace, run->config->shutdown_grace_ms);
     run->source->stop(run);

@@ -127,6 +127,12 @@ int router_exchange(struct router *router, const struct exchange_config *config)
     return 0;
 }
 
+void router_exchange_stop(struct router *router)
+{
+    if (router->exchange && !router->exchange->over)
+        finish(router->exchange, -ECANCELED, 0);
+}
+
 void exchange_forget(struct router *router)
 {
     struct clock *clock = router->clock;

@@ -19,6 +19,9 @@ struct exchange_config {
 
 /* 0, -EBUSY (there is one already), -ENOMEM. */
 int router_exchange(struct router *router, const struct exchange_config *config);
+/* Its sinks are needed as they are: one under way ends with ready(-ECANCELED), from inside. What
+ * was cancelled for it already is given to them again. */
+void router_exchange_stop(struct router *router);
 /* Inside ready(0): from now on sink `sink` is `route`, and starts as one that is up. Its records
  * keep their place, their attempts and their time of waiting; with another order they are put into
  * lanes anew. The old instance has nothing and gets nothing any more. `required` is heeded from the

@@ -6,9 +6,10 @@ import os
 import random
 import re
 import signal
+import subprocess
 from pathlib import Path
 
-from harness import environment, equal, folder, holds, main, test, until, watchdog
+from harness import WEIR, environment, equal, folder, holds, main, start, test, until, watchdog
 from fakes import aws_server
 from polling import LINES, Daemon, Fake, identity, judge_lines, judge_rows, price_sink, records
 
@@ -58,6 +59,10 @@ class Case:
         until(lambda: sum(self.status()) > sum(before), 40, "the outcome of a reload")
         after = self.status()
         return after[0] - before[0], after[1] - before[1]
+
+    @staticmethod
+    def socket():
+        return str(Path(environment()["XDG_RUNTIME_DIR"]) / "weir" / "prices.sock")
 
     def changed(self, **sinks):
         config = copy.deepcopy(self.weir.value)
@@ -332,7 +337,7 @@ def weir_reload_tells_the_outcome():
         case.weir.start()
         case.delivered(records(0, 5))
         text = case.weir.config.read_text()
-        socket = str(Path(environment()["XDG_RUNTIME_DIR"]) / "weir" / "prices.sock")
+        socket = case.socket()
         case.write(case.changed(lines={"batch_records": 3}))
         code, said = case.weir.verb("reload")
         equal((code, said), (0, "the new configuration is in force; built anew: lines\n"), "exit code, text")
@@ -342,6 +347,110 @@ def weir_reload_tells_the_outcome():
         equal(code, 78, f"exit code with a broken file, of: {said}")
         holds("rety" in said, f"the problem is shown: {said}")
         equal(case.weir.term(), 0, "exit code after TERM")
+
+
+THROTTLED = [{"op": "*", "match": b"PriceHistory", "do": "throttle"}]
+
+
+@test
+def a_reload_while_weir_drains_is_refused_and_the_drain_goes_on():
+    """HUP, POST and a broken file; one HUP is given before TERM, and waits for the sink that TERM needs."""
+    for before in (False, True):
+        sinks = {"price": price_sink(on_exhausted="block"), "lines": LINES}
+        with Case(sinks, shutdown={"grace": "4m"}) as case:
+            case.stream.shard(records=records(0, 40))
+            case.aws.faults.set(THROTTLED)
+            case.weir.start()
+            case.weir.until(lambda: len(case.weir.lines()) == 40 and sum(case.aws.faults.acted.values()), 20,
+                            "lines has all, price nothing")
+            case.write(case.changed(price={"batch_records": 7}))
+            if before:
+                case.aws.faults.set([{**THROTTLED[0], "do": "delay", "ms": 3000, "times": 1}, *THROTTLED])
+                case.weir.until(lambda: case.aws.faults.acted[0], 20, "price waits for an answer")
+                case.send(signal.SIGHUP)
+                case.status()  # HUP is heard
+            case.send(signal.SIGTERM)
+            case.weir.says("W0708")
+            asked = case.errors("W1213")
+            equal(len(asked), int(before and not case.errors("W1210")), "the reload that was under way is given up")
+            case.send(signal.SIGHUP)
+            case.weir.until(lambda: len(case.errors("W1213")) == len(asked) + 1, 10, "HUP is refused")
+            case.write("{")
+            equal(case.weir.verb("reload", "--socket", case.socket()),
+                  (1, "weir is stopping; the running configuration was kept\n"), "POST is refused")
+            holds(case.weir.alive(), "it drains still")
+            equal(case.errors("W1211"), [], "what the file says is not looked at")
+            case.aws.faults.set([])
+            equal(case.weir.wait(60), 0, "exit code")
+            judge_rows(case.aws, records(0, 40))
+            case.weir.write(case.weir.value)
+            case.weir.once()
+            equal(len(case.weir.lines(2)), 0, "nothing comes twice after it")
+
+
+@test
+def of_many_at_once_the_last_content_wins():
+    """20 HUPs, a file for each, and POSTs between them; each POST is answered."""
+    with Case() as case:
+        shard = case.stream.shard(records=records(0, 10))
+        case.weir.start()
+        case.delivered(records(0, 10))
+        asked = []
+        for n in range(20):
+            case.write(case.changed(lines={"batch_records": n + 10}, price={"batch_records": n % 5 + 1}))
+            case.send(signal.SIGHUP)
+            if n % 7 == 3:
+                asked.append(start([WEIR, "reload", "-c", case.weir.config], cwd=case.path, stdout=subprocess.PIPE,
+                                   stderr=subprocess.STDOUT, env=environment()))
+            shard.add(*records(10 + n, 1))
+        for one in asked:
+            equal(one.wait(30), 0, "exit code of weir reload")
+            holds(one.stdout.read() in (b"the new configuration is in force; built anew: price, lines\n",
+                                        b"the new configuration is in force; built anew: lines, price\n",
+                                        b"nothing that is in use differs\n"), "what it says")
+        equal(case.weir.verb("reload"), (0, "nothing that is in use differs\n"), "the last content is in force")
+        case.delivered(records(0, 30))
+        holds(case.status()[0] >= 2 and case.status()[1] == 0, f"each was good: {case.status()}")
+        equal(case.weir.term(), 0, "exit code after TERM")
+        judge_rows(case.aws, records(0, 30))
+        equal(sorted(case.weir.lines()), sorted(identity(one) for one in records(0, 30)), "each line once")
+
+
+@test
+def a_slow_open_holds_up_no_other_and_a_failed_one_closes_those_before_it():
+    with Case() as case:
+        shard = case.stream.shard(records=records(0, 10))
+        case.weir.start()
+        case.delivered(records(0, 10))
+        notes = case.path / "notes"
+
+        def opening(kind, **more):
+            return {"plugin": "openfails", "config": {"log": str(notes), "kind": kind, **more}}
+
+        config = case.changed(lines={"batch_records": 3})
+        config["sinks"]["first"] = opening("first")
+        config["sinks"]["second"] = opening("second", wait="1500ms")
+        config["sinks"]["third"] = opening("third", target="bad")
+        case.write(config)
+        before = case.status()
+        case.send(signal.SIGHUP)
+        until(lambda: notes.exists(), 20, "the first one is open")
+        del config["sinks"]["third"]
+        case.write(config)  # while the second one opens
+        case.send(signal.SIGHUP)
+        case.send(signal.SIGHUP)
+        shard.add(*records(10, 10))
+        case.weir.until(lambda: case.errors("W1210"), 30, "the later one is in force")
+        equal(notes.read_text().split("\n"), ["open first", "open second", "close first", "close second", "open first",
+                                              "open second", ""], "what was opened and closed")
+        message = case.errors("W1211")[0]["message"]
+        holds("is no queue URL; the running configuration was kept" in message, f"what was wrong: {message}")
+        equal(case.status(), (before[0] + 1, before[1] + 1), "succeeded, refused")
+        case.delivered(records(0, 20))
+        equal(case.weir.term(), 0, "exit code after TERM")
+        judge_rows(case.aws, records(0, 20))
+        equal(sorted(case.weir.lines()), sorted(identity(one) for one in records(0, 20)), "each line once")
+        equal(notes.read_text().count("close"), 4, "all are closed in the end")
 
 
 watchdog(280)

@@ -1,11 +1,54 @@
 /* open() refuses: with errno `code`, after an option_error() about `target` when it is "bad", or
- * with 0 although it complained, when it is "liar". */
+ * with 0 although it complained, when it is "liar". It takes `wait`. What was opened and closed is
+ * written to the file `log`: "open KIND", "close KIND". */
 #include "sink.h"
+#include <fcntl.h>
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+
+static void note(const struct sink *sink, const char *what)
+{
+    weir_str path = {"", 0}, kind = {"", 0};
+    char line[128];
+    if (!sink->host->option_str(sink->instance, "log", &path))
+        return;
+    sink->host->option_str(sink->instance, "kind", &kind);
+    int len = snprintf(line, sizeof line, "%s %.*s\n", what, (int)kind.len, kind.ptr);
+    int fd = open(path.ptr, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    if (fd < 0 || write(fd, line, (size_t)len) != len)
+        weir_logf(sink->host, sink->instance, WEIR_LOG_ERROR, "the log can't be written");
+    if (fd >= 0)
+        close(fd);
+}
+
+static void take_time(const weir_host *host, weir_instance *instance)
+{
+    int64_t wait_ms = 0;
+    host->option_i64(instance, "wait", &wait_ms);
+    const struct timespec wait = {(time_t)(wait_ms / 1000), (long)(wait_ms % 1000) * 1000000};
+    nanosleep(&wait, NULL);
+}
+
+static int32_t opened(const weir_host *host, weir_instance *instance, void **self)
+{
+    int32_t rc = plain_open(host, instance, self);
+    if (rc == 0)
+        note(*self, "open");
+    return rc;
+}
+
+static void noted_close(void *self)
+{
+    note(self, "close");
+    plain_close(self);
+}
 
 static int32_t fails_open(const weir_host *host, weir_instance *instance, void **self)
 {
     int64_t code = 0;
     weir_str target = {"", 0};
+    take_time(host, instance);
     host->option_i64(instance, "code", &code);
     host->option_str(instance, "target", &target);
     if (weir_equal(target, WEIR_STR("bad")))
@@ -14,7 +57,7 @@ static int32_t fails_open(const weir_host *host, weir_instance *instance, void *
         host->option_error(instance, "target", WEIR_STR("complains, then returns 0"));
     if (weir_equal(target, WEIR_STR("bad")))
         return -EINVAL;
-    return code != 0 ? (int32_t)code : plain_open(host, instance, self);
+    return code != 0 ? (int32_t)code : opened(host, instance, self);
 }
 
 static int32_t fails_record(void *self, const weir_record *record)
@@ -24,8 +67,12 @@ static int32_t fails_record(void *self, const weir_record *record)
     return WEIR_OK;
 }
 
-static const weir_option options[] = {{"code", "0", WEIR_O_INT, 0, NULL, "What open() returns."},
-                                      {"target", NULL, WEIR_O_STRING, 0, NULL, "bad or liar."},
-                                      {NULL, NULL, 0, 0, NULL, NULL}};
-PLUGIN("openfails", .options = options, .open = fails_open, .close = plain_close,
+static const weir_option options[] = {
+    {"code", "0", WEIR_O_INT, 0, NULL, "What open() returns."},
+    {"target", NULL, WEIR_O_STRING, 0, NULL, "bad or liar."},
+    {"wait", "\"0s\"", WEIR_O_DURATION_MS, 0, NULL, "How long open() takes."},
+    {"log", NULL, WEIR_O_STRING, 0, NULL, "A file to note in."},
+    {"kind", "\"\"", WEIR_O_STRING, 0, NULL, "Its name there."},
+    {NULL, NULL, 0, 0, NULL, NULL}};
+PLUGIN("openfails", .options = options, .open = fails_open, .close = noted_close,
        .record = fails_record)

@@ -406,6 +406,51 @@ static void only_one_at_a_time_and_none_of_a_router_that_stops(void)
     change_done(&change);
 }
 
+/* Before it was cancelled what the plugin has stays with it; afterwards it comes again. */
+static void who_asked_may_want_it_no_more(void)
+{
+    static const struct {
+        int64_t wait_ms, stop_ms;
+        const char *story;
+        unsigned cancels;
+    } rows[] = {{30000, 500, "1 2", 0}, {1000, 2000, "1 2 1", 1}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct change change;
+        struct rig_flow flow = {0};
+        change_init(&change, 1);
+        change.rig.sinks[0].script = hold;
+        change.rig.sinks[0].on_cancel = VSINK_HOLD;
+        change.rig.routes[0].timeout_ms = 600000;
+        change.rig.routes[0].batch_records = 1;
+        change.rig.routes[0].max_attempts = 1;
+        rig_start(&change.rig);
+        router_exchange_stop(change.rig.router); /* there is none */
+        rig_flow(&change.rig, &flow, "1:a", 1, NULL, false);
+        vworld_settle(&change.rig.world);
+        struct rig_flow next = {0};
+        change_begin(&change, rows[i].wait_ms);
+        rig_flow(&change.rig, &next, "2:b", 1, NULL, false);
+        vworld_run(&change.rig.world, rows[i].stop_ms);
+        CHECK(!change.ready && change.rig.sinks[0].count == 1);
+        router_exchange_stop(change.rig.router);
+        CHECK(change.ready);
+        CHECK_INT(change.status, -ECANCELED);
+        change.rig.sinks[0].script = NULL;
+        if (rows[i].cancels)
+            vsink_say(&change.rig.sinks[0], 0, WEIR_RETRY);
+        vworld_settle(&change.rig.world);
+        CHECK(next.answer.complete);
+        if (!rows[i].cancels)
+            vsink_say(&change.rig.sinks[0], 0, WEIR_OK);
+        vworld_run(&change.rig.world, 10000);
+        CHECK(flow.answer.complete);
+        CHECK_STR(vsink_story(&change.rig.sinks[0]), rows[i].story);
+        CHECK_INT(change.rig.sinks[0].cancels, rows[i].cancels);
+        CHECK_INT(change.next.count, 0);
+        change_done(&change);
+    }
+}
+
 static void a_bad_route_or_no_memory_changes_nothing(void)
 {
     struct change change;
@@ -449,6 +494,7 @@ int main(int argc, char **argv)
          images_that_only_the_new_one_reads_are_built_for_it},
         {"only_one_at_a_time_and_none_of_a_router_that_stops",
          only_one_at_a_time_and_none_of_a_router_that_stops},
+        {"who_asked_may_want_it_no_more", who_asked_may_want_it_no_more},
         {"a_bad_route_or_no_memory_changes_nothing", a_bad_route_or_no_memory_changes_nothing},
         {NULL, NULL}};
     return unit_main(argc, argv, "router, exchange of a sink", tests);
