@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { NAME_BYTES_MAX = 40, FILE_BYTES_MAX = 1 << 20 };
+enum { NAME_BYTES_MAX = 40, FILE_BYTES_MAX = 1 << 20, FOLDER_BYTES = 40 };
 static const char MODEL[] = "my_sink";
 
 /* It becomes a file, a target of CMake, a crate, a module: what all of them take. */
@@ -22,6 +22,12 @@ static bool is_name(const char *name)
             return false;
     }
     return len > 0 && len <= NAME_BYTES_MAX;
+}
+
+/* Where an example is: "cpp-sync". */
+static void folder_of(const char *language, const char *kind, char out[FOLDER_BYTES])
+{
+    snprintf(out, FOLDER_BYTES, "%s-%s", strcmp(language, "c++") == 0 ? "cpp" : language, kind);
 }
 
 static void put_renamed(struct buf *out, weir_str text, const char *name)
@@ -84,18 +90,18 @@ static int copy_one(const struct template_file *file, const char *name, struct b
 
 static int no_such(const struct cli *cli, const char *language, const char *kind)
 {
-    char known[300] = "", last[40] = "";
+    char known[100] = "", last[FOLDER_BYTES] = "", prefix[FOLDER_BYTES];
+    folder_of(language, "", prefix);
+    size_t len = strlen(prefix);
     for (const struct template_file *file = template_files; file->folder; file++) {
-        if (strcmp(file->folder, last) == 0)
+        if (strncmp(file->folder, prefix, len) != 0 || strcmp(file->folder, last) == 0)
             continue;
         snprintf(last, sizeof last, "%s", file->folder);
-        size_t used = strlen(known), dash = strcspn(last, "-");
-        snprintf(known + used, sizeof known - used, "%s%.*s %s", used ? ", " : "", (int)dash, last,
-                 last + dash + 1);
+        size_t used = strlen(known);
+        snprintf(known + used, sizeof known - used, "%s%s", used ? ", " : "", last + len);
     }
-    char help[400];
-    snprintf(help, sizeof help, "There are: %s.", known);
-    return cli_fail(cli, EXIT_USAGE, help, "there is no example of kind %s in %s", kind, language);
+    return cli_fail(cli, EXIT_USAGE, NULL, "no kind %s in %s, which has: %s", kind, language,
+                    known);
 }
 
 static void put_next(struct buf *out, const char *name, bool cmake)
@@ -133,7 +139,7 @@ static int copy_all(struct cli *cli, const char *folder, struct buf *said)
 
 int verb_plugin_new(struct cli *cli)
 {
-    char folder[40];
+    char folder[FOLDER_BYTES];
     struct stat st;
     const char *name = cli->args[0], *language = cli->lang ? cli->lang : "c",
                *kind = cli->kind ? cli->kind : "sync";
@@ -141,7 +147,7 @@ int verb_plugin_new(struct cli *cli)
     if (!is_name(name))
         return cli_fail(cli, EXIT_USAGE, "Such as my_sink: a to z, 0 to 9 and '_', at most 40.",
                         "\"%s\" can't be the name of a plugin", name);
-    snprintf(folder, sizeof folder, "%s-%s", strcmp(language, "c++") == 0 ? "cpp" : language, kind);
+    folder_of(language, kind, folder);
     for (const struct template_file *file = template_files; file->folder; file++)
         known |= strcmp(file->folder, folder) == 0;
     if (!known)

@@ -8,6 +8,7 @@ struct sink {
     const weir_host *host;
     weir_instance *instance;
     weir_str attribute; /* text of options lives until close() */
+    weir_buf line;
 };
 
 /* Also runs for `weir check`, so it touches no network and no file. */
@@ -52,16 +53,25 @@ static weir_str shown(const struct sink *sink, const weir_record *record, int32_
 
 static int32_t sink_record(void *self, const weir_record *record)
 {
-    const struct sink *sink = (const struct sink *)self;
-    weir_str was = shown(sink, record, WEIR_OLD), now = shown(sink, record, WEIR_NEW);
-    weir_logf(sink->host, sink->instance, WEIR_LOG_INFO, "%.*s: %.*s -> %.*s",
-              WEIR_ARG(sink->attribute), WEIR_ARG(was), WEIR_ARG(now));
+    struct sink *sink = (struct sink *)self;
+    weir_buf *line = &sink->line;
+    weir_buf_clear(line);
+    weir_buf_put(line, sink->attribute);
+    weir_buf_puts(line, ": ");
+    weir_buf_put(line, shown(sink, record, WEIR_OLD));
+    weir_buf_puts(line, " -> ");
+    weir_buf_put(line, shown(sink, record, WEIR_NEW));
+    if (line->failed)
+        return WEIR_RETRY; /* out of memory */
+    sink->host->log(sink->instance, WEIR_LOG_INFO, weir_buf_view(line));
     return WEIR_OK;
 }
 
 static void sink_close(void *self)
 {
-    free(self);
+    struct sink *sink = (struct sink *)self;
+    weir_buf_free(&sink->line);
+    free(sink);
 }
 
 static const weir_option options[] = {

@@ -1,0 +1,1 @@
+../../c-sync/test_my_sink.c
