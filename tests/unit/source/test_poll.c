@@ -142,7 +142,7 @@ static void D3_a_full_window_holds_reading_and_is_said_once(void)
     prig_run(&prig, 60000);
     CHECK_INT(prig_got(&prig, 0, NULL), 5000);
     CHECK_INT(prig_got(&prig, 1, NULL), 5000);
-    CHECK_INT(prig_lines(&prig, "- reading goes on"), 1);
+    CHECK_INT(prig_lines(&prig, "W0824 reading goes on"), 1);
     prig_stop(&prig, 0);
     prig_done(&prig);
 }

@@ -126,7 +126,7 @@ static void D4_a_sink_that_holds_reading_for_6_h_is_detached_and_catches_up(void
     act.down = false;
     write_for(prig, HOUR_MS);
     CHECK_INT(poll_counts(prig->poll).sinks_detached, 0);
-    CHECK_INT(prig_lines(prig, "- sink b has caught up"), 1);
+    CHECK_INT(prig_lines(prig, "W0822 sink b has caught up"), 1);
     check_stored_once(prig, 1);
     write_for(prig, HOUR_MS);
     CHECK_INT(poll_counts(prig->poll).shards_reading, 2);

@@ -322,7 +322,7 @@ static void B20_a_stream_that_is_missing_ends_no_shard(void)
     prig_run(&prig, 30 * MINUTE_MS);
     CHECK(!prig.finished);
     CHECK_INT(prig_lines(&prig, "W0901"), 1);
-    CHECK_INT(prig_lines(&prig, "W08"), 0);
+    CHECK_INT(prig_lines(&prig, "W08"), prig_lines(&prig, "W0827")); /* but what it found first */
     CHECK_INT(poll_counts(prig.poll).gaps, 0);
     prig_stop(&prig, 0);
     CHECK(!prig_row(&prig, 0, stream, 0)->done);
