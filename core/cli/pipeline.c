@@ -252,6 +252,7 @@ static struct instance_services services_of(struct pipeline *pipeline)
                                       .log = log_of_plugin,
                                       .world = &pipeline->world,
                                       .board = &pipeline->board,
+                                      .kv = pipeline->kv,
                                       .aws_table = &aws_extension,
                                       .aws_attach = attach_aws,
                                       .aws_detach = detach_aws};
@@ -269,6 +270,12 @@ static void hide_options(struct log *log, const struct sink_set *sinks)
     }
 }
 
+static int open_kv(struct pipeline *pipeline, struct err *err)
+{
+    pipeline->kv = kv_new(&pipeline->world.store);
+    return pipeline->kv ? 0 : err_set(err, -ENOMEM, "out of memory");
+}
+
 int pipeline_open(struct pipeline *pipeline, struct config *config, struct log *log, bool dry_run,
                   char **environ_block, struct diags *diags, struct err *err)
 {
@@ -278,6 +285,8 @@ int pipeline_open(struct pipeline *pipeline, struct config *config, struct log *
     int rc = open_aws(pipeline, environ_block, err);
     if (rc == 0 && !pipeline->by_hand)
         rc = store_open(pipeline, dry_run, err);
+    if (rc == 0 && pipeline->world.store.keep)
+        rc = open_kv(pipeline, err);
     if (rc == 0)
         rc = sink_set_open(config, &services, diags, &pipeline->sinks);
     if (rc == 0) {
@@ -440,6 +449,7 @@ int pipeline_close(struct pipeline *pipeline)
     if (pipeline->board_ready)
         board_done(&pipeline->board);
     store_close(pipeline);
+    kv_free(pipeline->kv);
     mem_free(pipeline->recorders);
     return rc;
 }

@@ -8,6 +8,7 @@
 #include "router/router.h"
 
 struct dynamo_store;
+struct kv;
 struct memory_store;
 struct sqlite_store;
 
@@ -24,6 +25,7 @@ struct pipeline {
     struct sqlite_store *state;  /* also of dead letters only; NULL = nothing is stored here */
     struct dynamo_store *dynamo; /* instead of it for positions, like memory; or NULL */
     struct memory_store *memory;
+    struct kv *kv; /* what sinks keep; NULL: nothing */
     char who[128]; /* this process, for people */
     bool lambda, board_ready;
     bool by_hand; /* set before pipeline_open: `weir dead retry`. Nothing is stored, no record is

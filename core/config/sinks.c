@@ -90,6 +90,18 @@ static void on_option_problem(void *arg, const struct option_problem *problem)
         diag_help(opening->diags, diag, "%s", problem->help);
 }
 
+/* Only in the state file of a daemon, which it alone writes. */
+static bool keeps_values(const struct config *config)
+{
+#ifdef WEIR_SQLITE
+    return config->source == SOURCE_POLL && config->state.kind &&
+           strcmp(config->state.kind, "sqlite") == 0;
+#else
+    (void)config;
+    return false;
+#endif
+}
+
 static int open_instance(struct opening *opening, struct built_sink *built)
 {
     struct err err = {0};
@@ -97,6 +109,8 @@ static int open_instance(struct opening *opening, struct built_sink *built)
     struct instance_services services = *opening->services;
     if (!services.aws_table) /* for checks and plans: there to be asked for, but nobody is called */
         services.aws_table = &aws_extension;
+    if (!keeps_values(opening->config))
+        services.without = WEIR_EXT_KV;
     services.dir = opening->config->dir;
     int rc = instance_new(built->plugin, opening->sink->name, opening->sink->options, &services,
                           on_option_problem, opening, &built->instance, &err);

@@ -199,8 +199,9 @@ static bool open_and_close(struct check *check)
 /* An extension may be absent: open() refuses then, or the sink does without. */
 static void lack_extensions(struct check *check)
 {
-    static const char *const lacking[] = {"weir.aws/1", "weir.work/1", "weir.timer/1",
-                                          "weir.http/1", "weir.json/1"};
+    static const char *const lacking[] = {"weir.aws/1",    "weir.work/1", "weir.timer/1",
+                                          "weir.http/1",   "weir.json/1", "weir.kv/1",
+                                          "weir.metrics/1"};
     for (size_t i = 0; i < sizeof lacking / sizeof *lacking; i++) {
         const weir_test_setup setup = {.struct_size = sizeof setup,
                                        .plugin = check->request->path,

@@ -74,8 +74,19 @@ struct kit_answer {
     struct kit_answer *next;
 };
 
+struct kit_keeper { /* of weir.kv/1 */
+    struct store store;
+    struct kv *kv;
+    const char *const *values; /* what was kept before the test */
+    struct store_keep *first, *last;
+    struct post post;
+    bool posted;
+    int fail; /* the status that the next one is told */
+};
+
 struct weir_test {
     struct kit_world world;
+    struct kit_keeper keeper;
     struct delivery_board board;
     struct plugin plugin; /* desc zeroed when it was not loaded */
     weir_instance *instance;
@@ -130,6 +141,10 @@ struct kit_call *kit_call_new(weir_test *test, weir_str body);
 
 void kit_http_init(weir_test *test);
 void kit_http_report(struct kit_call *call, const struct kit_answer *answer); /* NULL: aborted */
+
+/* ---- kv.c ---- */
+
+void kit_keeper_init(weir_test *test, const char *const *values);
 
 /* ---- typed.c ---- */
 

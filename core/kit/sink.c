@@ -145,6 +145,7 @@ static int open_sink(weir_test *test, const weir_test_setup *setup)
                                          .log = on_log,
                                          .world = &test->world.world,
                                          .board = &test->board,
+                                         .kv = test->keeper.kv,
                                          .without = setup->without,
                                          .aws_table = &kit_aws_table};
     rc = instance_new(&test->plugin, "test", root, &services, on_problem, test, &test->instance,
@@ -192,6 +193,7 @@ weir_test *weir_test_open_with(const weir_test_setup *given)
     arena_init(&test->arena, 1024);
     kit_world_init(&test->world);
     kit_http_init(test);
+    kit_keeper_init(test, setup.values);
     pthread_mutex_init(&test->log_lock, NULL);
     buf_init(&test->log, KIT_TEXT_BYTES_MAX);
     buf_init(&test->refused, KIT_TEXT_BYTES_MAX);
@@ -325,6 +327,7 @@ void kit_close(weir_test *test)
     kit_world_posts(&test->world);
     kit_forget(test);
     board_done(&test->board);
+    kv_free(test->keeper.kv);
     match_plan_free(test->plan);
     kit_world_done(&test->world);
     pthread_mutex_destroy(&test->log_lock);

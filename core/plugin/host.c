@@ -214,6 +214,19 @@ static const void *extension_http(weir_instance *instance)
     return instance->http ? &ext_http_table : NULL;
 }
 
+/* What can't be read is not there; the reason is the store's to tell. */
+static const void *extension_kv(weir_instance *instance)
+{
+    struct kv *kv = instance->services.kv;
+    if (!kv)
+        return &ext_kv_table;
+    if (!instance->kv && instance->opening &&
+        kv_space_of(kv, str_of(instance->name), str_of(instance->plugin->desc.name),
+                    &instance->kv) == -ENOMEM)
+        instance->out_of_memory = true;
+    return instance->kv ? &ext_kv_table : NULL;
+}
+
 static const void *host_extension(weir_instance *instance, const char *id)
 {
     if (!instance || !id)
@@ -228,6 +241,8 @@ static const void *host_extension(weir_instance *instance, const char *id)
         return &ext_json_table;
     if (strcmp(id, WEIR_EXT_METRICS) == 0)
         return &ext_metrics_table;
+    if (strcmp(id, WEIR_EXT_KV) == 0)
+        return extension_kv(instance);
     if (strcmp(id, WEIR_EXT_ENVELOPE) == 0)
         return &ext_envelope_table;
     if (strcmp(id, WEIR_EXT_HTTP) == 0)

@@ -24,6 +24,7 @@ static void instance_free(weir_instance *instance)
     plugin_calls_close(instance->http);
     envelope_close(&instance->envelope);
     figures_free(instance->figures);
+    kv_leave(instance->kv, instance);
     instance_unsubscribe(instance);
     option_set_free(instance->options);
     list_free(instance->tables);

@@ -6,6 +6,7 @@
 #include "plugin/delivery.h"
 #include "plugin/envelope.h"
 #include "plugin/figures.h"
+#include "plugin/kv.h"
 #include "plugin/load.h"
 #include "util/seam.h"
 
@@ -18,6 +19,7 @@ struct instance_services { /* what the host offers; all optional but log; lives 
                             start anything */
     struct delivery_board *board; /* NULL in check: completions are ignored */
     const void *aws_table;        /* weir.aws/1's table, or NULL: the extension is absent */
+    struct kv *kv;                /* NULL: weir.kv/1 is there, but has no values and stores none */
     const char *without;          /* ids of extensions that this host has not got, or NULL; tests */
     /* called once per instance that asks for weir.aws/1; the result is instance->aws */
     void *(*aws_attach)(void *ctx, weir_instance *instance);
@@ -56,6 +58,7 @@ struct weir_instance {
     void *aws;                             /* what aws_attach returned */
     struct plugin_calls *http;             /* of weir.http/1, once asked for */
     struct figures *figures;               /* of weir.metrics/1, once one was made */
+    struct kv_space *kv;                   /* of weir.kv/1, once asked for; its kv's */
     struct envelope envelope;              /* of weir.envelope/1 */
     bool opening;                          /* inside open() */
     bool out_of_memory;                    /* a declaration of open() was lost */

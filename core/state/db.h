@@ -1,4 +1,5 @@
-/* The state file: one SQLite file with the streams, positions, gaps and dead letters of pipelines.
+/* The state file: one SQLite file with the streams, positions, gaps, dead letters and sinks' values
+ * of pipelines.
  * Everything blocks; one thread at a time may use a state_db.
  *
  * Its version is MAJOR.MINOR. A minor one only adds tables, and columns with a default, so each
@@ -38,6 +39,16 @@ int db_read_rows(struct state_db *db, weir_str pipeline, struct arena *arena,
 
 /* A letter of a record that has one replaces it; poison without a sequence number never does. */
 int db_write_letter(struct state_db *db, const struct dead_letter *letter, struct err *err);
+
+int db_write_value(struct state_db *db, weir_str pipeline, const struct store_value *value,
+                   bool erase, struct err *err);
+struct kept {
+    struct store_value value;
+    struct kept *next;
+};
+/* All values of a pipeline by sink, plugin and key, in `arena`; NULL = none. */
+int db_read_values(struct state_db *db, weir_str pipeline, struct arena *arena, struct kept **out,
+                   struct err *err);
 
 struct db_letters { /* which; zeroed = all */
     weir_str pipeline, sink;

@@ -12,13 +12,17 @@ struct state_db {
     bool read_only;
 };
 
-enum { SCHEMA_MAJOR = 1, SCHEMA_MINOR = 1 };
+enum { SCHEMA_MAJOR = 1, SCHEMA_MINOR = 2 };
 
 /* The last error of the handle as -errno with a reason that says what to do. */
 int db_error(const struct state_db *db, struct err *err);
 int db_damaged(const char *path, const char *how, struct err *err);
 int db_exec(struct state_db *db, const char *sql, struct err *err);
 int db_prepare(struct state_db *db, const char *sql, sqlite3_stmt **out, struct err *err);
+/* Copies the texts, each with a NUL behind it: 0 or -ENOMEM. */
+int db_keep_texts(struct arena *arena, weir_str *const *texts, size_t count);
+/* Mixes a text into a checksum, so that no byte can move from one field to the next. */
+uint64_t db_mix(uint64_t sum, weir_str text);
 void db_bind(sqlite3_stmt *statement, int at, weir_str text);
 weir_str db_column(sqlite3_stmt *statement, int at);
 /* Steps a statement that returns nothing, and makes it ready for the next. */

@@ -31,9 +31,9 @@ static const char read_all_sql[] = "SELECT " COLUMNS " FROM progress";
 
 /* ---- checksum ---- */
 
-static uint64_t mix(uint64_t sum, weir_str text)
+uint64_t db_mix(uint64_t sum, weir_str text)
 {
-    uint64_t len = text.len; /* so that a byte can't move from one field to the next */
+    uint64_t len = text.len;
     return hash_bytes(hash_bytes(sum, &len, sizeof len), text.ptr ? text.ptr : "", text.len);
 }
 
@@ -49,7 +49,7 @@ static int64_t checksum(weir_str pipeline, const struct state_row *row)
                                row->updated_us};
     uint64_t sum = HASH_SEED;
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
-        sum = mix(sum, texts[i]);
+        sum = db_mix(sum, texts[i]);
     return (int64_t)(hash_bytes(sum, numbers, sizeof numbers) & INT64_MAX);
 }
 
@@ -137,11 +137,9 @@ static int get_row(struct state_db *db, sqlite3_stmt *read, struct state_row *ro
     return 0;
 }
 
-static int keep_texts(struct arena *arena, struct state_row *row)
+int db_keep_texts(struct arena *arena, weir_str *const *texts, size_t count)
 {
-    weir_str *const texts[] = {&row->sink,  &row->stream, &row->shard,    &row->parent,
-                               &row->table, &row->start,  &row->position, &row->first_available};
-    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+    for (size_t i = 0; i < count; i++) {
         char *copy = arena_alloc(arena, texts[i]->len + 1, 1);
         if (!copy)
             return -ENOMEM;
@@ -151,6 +149,13 @@ static int keep_texts(struct arena *arena, struct state_row *row)
         texts[i]->ptr = copy;
     }
     return 0;
+}
+
+static int keep_texts(struct arena *arena, struct state_row *row)
+{
+    weir_str *const texts[] = {&row->sink,  &row->stream, &row->shard,    &row->parent,
+                               &row->table, &row->start,  &row->position, &row->first_available};
+    return db_keep_texts(arena, texts, sizeof texts / sizeof *texts);
 }
 
 struct row_list {

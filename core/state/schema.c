@@ -29,7 +29,11 @@ static const char tables[] =
     " read_to_end INTEGER NOT NULL, done INTEGER NOT NULL, record_us INTEGER NOT NULL,"
     " updated_us INTEGER NOT NULL, checksum INTEGER NOT NULL,"
     " PRIMARY KEY(pipeline, kind, sink, stream, shard)) WITHOUT ROWID;"
-    "INSERT INTO meta(key, value) VALUES('schema', '1.1')"
+    "CREATE TABLE IF NOT EXISTS sink_value("
+    " pipeline TEXT NOT NULL, sink TEXT NOT NULL, plugin TEXT NOT NULL, key TEXT NOT NULL,"
+    " value BLOB NOT NULL, checksum INTEGER NOT NULL,"
+    " PRIMARY KEY(pipeline, sink, plugin, key)) WITHOUT ROWID;"
+    "INSERT INTO meta(key, value) VALUES('schema', '1.2')"
     " ON CONFLICT(key) DO UPDATE SET value = excluded.value;";
 
 /* ---- a new file ---- */

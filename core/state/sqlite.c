@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <weir/plugin.h>
 
-enum { GROUP_LETTERS = 64, GROUP_BYTES = 4 << 20 };
+enum { GROUP_LETTERS = 64, GROUP_VALUES = 256, GROUP_BYTES = 4 << 20 };
 
 enum task { TASK_NONE, TASK_OPEN, TASK_LOAD, TASK_WRITE, TASK_CLOSE };
 
@@ -16,8 +16,9 @@ enum task { TASK_NONE, TASK_OPEN, TASK_LOAD, TASK_WRITE, TASK_CLOSE };
 struct group {
     struct store_save *save;
     struct store_put *puts[GROUP_LETTERS];
-    size_t count;
-    int save_status, put_status[GROUP_LETTERS];
+    struct store_keep *keeps[GROUP_VALUES];
+    size_t count, keep_count;
+    int save_status, put_status[GROUP_LETTERS], keep_status;
     struct err save_err, put_err;
 };
 
@@ -28,7 +29,8 @@ struct sqlite_store {
     int lock;
     enum task task;
     struct group group;
-    struct arena loaded;
+    struct arena loaded, kept_arena;
+    struct kept *kept; /* as it was when the file was opened */
     struct state_row *rows;
     size_t row_count;
     int status;
@@ -39,11 +41,13 @@ struct sqlite_store {
     bool opening;
     struct store_load *load;
     struct store_save *save;
-    struct store_put *first, *last; /* linked through impl */
+    struct store_put *first, *last; /* linked through impl, like */
+    struct store_keep *first_keep, *last_keep;
     void (*released)(void *arg);
     void *released_arg;
     struct post closing;
     bool owned;
+    bool held; /* the lock, and nobody asked to release it: also before acquire() */
     uint64_t letters;
     int failing; /* the status of the last letter: said once */
 };
@@ -61,7 +65,14 @@ static int own(struct sqlite_store *store, struct err *err)
         rc = state_lock(store->path, &store->lock, err);
     if (rc == 0)
         rc = db_open(store->path, DB_OWN, &store->db, err);
+    arena_done(&store->kept_arena);
+    store->kept = NULL;
+    if (rc == 0)
+        rc = db_read_values(store->db, str_of(store->pipeline), &store->kept_arena, &store->kept,
+                            err);
     if (rc < 0) {
+        db_close(store->db);
+        store->db = NULL;
         state_unlock(store->lock);
         store->lock = -1;
     }
@@ -72,6 +83,16 @@ static int write_save(struct sqlite_store *store, struct err *err)
 {
     const struct store_save *save = store->group.save;
     return db_write_rows(store->db, str_of(store->pipeline), save->rows, save->count, err);
+}
+
+static int write_keeps(struct sqlite_store *store)
+{
+    const struct group *group = &store->group;
+    int rc = 0;
+    for (size_t i = 0; i < group->keep_count && rc == 0; i++)
+        rc = db_write_value(store->db, str_of(store->pipeline), &group->keeps[i]->value,
+                            group->keeps[i]->erase, NULL);
+    return rc;
 }
 
 static int commit_or_roll_back(struct sqlite_store *store, int rc, struct err *err)
@@ -91,6 +112,8 @@ static int write_together(struct sqlite_store *store)
         rc = write_save(store, NULL);
     for (size_t i = 0; i < group->count && rc == 0; i++)
         rc = db_write_letter(store->db, &group->puts[i]->letter, NULL);
+    if (rc == 0)
+        rc = write_keeps(store);
     return commit_or_roll_back(store, rc, NULL);
 }
 
@@ -108,21 +131,31 @@ static void write_each(struct sqlite_store *store)
         rc = rc == 0 ? db_write_letter(store->db, &group->puts[i]->letter, &group->put_err) : rc;
         group->put_status[i] = commit_or_roll_back(store, rc, &group->put_err);
     }
+    if (group->keep_count > 0) { /* together: what sinks keep is bounded and fits always */
+        int rc = db_begin(store->db, NULL);
+        rc = rc == 0 ? write_keeps(store) : rc;
+        group->keep_status = commit_or_roll_back(store, rc, NULL);
+    }
+}
+
+static void fail_group(struct group *group, int rc, const struct err *err)
+{
+    group->save_status = group->keep_status = rc;
+    group->save_err = group->put_err = *err;
+    for (size_t i = 0; i < group->count; i++)
+        group->put_status[i] = rc;
 }
 
 static void write_group(struct sqlite_store *store)
 {
     struct group *group = &store->group;
-    int rc = store->db ? 0 : db_open(store->path, DB_ADD, &store->db, &group->put_err);
-    bool several = group->count + (group->save ? 1 : 0) > 1;
-    if (rc == 0 && (!several || write_together(store) < 0))
+    struct err err = {0};
+    int rc = store->db ? 0 : db_open(store->path, DB_ADD, &store->db, &err);
+    bool several = group->count + group->keep_count + (group->save ? 1 : 0) > 1;
+    if (rc < 0)
+        fail_group(group, rc, &err);
+    else if (!several || write_together(store) < 0)
         write_each(store);
-    for (size_t i = 0; rc < 0 && i < group->count; i++)
-        group->put_status[i] = rc;
-    if (rc < 0) {
-        group->save_status = rc;
-        group->save_err = group->put_err;
-    }
 }
 
 static void close_file(struct sqlite_store *store)
@@ -167,7 +200,7 @@ static void reason_of(const struct err *err, char *reason, size_t room)
 static void opened(struct sqlite_store *store, int status)
 {
     struct store_owner *owner = store->owner;
-    store->owned = status == 0;
+    store->owned = store->held = status == 0;
     owner->changed(owner, status == 0, store->err.msg);
 }
 
@@ -208,6 +241,8 @@ static void written(struct sqlite_store *store)
         log_letters(store, group.put_status[i], &group.put_err);
         group.puts[i]->done(group.puts[i], group.put_status[i]);
     }
+    for (size_t i = 0; i < group.keep_count; i++)
+        group.keeps[i]->done(group.keeps[i], group.keep_status);
 }
 
 static void closed(struct sqlite_store *store)
@@ -250,6 +285,10 @@ static void take_group(struct sqlite_store *store)
         bytes += put->letter.record.len;
         group->puts[group->count++] = put;
     }
+    while (store->first_keep && group->keep_count < GROUP_VALUES) {
+        group->keeps[group->keep_count++] = store->first_keep;
+        store->first_keep = store->first_keep->impl;
+    }
 }
 
 static enum task next_task(struct sqlite_store *store)
@@ -260,7 +299,7 @@ static enum task next_task(struct sqlite_store *store)
     }
     if (store->load)
         return TASK_LOAD;
-    if (store->save || store->first) {
+    if (store->save || store->first || store->first_keep) {
         take_group(store);
         return TASK_WRITE;
     }
@@ -270,12 +309,9 @@ static enum task next_task(struct sqlite_store *store)
 /* The pool took nothing: whoever waits for that hears of it. */
 static void refuse(struct sqlite_store *store, int rc)
 {
-    struct group *group = &store->group;
     err_set(&store->err, rc, "no thread for the state file: %s", strerror(-rc));
-    store->status = group->save_status = rc;
-    group->save_err = group->put_err = store->err;
-    for (size_t i = 0; i < group->count; i++)
-        group->put_status[i] = rc;
+    store->status = rc;
+    fail_group(&store->group, rc, &store->err);
 }
 
 static int proceed(struct sqlite_store *store)
@@ -359,6 +395,31 @@ static int seam_dead_put(void *ctx, struct store_put *put)
     return start(store);
 }
 
+static int seam_keep(void *ctx, struct store_keep *keep)
+{
+    struct sqlite_store *store = ctx;
+    if (!store->held)
+        return -EPERM;
+    keep->impl = NULL;
+    if (store->first_keep)
+        store->last_keep->impl = keep;
+    else
+        store->first_keep = keep;
+    store->last_keep = keep;
+    return start(store);
+}
+
+static int seam_kept(void *ctx, weir_str sink, weir_str plugin,
+                     int (*each)(void *arg, weir_str key, weir_str value), void *arg)
+{
+    const struct sqlite_store *store = ctx;
+    int rc = store->held ? 0 : -EPERM;
+    for (const struct kept *at = rc == 0 ? store->kept : NULL; at && rc == 0; at = at->next)
+        if (str_eq(at->value.sink, sink) && str_eq(at->value.plugin, plugin))
+            rc = each(arg, at->value.key, at->value.bytes);
+    return rc;
+}
+
 static void on_closed(struct post *post)
 {
     closed((struct sqlite_store *)((char *)post - offsetof(struct sqlite_store, closing)));
@@ -367,7 +428,7 @@ static void on_closed(struct post *post)
 static void seam_release(void *ctx, void (*done)(void *arg), void *arg)
 {
     struct sqlite_store *store = ctx;
-    store->owned = false;
+    store->owned = store->held = false;
     store->released = done;
     store->released_arg = arg;
     if (start(store) < 0) { /* no thread: rather here than not at all */
@@ -385,7 +446,9 @@ void sqlite_store_seam(struct sqlite_store *store, struct store *out)
                           .release = seam_release,
                           .load = seam_load,
                           .save = seam_save,
-                          .dead_put = seam_dead_put};
+                          .dead_put = seam_dead_put,
+                          .keep = seam_keep,
+                          .kept = seam_kept};
 }
 
 /* ---- life ---- */
@@ -407,13 +470,16 @@ int sqlite_store_new(const struct sqlite_store_config *config, struct sqlite_sto
     store->lock = -1;
     store->work = (struct work){.run = run_task, .done = on_done, .impl = store};
     arena_init(&store->loaded, 16 << 10);
+    arena_init(&store->kept_arena, 4 << 10);
     *out = store;
     return 0;
 }
 
 int sqlite_store_own(struct sqlite_store *store, struct err *err)
 {
-    return own(store, err);
+    int rc = own(store, err);
+    store->held = rc == 0;
+    return rc;
 }
 
 void sqlite_store_free(struct sqlite_store *store)
@@ -422,6 +488,7 @@ void sqlite_store_free(struct sqlite_store *store)
         return;
     close_file(store);
     arena_done(&store->loaded);
+    arena_done(&store->kept_arena);
     mem_free(store->path);
     mem_free(store->pipeline);
     mem_free(store);

@@ -124,6 +124,22 @@ struct store_put { /* owned by the caller until done() */
     void *arg, *impl;
 };
 
+/* ---- what sinks keep (weir.kv/1) ---- */
+
+struct store_value {
+    weir_str sink, plugin, key; /* of the pipeline, which the store adds */
+    weir_str bytes;
+};
+
+struct store_keep { /* owned by the caller until done(), with what it points at */
+    struct store_value value;
+    bool erase; /* the key; whether or not it is there */
+    /* 0 = durable; -errno = it is not known: the old one or the new one is there, whole. Later,
+     * never from inside; in the order handed over. */
+    void (*done)(struct store_keep *keep, int status);
+    void *arg, *impl;
+};
+
 /* ---- stored progress: DESIGN.md section 6, D8 to D10 ---- */
 
 enum state_kind {
@@ -199,6 +215,12 @@ struct store {
     int (*dead_put)(void *ctx,
                     struct store_put *put); /* 0 or -errno (then no done()); copies nothing:
                                                what letter points at lives until done() */
+    /* NULL where nothing is kept. 0 or -errno (then no done()); -EPERM = not the owner's. */
+    int (*keep)(void *ctx, struct store_keep *keep);
+    /* Calls each() with what was kept when the pipeline became this process's, until it returns
+     * non-zero, which is returned. The texts are valid within the call. -EPERM as above. */
+    int (*kept)(void *ctx, weir_str sink, weir_str plugin,
+                int (*each)(void *arg, weir_str key, weir_str value), void *arg);
 };
 
 /* All of them together, as the pipeline is given them at start. The store's functions are NULL

@@ -35,6 +35,8 @@ typedef struct weir_test_setup {
     const char *options;    /* what stands under "config": a JSON object; NULL = {} */
     const char *without;    /* ids of extensions that this host has not got, separated by blanks; or NULL */
     const char *stream_arn; /* of records that carry none; NULL = a table named Products */
+    const char *const *values; /* of weir.kv/1, as an earlier process left them: key, value, key, value ...
+                                  and NULL; or NULL */
 } weir_test_setup;
 
 /* Loads the plugin, checks the options against its table and calls open(). Never NULL: where that
@@ -59,6 +61,11 @@ uint64_t weir_test_ignored(const weir_test *test);
 /* A figure of weir.metrics/1 by the name it was made with, and its label's value or NULL; of a
  * histogram how many durations were observed. -1: there is no such series. */
 int64_t weir_test_metric(const weir_test *test, const char *name, const char *value);
+
+/* What the sink keeps by weir.kv/1; NULL = there is no such key. */
+const char *weir_test_value(const weir_test *test, const char *key);
+/* The next put() or drop() is taken, and told this -errno. */
+void weir_test_refuse_value(weir_test *test, int32_t error);
 
 /* ---- records ---- */
 

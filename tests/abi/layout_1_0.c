@@ -3,6 +3,7 @@
 #include <weir/ext/aws.h>
 #include <weir/ext/envelope.h>
 #include <weir/ext/json.h>
+#include <weir/ext/kv.h>
 #include <weir/ext/metrics.h>
 #include <weir/ext/timer.h>
 #include <weir/ext/work.h>
@@ -249,6 +250,17 @@ IS(WEIR_M_COUNTER, 1);
 IS(WEIR_M_GAUGE, 2);
 IS(WEIR_M_HISTOGRAM, 3);
 IS(WEIR_METRICS_MAX, 32);
+
+AT(weir_kv, revision, 0);
+AT(weir_kv, struct_size, 4);
+AT(weir_kv, get, 8);
+AT(weir_kv, next, 16);
+AT(weir_kv, put, 24);
+AT(weir_kv, drop, 32);
+IS(WEIR_KV_KEYS_MAX, 1024);
+IS(WEIR_KV_KEY_BYTES, 256);
+IS(WEIR_KV_VALUE_BYTES, 4096);
+IS(WEIR_KV_UNDERWAY_MAX, 1024);
 
 /* The handles stay opaque: pointers to them are all that crosses. */
 _Static_assert(sizeof(weir_instance *) == 8 && sizeof(size_t) == 8, "a 64-bit ABI");

@@ -1,13 +1,18 @@
-/* Uses weir.timer/1 and weir.work/1 as `script` has it, a letter at a time, and logs what is
- * called: t  a timer in 10 ms; T  one in 20 ms that starts another of 5 ms; s  stop the last one
- * started; x  stop ids that are none;  w  work;  W  work whose done() submits more. */
+/* Uses weir.timer/1, weir.work/1 and weir.kv/1 as `script` has it, a letter at a time, and logs
+ * what is called: t  a timer in 10 ms; T  one in 20 ms that starts another of 5 ms; s  stop the
+ * last one started; x  stop ids that are none;  w  work;  W  work whose done() submits more; k  one
+ * more is kept of "count";  d  none is. */
 #include "sink.h"
+#include <weir/ext/kv.h>
 #include <weir/ext/work.h>
+
+#include <stdio.h>
 
 struct extensions {
     struct sink base;
     const weir_timer *timer;
     const weir_work *work;
+    const weir_kv *kv;
     uint64_t last;
     int runs;
 };
@@ -48,6 +53,27 @@ static void done_again(void *arg)
         say(sink, "refused");
 }
 
+static void on_kept(void *arg, int32_t status)
+{
+    struct extensions *sink = arg;
+    weir_str count = {"none", 4};
+    sink->kv->get(sink->base.instance, weir_cstr("count"), &count);
+    weir_logf(sink->base.host, sink->base.instance, WEIR_LOG_INFO, "status %d, kept %.*s", status,
+              (int)count.len, count.ptr);
+}
+
+/* The values of a count are as many letters. */
+static void keep_one_more(struct extensions *sink)
+{
+    char letters[64];
+    weir_str key = weir_cstr("count"), count = {NULL, 0};
+    if (sink->kv->get(sink->base.instance, key, &count) == 1 && count.len < sizeof letters)
+        memcpy(letters, count.ptr, count.len);
+    letters[count.len++] = 'x';
+    if (sink->kv->put(sink->base.instance, key, weir_view(letters, count.len), on_kept, sink) < 0)
+        say(sink, "not kept");
+}
+
 static void step(struct extensions *sink, char letter)
 {
     weir_instance *instance = sink->base.instance;
@@ -62,6 +88,12 @@ static void step(struct extensions *sink, char letter)
     if ((letter == 'w' || letter == 'W') &&
         sink->work->submit(instance, run, letter == 'w' ? done : done_again, sink) < 0)
         say(sink, "no work");
+    if (letter == 'k' && sink->kv)
+        keep_one_more(sink);
+    else if (letter == 'k')
+        say(sink, "nothing is kept here");
+    if (letter == 'd' && sink->kv)
+        sink->kv->drop(instance, weir_cstr("count"), on_kept, sink);
     for (uint64_t id = 0; letter == 'x' && id < 10; id++)
         sink->timer->stop(instance, id * 0x100000000u + id + 50);
 }
@@ -85,6 +117,7 @@ static int32_t extensions_open(const weir_host *host, weir_instance *instance, v
     struct extensions *sink = *self;
     sink->timer = host->extension(instance, WEIR_EXT_TIMER);
     sink->work = host->extension(instance, WEIR_EXT_WORK);
+    sink->kv = host->extension(instance, WEIR_EXT_KV);
     return 0;
 }
 
@@ -101,7 +134,7 @@ static const weir_plugin plugin = {.abi = WEIR_ABI_CURRENT,
                                    .struct_size = sizeof plugin,
                                    .name = "extensions",
                                    .version = "1.0.0",
-                                   .summary = "Timers and work.",
+                                   .summary = "Timers, work, values.",
                                    .options = options,
                                    .open = extensions_open,
                                    .close = extensions_close,

@@ -1,12 +1,19 @@
 #include "unit.h"
 
 #include "config/sinks.h"
+#include "plugin/host.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #define PLUGINS "\"plugin_dirs\":[\"" TEST_BUILD "/tests/plugins\"]"
+
+#ifdef WEIR_SQLITE
+#define WEIR_HAS_SQLITE true
+#else
+#define WEIR_HAS_SQLITE false
+#endif
 
 struct opened {
     char path[64];
@@ -186,6 +193,38 @@ static void S1_plugins_are_looked_for_in_a_fixed_order(void)
     arena_done(&arena);
 }
 
+/* Where no state file is, the extension is not there, in a check either. */
+static void values_are_kept_by_a_daemon_with_a_state_file_only(void)
+{
+    static const struct {
+        const char *config;
+        bool kept;
+    } rows[] = {
+        {"\"source\":{\"kind\":\"poll\",\"tables\":[\"T\"]}", WEIR_HAS_SQLITE},
+        {"\"source\":{\"kind\":\"poll\",\"tables\":[\"T\"]},"
+         "\"state\":{\"kind\":\"dynamodb\",\"table\":\"S\"}",
+         false},
+        {"\"source\":{\"kind\":\"poll\",\"tables\":[\"T\"]},\"state\":{\"kind\":\"memory\"}",
+         false},
+        {"\"source\":{\"kind\":\"lambda\"}", false},
+        {"\"source\":{\"kind\":\"kcl\"}", false},
+        {"\"source\":{\"kind\":\"file\",\"path\":\"-\"}", false},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct opened opened;
+        char text[512];
+        snprintf(text, sizeof text, "{" PLUGINS ",%s,\"sinks\":{\"a\":{\"plugin\":\"good\"}}}",
+                 rows[i].config);
+        set_open(&opened, text);
+        CHECK_INT(opened.rc, 0);
+        CHECK_FATAL(opened.set != NULL);
+        weir_instance *instance = opened.set->sinks[0].instance;
+        unit_int(__FILE__, __LINE__, rows[i].config,
+                 host_table.extension(instance, WEIR_EXT_KV) != NULL, rows[i].kept);
+        set_close(&opened);
+    }
+}
+
 int main(int argc, char **argv)
 {
     static const struct unit_test tests[] = {
@@ -194,6 +233,8 @@ int main(int argc, char **argv)
         {"each_problem_has_its_code", each_problem_has_its_code},
         {"S16_a_secret_may_be_named_but_not_written", S16_a_secret_may_be_named_but_not_written},
         {"S1_plugins_are_looked_for_in_a_fixed_order", S1_plugins_are_looked_for_in_a_fixed_order},
+        {"values_are_kept_by_a_daemon_with_a_state_file_only",
+         values_are_kept_by_a_daemon_with_a_state_file_only},
         {0},
     };
     return unit_main(argc, argv, "config_sinks", tests);

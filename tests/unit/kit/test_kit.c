@@ -172,6 +172,44 @@ static void extensions_work_and_may_be_missing(void)
     weir_test_close(test);
 }
 
+static void values_are_kept_told_and_may_be_refused(void)
+{
+    static const char *const before[] = {"count", "xx", "other", "1", NULL};
+    const weir_test_setup again = {.struct_size = sizeof again,
+                                   .plugin = PLUGINS "extensions.so",
+                                   .options = "{\"script\":\"k\"}",
+                                   .values = before};
+    weir_test *test = weir_test_open(PLUGINS "extensions.so", "{\"script\":\"kdk\"}");
+    WEIR_TEST(weir_test_value(test, "count") == NULL);
+    weir_test_change(test, ids[0], NULL, "{}");
+    WEIR_TEST_STR(weir_test_log(test), "info: status 0, kept x\ninfo: status 0, kept none\n"
+                                       "info: status 0, kept x\n");
+    WEIR_TEST_STR(weir_test_value(test, "count"), "x");
+    weir_test_close(test);
+
+    test = weir_test_open_with(&again);
+    WEIR_TEST_STR(weir_test_value(test, "count"), "xx");
+    weir_test_refuse_value(test, -28);
+    weir_test_change(test, ids[0], NULL, "{}");
+    WEIR_TEST_STR(weir_test_log(test), "info: status -28, kept xx\n");
+    WEIR_TEST_STR(weir_test_value(test, "count"), "xx");
+    weir_test_change(test, ids[0], NULL, "{}");
+    WEIR_TEST_STR(weir_test_value(test, "count"), "xxx");
+    WEIR_TEST_STR(weir_test_value(test, "other"), "1");
+    weir_test_close(test);
+
+    const weir_test_setup bare = {.struct_size = sizeof bare,
+                                  .plugin = again.plugin,
+                                  .options = again.options,
+                                  .without = "weir.kv/1",
+                                  .values = before};
+    test = weir_test_open_with(&bare);
+    weir_test_change(test, ids[0], NULL, "{}");
+    WEIR_TEST_STR(weir_test_log(test), "info: nothing is kept here\n");
+    WEIR_TEST(weir_test_value(test, "count") == NULL);
+    weir_test_close(test);
+}
+
 static void calls_are_answered_in_order_as_in_production(void)
 {
     static const struct {
@@ -290,6 +328,7 @@ static const weir_test_case cases[] = {
      F64_second_completions_are_counted_and_change_nothing},
     {"F69_other_threads_may_complete", F69_other_threads_may_complete},
     {"extensions_work_and_may_be_missing", extensions_work_and_may_be_missing},
+    {"values_are_kept_told_and_may_be_refused", values_are_kept_told_and_may_be_refused},
     {"calls_are_answered_in_order_as_in_production", calls_are_answered_in_order_as_in_production},
     {"calls_of_every_protocol_are_shown_and_answered",
      calls_of_every_protocol_are_shown_and_answered},

@@ -200,6 +200,51 @@ int srig_put(struct srig *rig, weir_str sequence, weir_str record, int attempts)
     return rig->status[before];
 }
 
+static void on_kept(struct store_keep *keep, int status)
+{
+    struct srig_keep *one = keep->arg;
+    one->told++;
+    one->status = status;
+}
+
+void srig_keep_of(struct srig_keep *out, const char *sink, weir_str key, weir_str bytes)
+{
+    *out = (struct srig_keep){
+        .keep = {.value = {str_of(sink), STR("http"), key, bytes}, .done = on_kept, .arg = out}};
+}
+
+int srig_keep(struct srig *rig, struct srig_keep *one)
+{
+    int rc = rig->store.keep(rig->store.ctx, &one->keep);
+    CHECK_INT(one->told, 0);
+    if (rc < 0)
+        return rc;
+    vworld_settle(&rig->world);
+    CHECK_INT(one->told, 1);
+    return one->status;
+}
+
+struct listing {
+    char *text;
+    size_t len, room;
+};
+
+static int list_value(void *arg, weir_str key, weir_str value)
+{
+    struct listing *list = arg;
+    if (list->len < list->room)
+        list->len += (size_t)snprintf(list->text + list->len, list->room - list->len, "%.*s=%.*s ",
+                                      STR_ARG(key), STR_ARG(value));
+    return 0;
+}
+
+int srig_kept(struct srig *rig, const char *sink, const char *plugin, char *text, size_t room)
+{
+    struct listing list = {text, 0, room};
+    text[0] = '\0';
+    return rig->store.kept(rig->store.ctx, str_of(sink), str_of(plugin), list_value, &list);
+}
+
 struct state_row srig_row(const char *sink, const char *shard, const char *position)
 {
     return (struct state_row){.kind = STATE_POSITION,

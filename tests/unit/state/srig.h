@@ -31,6 +31,14 @@ int srig_save(struct srig *rig, const struct state_row *rows, size_t count, char
 int srig_load(struct srig *rig, char *text, size_t room, char reason[200]);
 struct store_put srig_put_of(struct srig *rig, weir_str sequence, weir_str record, int attempts);
 int srig_put(struct srig *rig, weir_str sequence, weir_str record, int attempts);
+struct srig_keep { /* one value of a sink with the plugin "http" */
+    struct store_keep keep;
+    int told, status;
+};
+void srig_keep_of(struct srig_keep *out, const char *sink, weir_str key, weir_str bytes);
+int srig_keep(struct srig *rig, struct srig_keep *one);
+/* What was kept when the file was opened, as "key=value " in order; -errno. */
+int srig_kept(struct srig *rig, const char *sink, const char *plugin, char *text, size_t room);
 struct state_row srig_row(const char *sink, const char *shard, const char *position);
 long long srig_ask(const struct srig *rig, const char *sql); /* on a connection of its own */
 void srig_do(const struct srig *rig, const char *sql);

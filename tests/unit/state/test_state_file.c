@@ -47,6 +47,9 @@ static char *make_file(struct srig *rig, size_t *len)
                                {.kind = STATE_STREAM, .stream = STR("arn")}};
     CHECK_INT(srig_save(rig, rows, 3, NULL), 0);
     CHECK_INT(srig_put(rig, STR("1"), STR("{}"), 1), 0);
+    struct srig_keep value;
+    srig_keep_of(&value, "a", STR("wait_until"), STR("17"));
+    CHECK_INT(srig_keep(rig, &value), 0);
     srig_release(rig);
     return bytes_of(rig, len);
 }
@@ -59,6 +62,8 @@ static bool refused_or_right(struct srig *rig, size_t at)
     char text[512];
     srig_reopen(rig);
     if (srig_acquire(rig)) {
+        CHECK_INT(srig_kept(rig, "a", "http", text, sizeof text), 0);
+        CHECK_STR(text, "wait_until=17 ");
         if (srig_load(rig, text, sizeof text, NULL) == 0 && strcmp(text, file_rows) != 0) {
             unit_int(__FILE__, __LINE__, "byte", (long long)at, -1);
             CHECK_STR(text, file_rows);
@@ -204,7 +209,7 @@ static void F79_an_older_file_is_upgraded_and_stays_readable_for_the_older(void)
             CHECK_FATAL(srig_acquire(&rig));
         CHECK_INT(srig_put(&rig, STR("18"), STR("{}"), 1), 0);
         CHECK_INT(srig_ask(&rig, "SELECT count(*) FROM dead_letter"), 2);
-        CHECK_INT(srig_ask(&rig, "SELECT value = '1.1' FROM meta WHERE key = 'schema'"), 1);
+        CHECK_INT(srig_ask(&rig, "SELECT value = '1.2' FROM meta WHERE key = 'schema'"), 1);
         srig_do(&rig, "CREATE TABLE IF NOT EXISTS meta(key TEXT PRIMARY KEY, value TEXT NOT NULL);"
                       "INSERT OR IGNORE INTO meta VALUES('schema','1');"); /* the older opens it */
         srig_do(&rig, insert_1);
