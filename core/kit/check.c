@@ -234,10 +234,11 @@ static struct kit_footprint round_again(struct check *check)
     check->round++;
     check->hostile.state = check->request->seed;
     check->hostile.sequence = 0;
-    check->threads = kit_footprint().threads + 1;
+    check->threads++;
     if (pthread_create(&thread, NULL, scenarios_thread, check) != 0)
         kit_out_of_memory();
     pthread_join(thread, NULL);
+    check->threads--;
     return kit_footprint();
 }
 

@@ -16,7 +16,7 @@ struct check {
     weir_test *sinks[CHECK_SINKS];
     const char *scenario; /* the running one */
     unsigned round;
-    unsigned threads; /* of the check itself: more are the plugin's */
+    unsigned threads; /* of the check itself: more are the plugin's, or of its runtime */
     bool failed;      /* the running scenario */
     unsigned failures;
     uint64_t records, calls;

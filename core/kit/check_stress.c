@@ -97,8 +97,10 @@ static void finish(struct check *check, weir_test *test, bool with_errors)
         check_begin(check, "waiting for %zu records (%s)", open, check->scenario);
         while (kit_open_calls(test))
             answer(check, test, with_errors);
-        bool busy = threads || kit_open_records(test) != open || test->given != given;
-        idle = busy ? 0 : idle + 1;
+        bool moved = kit_open_records(test) != open || test->given != given;
+        idle = threads || moved ? 0 : idle + 1;
+        if (moved)
+            until_ms = kit_real_ms() + THREADS_MS;
         kit_world_wait(&test->world, threads ? 20 : 2);
     }
 }

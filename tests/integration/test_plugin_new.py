@@ -16,11 +16,11 @@ from harness import BUILD, ROOT, environment, holds, main, test, watchdog
 
 LIMIT_C_S = 60  # of machine time, from nothing to a passing plugin in C
 KINDS = ["sync", "async", "aws"]
-OFFERED = {"c": KINDS, "c++": ["sync"], "rust": ["sync"], "go": ["sync"], "zig": ["sync"]}
+OFFERED = {"c": KINDS, "c++": KINDS, "rust": KINDS, "go": ["sync", "async"], "zig": KINDS}
 EXAMPLES = [(language, kind) for language, kinds in OFFERED.items() for kind in kinds]
 RECORDS = 100_000
 stage = Path(tempfile.mkdtemp(prefix="weir-kit-"))
-costs = {}
+built = {}
 
 
 def install():
@@ -66,9 +66,10 @@ def build_one(language, kind):
     said, machine_s = shell(f"weir plugin new {name} --lang {language} --kind {kind}", where)
     holds("Next:" in said, said)
     home, library = where / name, f"build/{name}.so"
+    built[language, kind] = home / library
     cmake = (home / "CMakeLists.txt").exists()
     lines = ["cmake -S . -B build && cmake --build build && ctest --test-dir build --verbose" if cmake else "make test",
-             f"weir plugin check {library}", f"weir plugin info {library}", f"weir bench --plugin {library} --records 100000 --json"]
+             f"weir plugin check {library}", f"weir plugin info {library}", bench_of(library, kind)]
     for line in lines:
         said, took_s = shell(line, home)
         machine_s += took_s
@@ -76,7 +77,7 @@ def build_one(language, kind):
         if line.startswith("weir plugin check"):
             holds("FAIL" not in said and re.search(r"passed: \d+ checks", said), said)
         elif line.startswith("weir bench"):
-            costs[language, kind] = all_were_done(json.loads(said), kind)
+            all_were_done(json.loads(said), kind)
         elif not line.startswith("weir"):
             holds("3 passed, 0 failed" in said, said)
     if kind != "aws":
@@ -88,9 +89,15 @@ def build_one(language, kind):
     return machine_s
 
 
+def bench_of(library, kind):
+    """All records, but for those that wait for the disk with each batch: they come in all_records_arrive."""
+    return f"weir bench --plugin {library} --records {RECORDS // 20 if kind == 'async' else RECORDS} --json"
+
+
 def all_were_done(result, kind):
     """Of what `weir bench` says; returns its ns a record."""
-    holds(result["records"] == RECORDS and result["given"] > RECORDS * 0.99 and result["not_ok"] == 0, result)
+    wanted = RECORDS // 20 if kind == "async" else RECORDS
+    holds(result["records"] == wanted and result["given"] > wanted * 0.99 and result["not_ok"] == 0, result)
     holds(result["calls"] == (result["given"] if kind == "aws" else 0), result)
     return result["record_ns"]
 
@@ -132,10 +139,14 @@ def a_pair_that_is_not_offered_says_which_kinds_there_are():
 
 @test
 def costs_of_a_record_beside_c():
-    base = costs["c", "sync"]
-    for language in OFFERED:  # once, on a busy machine; bench/languages.py measures
-        cost = costs[language, "sync"]
-        print(f"     {language:5} {cost:7.0f} ns a record, {cost / base:.1f} times C")
+    """The least of three, in turn; bench/languages does it with care."""
+    least = dict.fromkeys(OFFERED, float("inf"))
+    for _ in range(3):
+        for language in OFFERED:
+            said, _ = shell(bench_of(built[language, "sync"], "sync"), stage, quiet=True)
+            least[language] = min(least[language], all_were_done(json.loads(said), "sync"))
+    for language, cost in least.items():
+        print(f"     {language:5} {cost:7.0f} ns a record, {cost / least['c']:.1f} times C")
         holds(cost < 100_000, f"{language}: {cost} ns a record")
 
 

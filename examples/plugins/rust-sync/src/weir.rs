@@ -28,8 +28,13 @@ pub const F_EVENT_JSON: i32 = 10;
 pub const O_STRING: i32 = 0;
 pub const O_INT: i32 = 1;
 pub const O_BOOL: i32 = 2;
+pub const O_PATH: i32 = 7;
 pub const O_REQUIRED: u32 = 1;
+pub const P_KEEPS_ORDER: u32 = 1;
+pub const D_TARGET: i32 = 2;
+pub const D_IAM: i32 = 3;
 pub const EINVAL: i32 = 22;
+pub const ENOTSUP: i32 = 95;
 
 /// A NUL-terminated text, as C has it.
 macro_rules! c {

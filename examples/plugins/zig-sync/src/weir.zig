@@ -31,8 +31,10 @@ pub const O_PATH: i32 = 7;
 pub const O_REQUIRED: u32 = 1;
 pub const P_KEEPS_ORDER: u32 = 1;
 pub const D_TARGET: i32 = 2;
+pub const D_IAM: i32 = 3;
 pub const ENOMEM: i32 = 12;
 pub const EINVAL: i32 = 22;
+pub const ENOTSUP: i32 = 95;
 
 /// What the host owns and a plugin only points at.
 pub const Instance = opaque {};

@@ -1,0 +1,1 @@
+../c-async/test_my_sink.c

@@ -1,0 +1,1 @@
+../go-sync/go.mod

@@ -1,0 +1,1 @@
+../../rust-async/test/test_my_sink.c

@@ -1,0 +1,1 @@
+../../zig-sync/src/weir.zig

@@ -1,0 +1,1 @@
+../../c-aws/test_my_sink.c
