@@ -281,12 +281,12 @@ int pipeline_open(struct pipeline *pipeline, struct config *config, struct log *
 {
     pipeline->config = config;
     pipeline->log = log;
-    struct instance_services services = services_of(pipeline);
     int rc = open_aws(pipeline, environ_block, err);
     if (rc == 0 && !pipeline->by_hand)
         rc = store_open(pipeline, dry_run, err);
     if (rc == 0 && pipeline->world.store.keep)
         rc = open_kv(pipeline, err);
+    struct instance_services services = services_of(pipeline);
     if (rc == 0)
         rc = sink_set_open(config, &services, diags, &pipeline->sinks);
     if (rc == 0) {

@@ -353,7 +353,7 @@ static void F70_a_kill_at_any_moment_leaves_what_was_told(void)
         CHECK_FATAL(srig_acquire(&rig));
         CHECK_INT(rig.store.kept(rig.store.ctx, STR("a"), STR("http"), on_value, &seen), 0);
         CHECK_FATAL(seen.value.len == 4096);
-        int found = atoi(seen.value.ptr);
+        long found = strtol(seen.value.ptr, NULL, 10);
         CHECK(found == told || found == told + 1);
         CHECK(seen.value.ptr[4095] == 'x');
         srig_end(&rig);
