@@ -152,7 +152,7 @@ static int read_options(struct webhook *hook)
     if (!key_of_secret(hook->secret, &hook->key))
         return sender_refuse(sender, "secret", "whsec_ must be followed by base64");
     sender->entries_max = (size_t)hook->batch;
-    pace_open(&hook->pace, sender, rate);
+    pace_open(&hook->pace, sender, rate, hook->url);
     int rc = sender_read_concurrency(sender);
     return rc < 0 ? rc : read_headers(hook);
 }
@@ -172,6 +172,15 @@ static void declare(const struct webhook *hook)
     put_visible(&text, origin, 160);
     hook->sender.host->declare(hook->sender.instance, WEIR_D_TARGET, weir_buf_view(&text));
     weir_buf_free(&text);
+}
+
+/* What waits as the server said was not tried: that is the server's affair, not the records'. */
+static void http_cancel(void *self, uint64_t token)
+{
+    struct webhook *hook = self;
+    if (pace_waits(&hook->pace))
+        sender_give_back(&hook->sender, token, WEIR_DOWN, "the server asked to wait");
+    sender_cancel(self, token);
 }
 
 static void webhook_free(struct webhook *hook)
@@ -243,7 +252,7 @@ static const weir_plugin plugin = {
     .open = http_open,
     .close = http_close,
     .deliver = sender_deliver,
-    .cancel = sender_cancel,
+    .cancel = http_cancel,
 };
 
 const weir_plugin *weir_plugin_entry(uint32_t host_abi)

@@ -6,17 +6,31 @@
 #include "shared/sender.h"
 
 #include <weir/ext/http.h>
+#include <weir/ext/kv.h>
 #include <weir/ext/metrics.h>
 #include <weir/ext/timer.h>
+
+enum { KEPT_BYTES = 32 + SHA256_HEX_BYTES };
+
+/* Until when the server said to wait, for the next process. */
+struct kept {
+    const weir_kv *kv; /* NULL: nothing is kept */
+    const weir_timer *timer;
+    struct sender *sender;
+    char server[SHA256_HEX_BYTES];
+    int64_t until_us; /* that was put last; unix time */
+    bool complained;
+};
 
 /* How fast requests may go: by the option `rate`, and not before a server's Retry-After. */
 struct pace {
     const weir_timer *timer;
     struct sender *sender;
-    int64_t rate;                /* a second; 0 = no bound */
-    int64_t next_us;             /* the next request may go at this time of the host's clock */
-    uint64_t alarm;              /* that wakes the sender; 0: none */
-    int64_t told_us;             /* until when the server said to wait */
+    int64_t rate;    /* a second; 0 = no bound */
+    int64_t next_us; /* the next request may go at this time of the host's clock */
+    uint64_t alarm;  /* that wakes the sender; 0: none */
+    int64_t told_us; /* until when the server said to wait */
+    struct kept kept;
     const weir_metrics *metrics; /* NULL: not counted */
     int32_t waits[2];            /* how often nothing was sent: for the rate, for Retry-After */
 };
@@ -42,10 +56,16 @@ struct signature { /* NUL-terminated values of the three headers */
 };
 
 /* ---- pace.c ---- */
-void pace_open(struct pace *pace, struct sender *sender, int64_t rate);
+void pace_open(struct pace *pace, struct sender *sender, int64_t rate, weir_str url);
 bool pace_may_send(
     struct pace *pace); /* true: one request goes; false: the sender is woken later */
 void pace_wait(struct pace *pace, int64_t delay_ms);
+bool pace_waits(const struct pace *pace); /* the server said so, and it is not over */
+
+/* ---- kept.c ---- */
+/* How many ms are left of what a server told an earlier process; 0 = none. `timer` may be NULL. */
+int64_t kept_open(struct kept *kept, struct sender *sender, const weir_timer *timer, weir_str url);
+void kept_wait(struct kept *kept, int64_t delay_ms);
 
 /* ---- sign.c: Standard Webhooks 1.0 ---- */
 bool key_of_secret(weir_str secret, weir_buf *key); /* false: not base64 behind whsec_ */

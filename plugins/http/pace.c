@@ -2,7 +2,12 @@
 
 enum { SECOND_US = 1000000 };
 
-void pace_open(struct pace *pace, struct sender *sender, int64_t rate)
+static int64_t now_us(const struct pace *pace)
+{
+    return pace->timer->now_ms(pace->sender->instance) * 1000;
+}
+
+void pace_open(struct pace *pace, struct sender *sender, int64_t rate, weir_str url)
 {
     pace->timer = sender->host->extension(sender->instance, WEIR_EXT_TIMER);
     pace->sender = sender;
@@ -12,11 +17,9 @@ void pace_open(struct pace *pace, struct sender *sender, int64_t rate)
         pace->waits[i] = pace->metrics->make(sender->instance, WEIR_M_COUNTER, "waits_total", "why",
                                              i == 0 ? "rate" : "retry_after",
                                              "How often a request had to wait before it went.");
-}
-
-static int64_t now_us(const struct pace *pace)
-{
-    return pace->timer->now_ms(pace->sender->instance) * 1000;
+    int64_t left_ms = kept_open(&pace->kept, sender, pace->timer, url);
+    if (left_ms > 0)
+        pace->next_us = pace->told_us = now_us(pace) + left_ms * 1000;
 }
 
 static void wake(void *arg)
@@ -56,4 +59,10 @@ void pace_wait(struct pace *pace, int64_t delay_ms)
     int64_t then_us = now_us(pace) + delay_ms * 1000;
     if (then_us > pace->next_us)
         pace->next_us = pace->told_us = then_us;
+    kept_wait(&pace->kept, delay_ms);
+}
+
+bool pace_waits(const struct pace *pace)
+{
+    return pace->timer && now_us(pace) < pace->told_us;
 }

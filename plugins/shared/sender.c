@@ -292,16 +292,21 @@ void sender_deliver(void *sink, weir_delivery *delivery)
     sender_pump(sender);
 }
 
+void sender_give_back(struct sender *sender, uint64_t token, int32_t outcome, const char *reason)
+{
+    for (struct message **at = &sender->head; *at;) {
+        if ((*at)->token == token)
+            complete(sender, unlink_message(sender, at), outcome, reason);
+        else
+            at = &(*at)->next;
+    }
+}
+
 /* Lane and group of a cancelled entry stay taken until its call has ended: a redelivery waits. */
 void sender_cancel(void *sink, uint64_t token)
 {
     struct sender *sender = sink;
-    for (struct message **at = &sender->head; *at;) {
-        if ((*at)->token == token)
-            complete(sender, unlink_message(sender, at), WEIR_RETRY, "cancelled");
-        else
-            at = &(*at)->next;
-    }
+    sender_give_back(sender, token, WEIR_RETRY, "cancelled");
     for (struct call *call = sender->open; call; call = call->next) {
         size_t left = 0, dropped = 0;
         for (size_t i = 0; i < call->count; i++) {

@@ -119,6 +119,8 @@ void call_answered(struct call *call, int32_t outcome, weir_str code, weir_str m
                    weir_str body);
 uint64_t call_token(const struct call *call); /* the delivery that it serves; 0: several */
 void sender_pump(struct sender *sender);
+/* Completes what of the delivery waits and is in no call. */
+void sender_give_back(struct sender *sender, uint64_t token, int32_t outcome, const char *reason);
 
 /* The plugin's functions. sender_close() frees the sink. */
 void sender_deliver(void *sink, weir_delivery *delivery);
