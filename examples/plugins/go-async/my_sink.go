@@ -4,7 +4,7 @@
 package main
 
 // #cgo pkg-config: weir-plugin
-// #cgo CFLAGS: -std=c11 -Wall -Wextra
+// #cgo CFLAGS: -std=c11 -Wall -Wextra -Wno-unused-parameter
 // #include <errno.h>
 // #include "glue.h"
 import "C"

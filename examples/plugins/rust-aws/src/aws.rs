@@ -1,7 +1,7 @@
 //! weir/ext/aws.h, weir.aws/1, for Rust: as much of it as a call by JSON takes.
 use crate::weir::{Instance, Str};
 
-use std::ffi::{c_char, c_void};
+use std::os::raw::{c_char, c_void};
 
 /// What revision 1 has; a host copies as much as struct_size says.
 #[repr(C)]

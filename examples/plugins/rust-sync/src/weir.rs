@@ -1,6 +1,6 @@
 //! weir/plugin.h, plugin ABI 1.1, for Rust: the same structs, member for member.
 #![allow(dead_code)]
-use std::ffi::{c_char, c_void};
+use std::os::raw::{c_char, c_void};
 
 pub const ABI: u32 = 1 << 16 | 1;
 pub const ABI_MIN: u32 = 1 << 16;
@@ -39,7 +39,7 @@ pub const ENOTSUP: i32 = 95;
 /// A NUL-terminated text, as C has it.
 macro_rules! c {
     ($text:literal) => {
-        concat!($text, "\0").as_ptr().cast::<std::ffi::c_char>()
+        concat!($text, "\0").as_ptr().cast::<std::os::raw::c_char>()
     };
 }
 pub(crate) use c;
