@@ -211,6 +211,7 @@ static void refused(struct check *check)
 {
     weir_test *test = some_sink(check);
     weir_test_refuse_call(test, -12);
+    weir_test_refuse_value(test, -28);
     give(check, test, 8, false);
     must_finish_all(check, false);
 }

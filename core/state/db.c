@@ -168,13 +168,10 @@ static int make_ready(const char *path, enum db_use use, struct err *err)
     return rc == 0 ? db_create(path, err) : rc;
 }
 
-static int quick_check(struct state_db *db, struct err *err)
+static int check_by(struct state_db *db, const char *sql, struct err *err)
 {
-    struct stat info;
-    bool all = stat(db->path, &info) == 0 && info.st_size <= CHECK_ALL_BYTES;
     sqlite3_stmt *check = NULL;
-    int rc = db_prepare(db, all ? "PRAGMA quick_check(1)" : "PRAGMA quick_check('progress')",
-                        &check, err);
+    int rc = db_prepare(db, sql, &check, err);
     if (rc < 0)
         return rc;
     if (sqlite3_step(check) != SQLITE_ROW) {
@@ -186,6 +183,15 @@ static int quick_check(struct state_db *db, struct err *err)
     }
     sqlite3_finalize(check);
     return rc;
+}
+
+static int quick_check(struct state_db *db, struct err *err)
+{
+    struct stat info;
+    if (stat(db->path, &info) == 0 && info.st_size <= CHECK_ALL_BYTES)
+        return check_by(db, "PRAGMA quick_check(1)", err);
+    int rc = check_by(db, "PRAGMA quick_check('progress')", err);
+    return rc == 0 ? check_by(db, "PRAGMA quick_check('sink_value')", err) : rc;
 }
 
 /* The log that the last process left is folded into the file before anything is built on it: what
