@@ -275,7 +275,6 @@ static void doubt_all(struct stream *stream, uint64_t sinks)
 static int restore_finished(struct stream *stream, struct track *track)
 {
     struct poll *poll = stream->poll;
-    track_together(track);
     if (!track_is_over(track))
         return 0;
     uint64_t finished = poll->sinks & ~track->apart;

@@ -357,9 +357,13 @@ void track_free(struct track *track);
 void track_fold(struct track *track);                   /* all sinks */
 void track_fold_sink(struct track *track, size_t sink); /* opens the gates of children */
 void track_finish(struct track *track, uint64_t sinks); /* nothing more will come for them */
-/* Where nobody reads it yet and all who want it are apart there are no others to be apart from. */
+/* Where nobody reads it yet and all are apart there are no others to be apart from. Not for those
+ * that have not finished what comes before: what they have of that alone must find room in their
+ * window, which must not be full of what waits for it. */
 void track_together(struct track *track);
-/* For every sink that counts, or that would read it with the others. */
+/* A shared reader would read it for no sink that is waited for. */
+bool track_is_for_nobody(const struct track *track);
+/* So it is, and some of them have finished it: those that are apart read alone what they lack. */
 bool track_is_over(const struct track *track);
 struct gap *track_gap(struct track *track, size_t sink); /* NULL: out of memory */
 /* The sinks that have not finished what comes before this shard. */

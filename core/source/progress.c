@@ -225,15 +225,26 @@ void track_finish(struct track *track, uint64_t sinks)
     stream_turn(track->stream);
 }
 
+bool track_is_for_nobody(const struct track *track)
+{
+    return (track->poll->required & ~track->done & ~track->apart) == 0;
+}
+
+/* Nobody who is waited for has finished it: there are no others to be apart from. */
+static bool is_for_all(const struct track *track)
+{
+    uint64_t required = track->poll->required;
+    return required && !(required & track->done);
+}
+
 void track_together(struct track *track)
 {
-    uint64_t wanting = track->poll->required & ~track->done;
-    if (wanting && !(wanting & ~track->apart) && !track->reader && !track->catch_up &&
+    if (track_is_for_nobody(track) && is_for_all(track) && !track->reader && !track->catch_up &&
         !track->read_to_end)
-        track->apart = 0;
+        track->apart &= track_gates(track) & track->poll->required;
 }
 
 bool track_is_over(const struct track *track)
 {
-    return (track->poll->required & ~track->done & ~track->apart) == 0;
+    return track_is_for_nobody(track) && !is_for_all(track);
 }

@@ -185,7 +185,8 @@ static bool parent_may_come(const struct stream *stream, struct track *track)
     return true;
 }
 
-/* A shard that may be read now; what can't be opened yet is tried again. */
+/* A shard that may be read now; what can't be opened yet is tried again: there may be no memory for
+ * it, its parent may come, or all who want it still read its parent alone. */
 static void open_shard(struct stream *stream, struct shard *shard)
 {
     struct track *track = shard->reader;
@@ -201,7 +202,8 @@ static void open_shard(struct stream *stream, struct shard *shard)
     if (track_is_over(track)) {
         track->read_to_end = true;
         lineage_read_to_end(stream->lineage, shard);
-    } else if (parent_may_come(stream, track) || (!track->reader && reader_open(track) < 0)) {
+    } else if (track_is_for_nobody(track) || parent_may_come(stream, track) ||
+               (!track->reader && reader_open(track) < 0)) {
         stream->left_over = true;
     }
 }

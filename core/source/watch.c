@@ -93,7 +93,7 @@ static void watch_stream(struct poll *poll, struct stream *stream)
 {
     bool open = false;
     for (struct track *track = stream->tracks; track; track = track->next) {
-        open = open || track->reader;
+        open = open || track->reader || track->catch_up;
         if (track->reader && track->reader->held == HELD_NOT)
             watch_reader(poll, track->reader);
         watch_quiet(track);

@@ -386,6 +386,89 @@ static void D4_a_stream_found_meanwhile_is_not_over_for_the_detached_sink(void)
     prig_done(prig);
 }
 
+/* The records of a shard fill the window of sink 1, which is stuck, more than once. */
+static void fill_first(struct act *act)
+{
+    struct prig *prig = &act->prig;
+    prig->config.batch_size = 100;
+    prig_write(prig, 0, 1, 1);
+    act->down = true;
+    prig_start(prig);
+    prig_run(prig, MINUTE_MS);
+    CHECK_FATAL(prig->rig.sinks[1].count > 0);
+    act->stuck = prig->rig.sinks[1].log[0].lane;
+    act->down = false;
+    prig_write(prig, 0, 350, 1);
+}
+
+/* The one behind it does so with one page, its last. */
+static void close_first_two(struct prig *prig)
+{
+    streams_model_close(&prig->model, 0, 0, 1, prig_unix_ms(prig));
+    prig_write(prig, 0, QUEUE + 10, 1);
+    streams_model_close(&prig->model, 0, 1, 1, prig_unix_ms(prig));
+}
+
+/* A child that only the detached sink still wants: what it would wait for before its gate must not
+ * take the room of what the gate waits for. The others go on behind it. */
+static void D4_a_child_that_only_the_detached_sink_lacks_does_not_fill_its_window(void)
+{
+    struct act act;
+    struct prig *prig = act_init(&act, 2, 1);
+    fill_first(&act);
+    close_first_two(prig);
+    prig_run(prig, 8 * HOUR_MS);
+    CHECK_INT(poll_counts(prig->poll).sinks_detached, 1);
+    check_whole(prig, 0);
+    prig_crash(prig);
+    prig_start(prig);
+    int said = prig_lines(prig, "W0814");
+    for (int i = 0; i < 60 && prig_lines(prig, "W0814") == said; i++)
+        prig_run(prig, SECOND_MS);
+    CHECK_INT(prig_lines(prig, "W0814"), said + 1);
+    prig->rig.sinks[1].delay_ms = 300;
+    act.stuck = 0;
+    prig_run(prig, 10 * MINUTE_MS);
+    CHECK_INT(poll_counts(prig->poll).sinks_detached, 0);
+    CHECK_INT(prig_lines(prig, "W0814"), said + 1);
+    finish(&act);
+}
+
+static void on_first_removed(void *arg, int status, size_t sink)
+{
+    struct prig *prig = arg;
+    (void)sink;
+    CHECK_INT(status, 0);
+    router_remove(prig->rig.router, 1);
+    poll_remove_sinks(prig->poll, 1);
+    poll_set_optional(prig->poll, 0, 0, NULL);
+}
+
+/* The same where nobody is left who has finished the child, or would. */
+static void D4_a_detached_sink_that_is_left_alone_reads_shard_after_shard(void)
+{
+    struct act act;
+    struct prig *prig = act_init(&act, 2, 1);
+    fill_first(&act);
+    prig_run(prig, 8 * HOUR_MS);
+    CHECK_INT(poll_counts(prig->poll).sinks_detached, 1);
+    const struct exchange_config config = {
+        .sinks = 1, .wait_ms = 1000, .ready = on_first_removed, .arg = prig};
+    CHECK_INT(router_exchange(prig->rig.router, &config), 0);
+    prig_run(prig, MINUTE_MS);
+    CHECK(router_sink_gone(prig->rig.router, 0));
+    close_first_two(prig);
+    prig_run(prig, HOUR_MS);
+    CHECK_INT(prig_lines(prig, "W0809"), 0); /* it reads alone what could be read */
+    act.stuck = 0;
+    prig_run(prig, 10 * MINUTE_MS);
+    CHECK_INT(poll_counts(prig->poll).sinks_detached, 0);
+    check_stored_once(prig, 1);
+    prig_stop(prig, 0);
+    check_positions(prig, 1);
+    prig_done(prig);
+}
+
 static void on_removed(void *arg, int status, size_t sink)
 {
     struct prig *prig = arg;
@@ -430,6 +513,10 @@ static void a_sink_that_is_removed_holds_up_nothing_any_more(void)
 }
 
 static const struct unit_test tests[] = {
+    {"D4_a_child_that_only_the_detached_sink_lacks_does_not_fill_its_window",
+     D4_a_child_that_only_the_detached_sink_lacks_does_not_fill_its_window},
+    {"D4_a_detached_sink_that_is_left_alone_reads_shard_after_shard",
+     D4_a_detached_sink_that_is_left_alone_reads_shard_after_shard},
     {"D4_what_was_older_than_the_start_stays_passed_over",
      D4_what_was_older_than_the_start_stays_passed_over},
     {"D4_a_stream_found_meanwhile_is_not_over_for_the_detached_sink",
