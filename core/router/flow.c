@@ -387,9 +387,18 @@ static void fold_item(struct batch_result *result, const struct item *item,
     }
 }
 
+static uint64_t returned(const struct flow *flow)
+{
+    uint64_t sinks = 0;
+    for (uint64_t left = flow->released; left; left &= left - 1)
+        if (flow->shares[__builtin_ctzll(left)].unfinished > 0)
+            sinks |= left & -left;
+    return sinks;
+}
+
 static struct batch_result fold(const struct flow *flow)
 {
-    struct batch_result result = {.complete = true};
+    struct batch_result result = {.complete = true, .returned = returned(flow)};
     const struct record *last_counted = NULL;
     for (size_t i = 0; i < flow->item_count; i++)
         if (counts_against(&flow->items[i]))

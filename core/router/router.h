@@ -107,9 +107,10 @@ struct router_observer {
                     uint32_t attempts, int64_t first_us, const char *reason);
 };
 
-struct batch_result {            /* valid inside the callback */
-    bool complete;               /* every record is finished for every required sink */
-    size_t unfinished;           /* records that are not */
+struct batch_result {  /* valid inside the callback */
+    bool complete;     /* every record is finished for every required sink, or was given back */
+    uint64_t returned; /* the sinks to which that happened: flow_release, before all was finished */
+    size_t unfinished; /* records that are not */
     const struct record *lowest; /* the unfinished record that comes first; NULL when complete */
     bool sink_down;              /* some are unfinished because their sink is down */
     bool lowest_unreadable;      /* an unfinished poison record has no readable position: no fold

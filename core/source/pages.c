@@ -77,7 +77,8 @@ static void on_done(void *arg, const struct batch_result *result)
     struct page *page = arg;
     struct reader *reader = page->reader;
     struct poll *poll = reader->track->poll;
-    page->whole |= result->complete ? page->sinks : page->sinks & ~poll->required;
+    uint64_t over = result->complete ? page->sinks : page->sinks & ~poll->required;
+    page->whole |= over & ~result->returned;
     track_fold(reader->track); /* while an unfinished one can still say how far it got */
     page->flow = NULL;
     page->done = true;

@@ -149,6 +149,41 @@ static void a_record_without_the_image_that_blocks_holds_its_shard_and_repeats_n
     prig_done(&prig);
 }
 
+/* What a child's page has waits for the parent, which is held: the stop gives it back, and it is
+ * not finished by that. */
+static void what_waits_for_a_held_parent_is_read_again_by_the_next_start(void)
+{
+    struct prig prig;
+    struct model_write poison = {.item = 3, .poison = true};
+    size_t repeats;
+    prig_init(&prig, 2);
+    prig.rig.config.on_poison = ROUTE_BLOCK;
+    size_t stream = stream_of(&prig, 1);
+    prig_write(&prig, stream, 10, 5);
+    streams_model_write(&prig.model, stream, &poison, prig_unix_ms(&prig));
+    streams_model_close(&prig.model, stream, 0, 1, prig_unix_ms(&prig));
+    prig_write(&prig, stream, 10, 5);
+    prig_start(&prig);
+    prig_run(&prig, 10 * MINUTE_MS);
+    CHECK_INT(poll_counts(prig.poll).shards_held, 1);
+    CHECK_INT(prig_got(&prig, 0, NULL), 10);
+    CHECK_INT(router_counts(prig.rig.router, 0).pending, 10); /* they wait behind the gate */
+    prig_stop(&prig, 0);
+    for (size_t i = 0; i < 2; i++)
+        CHECK_INT(prig_row(&prig, i, stream, 1)->position.len, 0);
+    prig_end(&prig);
+    prig.rig.config.on_poison = ROUTE_DEAD;
+    prig_start(&prig);
+    prig_run(&prig, MINUTE_MS);
+    for (size_t i = 0; i < 2; i++) {
+        CHECK_INT(prig_got(&prig, i, &repeats), 20);
+        CHECK_INT(repeats, 0);
+        CHECK(prig_in_order(&prig, i));
+    }
+    prig_stop(&prig, 0);
+    prig_done(&prig);
+}
+
 static const struct unit_test tests[] = {
 #define TEST(name)                                                                                 \
     {                                                                                              \
@@ -157,6 +192,7 @@ static const struct unit_test tests[] = {
     TEST(a_shard_held_while_it_waits_for_room_takes_no_other_with_it),
     TEST(F72_a_letter_without_memory_holds_its_item_alone),
     TEST(a_record_without_the_image_that_blocks_holds_its_shard_and_repeats_no_other),
+    TEST(what_waits_for_a_held_parent_is_read_again_by_the_next_start),
     {0},
 };
 
