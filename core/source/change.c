@@ -219,6 +219,17 @@ static int begin_sinks(struct poll *poll, uint64_t sinks)
     return rc;
 }
 
+/* Where some of them would begin is not known: what the others read is not to be counted for them.
+ */
+static void give_up_sinks(struct poll *poll, uint64_t sinks)
+{
+    poll->detached &= ~sinks;
+    poll->coming &= ~sinks;
+    poll->beginning &= ~sinks;
+    forget_rows(poll);
+    poll_end(poll, POLL_GAVE_UP);
+}
+
 void poll_add_sinks(struct poll *poll, uint64_t sinks)
 {
     sinks &= ~poll->sinks;
@@ -232,7 +243,8 @@ void poll_add_sinks(struct poll *poll, uint64_t sinks)
         poll->beginning |= sinks;
         if (begin_sinks(poll, sinks) < 0) {
             poll_log(poll, WEIR_LOG_ERROR, "W0828", "out of memory");
-            poll_end(poll, POLL_GAVE_UP);
+            give_up_sinks(poll, sinks);
+            return;
         }
         saver_want(poll);
     }

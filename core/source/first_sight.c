@@ -136,6 +136,8 @@ static void restore_stream(struct beginning *begin)
                    str_is(row->table, stream->table)) {
             begin->had_predecessor = true;
         }
+        if (row_is(row, STATE_POSITION, stream) && sink_named(begin, row->sink) == SIZE_MAX)
+            stream->missed = true;
     }
 }
 

@@ -135,8 +135,9 @@ static bool is_finished(void *arg, size_t sink, weir_str position)
     return progress_knows(&page->reader->track->sinks[sink], position);
 }
 
-/* What the sink has read alone is under way, but not finished: of this page that is not noted. */
-static void begin_behind(struct page *page, weir_str read)
+/* What the sink has read alone is under way, but not finished: of this page that is not noted for
+ * it. */
+static void begin_behind(struct page *page, size_t sink, weir_str read)
 {
     const struct batch *batch = page->batch;
     size_t i = 0;
@@ -146,9 +147,10 @@ static void begin_behind(struct page *page, weir_str read)
             break;
         i++;
     }
-    page->first.len = 0;
+    page->met = UINT64_C(1) << sink;
+    page->met_first.len = 0;
     if (i < batch->record_count)
-        sequence_set(&page->first, record_position(batch->records[i]));
+        sequence_set(&page->met_first, record_position(batch->records[i]));
 }
 
 /* What the sink finished, or has under way, before this page. */
@@ -162,7 +164,7 @@ static weir_str finished_to(struct page *page, size_t sink)
     weir_str read = sequence_str(&alone->cursor);
     if (position.len && sequence_cmp(position, read) > 0)
         return position;
-    begin_behind(page, read);
+    begin_behind(page, sink, read);
     return read;
 }
 
@@ -330,21 +332,22 @@ void pages_drop(struct reader *reader)
 
 /* A page up to `last`; `runs`: the last range ends with the page before it. False: not noted, which
  * costs a repeat. */
-static bool note_finished(struct progress *progress, const struct page *page, weir_str last,
-                          bool runs)
+static bool note_finished(const struct page *page, size_t sink, weir_str last, bool runs)
 {
+    struct progress *progress = &page->reader->track->sinks[sink];
+    const struct sequence *first = page->met >> sink & 1 ? &page->met_first : &page->first;
     weir_str position = sequence_str(&progress->position);
     struct range *ranges = progress->finished;
     if (!last.len || (position.len && sequence_cmp(last, position) <= 0))
         return false;
     if (!runs) {
-        if (!page->first.len)
+        if (!first->len)
             return false;
         ranges = mem_realloc(ranges, (progress->finished_count + 1) * sizeof *ranges);
         if (!ranges)
             return false;
         progress->finished = ranges;
-        ranges[progress->finished_count++].first = page->first;
+        ranges[progress->finished_count++].first = *first;
     }
     sequence_set(&ranges[progress->finished_count - 1].last, last);
     return true;
@@ -352,7 +355,6 @@ static bool note_finished(struct progress *progress, const struct page *page, we
 
 void pages_let_go(struct reader *reader, size_t sink)
 {
-    struct progress *progress = &reader->track->sinks[sink];
     uint64_t bit = UINT64_C(1) << sink;
     bool runs = false;
     for (struct page *page = reader->first; page; page = page->next) {
@@ -360,7 +362,7 @@ void pages_let_go(struct reader *reader, size_t sink)
         if (page->sinks & bit && (whole || page->flow)) {
             weir_str last =
                 whole ? sequence_str(&page->last) : flow_frontier(page->flow, sink, NULL);
-            noted = note_finished(progress, page, last, runs);
+            noted = note_finished(page, sink, last, runs);
         }
         runs = noted && whole;
         if (!whole && page->flow)

@@ -110,6 +110,8 @@ struct page {
     struct batch *batch; /* until it is submitted */
     struct flow *flow;   /* while the router has it */
     struct sequence first, last;
+    uint64_t met;              /* the sink that has read the beginning of it alone; 0 = none */
+    struct sequence met_first; /* and begins here; empty: it has read all of it */
     int64_t first_us, last_us; /* creation times of its records; 0 = not known */
     uint64_t sinks;            /* that take part */
     uint64_t whole;            /* of them, finished with it */
@@ -203,7 +205,8 @@ struct stream {
     enum start_kind start; /* LATEST is resolved */
     bool latest;
     int64_t start_us;
-    bool known;                                                       /* it had a row */
+    bool known;  /* it had a row */
+    bool missed; /* a sink that is not there any more has positions in it */
     enum { AT_TIME_UNKNOWN, AT_TIME_TAKEN, AT_TIME_REFUSED } at_time; /* by the server */
     bool stopped;
     bool left_over; /* shards were handed out that are not being read yet */

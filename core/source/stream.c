@@ -248,6 +248,13 @@ static bool is_remembered(const struct track *track)
     return false;
 }
 
+/* What is not over for the lineage is handed out by it: only the track knows who has finished it,
+ * when whoever had not was removed. */
+static bool is_past(const struct track *track)
+{
+    return track->read_to_end && track_stored(track) && !is_remembered(track);
+}
+
 static void tidy(struct stream *stream)
 {
     const struct poll *poll = stream->poll;
@@ -257,7 +264,7 @@ static void tidy(struct stream *stream)
         if (reader && reader->state == READER_ENDED && !reader->first)
             reader_free(reader);
         if (!track->reader && !track->catch_up && (track->done & poll->sinks) == poll->sinks &&
-            track_stored(track) && !poll->saver.busy && !is_remembered(track))
+            !poll->saver.busy && is_past(track))
             track_free(track);
     }
 }
@@ -304,11 +311,19 @@ bool stream_over(const struct stream *stream)
     return stream->phase == STREAM_ENDED;
 }
 
+/* A sink that went may come back for what it lacks, as long as that can be read: a day. */
+static bool may_be_wanted(const struct stream *stream)
+{
+    const struct poll *poll = stream->poll;
+    return *stream->table && !poll->config.once && !gone_for_good(stream) &&
+           (poll->removed || stream->missed);
+}
+
 static void end_when_drained(struct stream *stream)
 {
     struct poll *poll = stream->poll;
     if (stream->phase != STREAM_RUNNING || !all_read(stream) ||
-        (stream_done(stream) & poll->required) != poll->required)
+        (stream_done(stream) & poll->required) != poll->required || may_be_wanted(stream))
         return;
     stream->phase = STREAM_ENDED;
     stream->mark.now++;

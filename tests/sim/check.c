@@ -108,7 +108,8 @@ static bool dealt_with(const struct sim_sink *sink, uint32_t index)
 bool sim_finished(const struct sim_sink *sink, uint32_t index)
 {
     const struct sim_truth *truth = &sink->sim->truth[index];
-    return !sim_wanted(sink, truth) || dealt_with(sink, index) || before_start(sink->sim, truth);
+    return !sim_wanted(sink, truth) || dealt_with(sink, index) || before_start(sink->sim, truth) ||
+           sink->missed[truth->stream];
 }
 
 /* What came before a start at LATEST, in its minute, may still be read for the first time. */
@@ -179,7 +180,7 @@ static void check_parents(struct sim_sink *sink, uint32_t index)
 }
 
 /* What a sink finished behind its position is forgotten when memory is lacking while it is
- * detached: `forgets`. It comes twice then. */
+ * detached, or goes: `forgets`. It comes twice then. */
 static void check_lane(struct sim_sink *sink, struct sim_lanes *lanes, uint32_t index, bool forgets)
 {
     struct sim *sim = sink->sim;
@@ -218,8 +219,24 @@ void sim_given(struct sim_process *process, struct sim_sink *sink, struct sim_la
                      index);
     if (sink->route.required) /* others don't hold anything back */
         check_parents(sink, index);
+    if (index < lanes->said_room && lanes->said[index] && !process->starved)
+        sim_complain(sim, "%s is given record %u again, of which it said ok in this life",
+                     sink->name, index);
     if (sink->route.order == ROUTE_ITEM)
-        check_lane(sink, lanes, index, process->starved && sim->detached > 0);
+        check_lane(sink, lanes, index, process->starved && (sim->detached > 0 || sim->reloads));
+}
+
+void sim_said(struct sim_lanes *lanes, uint32_t index)
+{
+    lanes->said = more(lanes->said, &lanes->said_room, index, 1);
+    lanes->said[index] = 1;
+}
+
+void sim_lanes_done(struct sim_lanes *lanes)
+{
+    free(lanes->given);
+    free(lanes->open);
+    free(lanes->said);
 }
 
 void sim_let_go(struct sim_sink *sink, struct sim_lanes *lanes, uint32_t index)
@@ -296,6 +313,8 @@ void sim_row_written(void *ctx, const struct state_row *row)
         return;
     }
     if (row->kind == STATE_STREAM) {
+        for (size_t i = 0; sim->reloads && row->read_to_end && i < sim->sink_count; i++)
+            sim->sinks[i].missed[stream] = !sim->sinks[i].known[stream];
         sim->begun[stream] = true;
         if (sim->began_ms[stream] == INT64_MAX && str_is(row->start, "LATEST"))
             sim->began_ms[stream] = row->start_us / 1000 + SECOND_MS; /* it names a second */
@@ -308,6 +327,7 @@ void sim_row_written(void *ctx, const struct state_row *row)
         sim_complain(sim, "a row of an unknown sink or shard is stored");
         return;
     }
+    sink->known[stream] = true;
     if (row->kind == STATE_POSITION && sink->route.required) /* others hold no position back */
         check_position(sim, sink, row, stream, shard);
     else

@@ -226,6 +226,15 @@ void course_pick(struct course *course)
     trace_sinks(sim);
 }
 
+void course_reload(struct course *course)
+{
+    static const int64_t times_ms[] = {300, 3000, 20000, MINUTE_MS};
+    struct sim *sim = &course->sim;
+    course->reloads = (struct sim_reloads){.every_ms = times_ms[sim->seed % 4],
+                                           .until_ms = course->actors.until_ms};
+    sim->config.start = POLL_TRIM_HORIZON; /* a sink that comes later lacks nothing */
+}
+
 static void some_history(struct sim *sim, struct sim_actors *actors)
 {
     for (uint64_t count = sim_below(sim, 30); count--;)
@@ -266,11 +275,15 @@ void course_run(struct course *course)
     struct sim *sim = &course->sim;
     some_history(sim, &course->actors);
     sim_act(sim, &course->actors);
+    if (course->reloads.every_ms)
+        sim_act_reloads(sim, &course->reloads);
     begin_reading(sim);
     if (course->two)
         sim_start(sim, 1);
     sim_run(sim, course->actors.until_ms - sim->now_ms + 1);
     sim_trace(sim, "faults end: all must be finished from here on");
+    if (course->reloads.every_ms && !sim_until(sim, sim_reloads_settled, CALM_MS))
+        sim_complain(sim, "not every sink is back, or caught up");
     if (!sim_until(sim, sim_all_finished, CALM_MS) && sim->complaints == 0)
         sim_check_end(sim);
     for (size_t i = 0; i < SIM_PROCESSES && sim->complaints == 0; i++) {

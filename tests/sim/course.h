@@ -6,9 +6,13 @@
 struct course {
     struct sim sim;
     struct sim_actors actors;
-    bool two; /* a second process stands by */
+    bool two;                   /* a second process stands by */
+    struct sim_reloads reloads; /* see course_reload */
 };
 
 void course_pick(struct course *course); /* everything, from the seed */
-void course_run(struct course *course);  /* and asks all that must hold */
+/* After it, and before course_run(): sinks come, go and are exchanged. The course is the same
+ * otherwise, until that happens. */
+void course_reload(struct course *course);
+void course_run(struct course *course); /* and asks all that must hold */
 #endif

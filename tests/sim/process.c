@@ -126,29 +126,78 @@ static weir_instance *open_plugin(struct sim_process *process, const struct sim_
     return instance;
 }
 
+struct sim_instance sim_open_sink(struct sim_process *process, struct sim_sink *sink)
+{
+    struct sim_instance one = {.version = sink->version};
+    if (sink->kind == SIM_SCRIPTED) {
+        one.scripted = sim_scripted_new(process, sink);
+        one.instance = sim_scripted_instance(one.scripted);
+    } else {
+        one.instance = open_plugin(process, sink);
+    }
+    return one;
+}
+
+void sim_close_sink(struct sim_instance *one)
+{
+    if (one->scripted)
+        sim_scripted_free(one->scripted);
+    else if (one->instance)
+        instance_close(one->instance);
+    *one = (struct sim_instance){.instance = NULL};
+}
+
+size_t sim_place_of(const struct sim_places *places, size_t sink)
+{
+    size_t place = 0;
+    while (place < places->count && places->sink[place] != sink)
+        place++;
+    return place;
+}
+
+struct route sim_route(const struct sim *sim, const struct sim_places *places, size_t sink,
+                       const struct sim_instance *one)
+{
+    struct route route = sim->sinks[sink].route;
+    route.instance = one->instance;
+    route.revoke = revoke_aws;
+    route.revoke_arg = one->instance;
+    if (route.on_exhausted == ROUTE_SINK)
+        route.exhausted_sink = sim_place_of(places, route.exhausted_sink);
+    return route;
+}
+
+struct match_plan *sim_plan(const struct sim *sim, const struct sim_places *places)
+{
+    struct match_rule rules[SIM_SINKS] = {{0}};
+    struct match_sink sinks[SIM_SINKS];
+    struct match_plan *plan = NULL;
+    struct err err = {0};
+    for (size_t i = 0; i < places->count; i++) {
+        const struct sim_sink *sink = &sim->sinks[places->sink[i]];
+        bool takes_none = sink->letters_only || places->gone >> i & 1;
+        rules[i] = (struct match_rule){.events = sink->events,
+                                       .images = sink->kind == SIM_TABLE ? WEIR_OLD | WEIR_NEW : 0};
+        sinks[i] = (struct match_sink){&rules[i], takes_none ? 0 : 1};
+    }
+    CHECK_FATAL(match_plan_new(sinks, places->count, &plan, &err) == 0);
+    return plan;
+}
+
+/* In the order of the configuration, without those that it has not got. */
 static void open_sinks(struct sim_process *process, struct route *routes)
 {
     struct sim *sim = process->sim;
-    struct match_rule rules[SIM_SINKS] = {{0}};
-    struct match_sink sinks[SIM_SINKS];
-    struct err err = {0};
-    for (size_t i = 0; i < sim->sink_count; i++) {
-        struct sim_sink *sink = &sim->sinks[i];
-        if (sink->kind == SIM_SCRIPTED) {
-            process->scripted[i] = sim_scripted_new(process, sink);
-            process->instances[i] = sim_scripted_instance(process->scripted[i]);
-        } else {
-            process->instances[i] = open_plugin(process, sink);
-        }
-        routes[i] = sink->route;
-        routes[i].instance = process->instances[i];
-        routes[i].revoke = revoke_aws;
-        routes[i].revoke_arg = process->instances[i];
-        rules[i] = (struct match_rule){.events = sink->events,
-                                       .images = sink->kind == SIM_TABLE ? WEIR_OLD | WEIR_NEW : 0};
-        sinks[i] = (struct match_sink){&rules[i], sink->letters_only ? 0 : 1};
+    struct sim_places *places = &process->places;
+    for (size_t i = 0; i < sim->sink_count; i++)
+        if (!(sim->disabled >> i & 1))
+            places->sink[places->count++] = i;
+    for (size_t i = 0; i < places->count; i++) {
+        size_t sink = places->sink[i];
+        process->instances[sink] = sim_open_sink(process, &sim->sinks[sink]);
+        routes[i] = sim_route(sim, places, sink, &process->instances[sink]);
     }
-    CHECK_FATAL(match_plan_new(sinks, sim->sink_count, &process->plan, &err) == 0);
+    process->plan = sim_plan(sim, places);
 }
 
 /* ---- the store ---- */
@@ -228,9 +277,11 @@ static void open_router(struct sim_process *process, const struct route *routes)
     struct router_config config = {.pipeline = "sim",
                                    .world = &process->world->world,
                                    .routes = routes,
-                                   .route_count = sim->sink_count,
+                                   .route_count = process->places.count,
+                                   .places = SIM_SINKS,
                                    .on_poison = sim->config.on_poison,
-                                   .poison_sink = sim->config.poison_sink,
+                                   .poison_sink =
+                                       sim_place_of(&process->places, sim->config.poison_sink),
                                    .blocks_for_ever = true,
                                    .in_flight_bytes = sim->config.in_flight_bytes,
                                    .queued_records = sim->config.queued_records,
@@ -241,6 +292,23 @@ static void open_router(struct sim_process *process, const struct route *routes)
     if (router_new(&config, process->board, &process->router, &err) < 0)
         printf("\n    %s", err.msg);
     CHECK_FATAL(process->router != NULL);
+}
+
+void sim_describe(struct sim_process *process, const struct sim_places *places,
+                  struct poll_config *out)
+{
+    const struct sim *sim = process->sim;
+    for (size_t i = 0; i < places->count; i++) {
+        const struct sim_sink *sink = &sim->sinks[places->sink[i]];
+        uint64_t bit = UINT64_C(1) << i;
+        process->max_hold_ms[i] = sim->config.max_hold_ms[places->sink[i]];
+        if (sink->letters_only || places->gone & bit)
+            out->letters_only |= bit;
+        else if (!sink->route.required)
+            out->optional |= bit;
+        if (sink->kind == SIM_TABLE && !(places->gone & bit))
+            out->images_needed |= WEIR_OLD | WEIR_NEW;
+    }
 }
 
 static void open_poll(struct sim_process *process)
@@ -261,17 +329,12 @@ static void open_poll(struct sim_process *process)
                                .on_gap_continue = config->on_gap_continue,
                                .store_every_ms = config->store_every_ms,
                                .once = config->once,
-                               .max_hold_ms = config->max_hold_ms,
+                               .max_hold_ms = process->max_hold_ms,
                                .log = on_log,
                                .log_ctx = process,
                                .finished = on_finished,
                                .arg = process};
-    for (size_t i = 0; i < process->sim->sink_count; i++) {
-        const struct sim_sink *sink = &process->sim->sinks[i];
-        poll.letters_only |= (uint64_t)sink->letters_only << i;
-        poll.optional |= (uint64_t)!sink->route.required << i;
-        poll.images_needed |= sink->kind == SIM_TABLE ? WEIR_OLD | WEIR_NEW : 0;
-    }
+    sim_describe(process, &process->places, &poll);
     fetch_inline_seam(process->fetch, &poll.fetcher);
     if (poll_new(&poll, &process->poll, &err) < 0)
         printf("\n    %s", err.msg);
@@ -311,6 +374,7 @@ void sim_start(struct sim *sim, size_t index)
 static void stop_poll(void *arg)
 {
     struct sim_process *process = arg;
+    sim_reload_stop(process);
     poll_stop(process->poll);
 }
 
@@ -336,10 +400,8 @@ static void free_parts(struct sim_process *process)
     struct sim *sim = process->sim;
     poll_free(process->poll);
     for (size_t i = 0; i < sim->sink_count; i++)
-        if (process->scripted[i])
-            sim_scripted_free(process->scripted[i]);
-        else
-            instance_close(process->instances[i]);
+        sim_close_sink(&process->instances[i]);
+    sim_reload_free(process);
     router_free(process->router);
     process->router = NULL;
     board_drain(process->board);

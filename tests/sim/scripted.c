@@ -13,7 +13,7 @@ struct pending { /* a record with the plugin, of which something will be said */
     uint32_t truth;
     int32_t outcome;
     bool store; /* the record gets into the sink before that is said */
-    bool hangs;
+    bool hangs, cancelled;
     bool dead; /* a dead letter about it, of `about` */
     struct sim_sink *about;
 };
@@ -85,6 +85,8 @@ static void say(struct pending *one, int32_t outcome)
     if (!one->dead) {
         if (outcome != WEIR_OK)
             sink->marks[one->truth] |= MARK_REFUSED;
+        else if (!one->cancelled)
+            sim_said(&scripted->lanes, one->truth);
         sim_let_go(sink, &scripted->lanes, one->truth);
     }
     sim_trace(sink->sim, "%s says %d of %u%s", sink->name, outcome, one->truth,
@@ -169,6 +171,8 @@ static int32_t record(void *self, const weir_record *entry)
     if (!one.dead) {
         if (one.outcome != WEIR_OK)
             sink->marks[one.truth] |= MARK_REFUSED;
+        else
+            sim_said(&scripted->lanes, one.truth);
         sim_let_go(sink, &scripted->lanes, one.truth);
     }
     sim_trace(sink->sim, "%s says %d of %u at once", sink->name, one.outcome, one.truth);
@@ -186,6 +190,7 @@ static void cancel(void *self, uint64_t token)
             continue;
         /* An answer may come all the same, a little later; what hung was perhaps stored. */
         bool late = sim_below(sim, 100) < scripted->sink->late_percent;
+        one->cancelled = true;
         one->outcome = late && one->outcome == WEIR_OK ? WEIR_OK : WEIR_RETRY;
         one->store = one->store && (late || sim_below(sim, 2) == 0);
         clock->arm(clock->ctx, &one->timer, late ? (int64_t)sim_below(sim, 1500) : 0);
@@ -222,12 +227,32 @@ void sim_scripted_free(struct sim_scripted *scripted)
         clock->disarm(clock->ctx, &one->timer);
         free(one);
     }
-    free(scripted->lanes.given);
-    free(scripted->lanes.open);
+    sim_lanes_done(&scripted->lanes);
     free(scripted);
 }
 
 weir_instance *sim_scripted_instance(struct sim_scripted *scripted)
 {
     return &scripted->instance;
+}
+
+bool sim_scripted_idle(const struct sim_scripted *scripted)
+{
+    return !scripted->pending;
+}
+
+void sim_scripted_leave(struct sim_scripted *scripted, struct sim_lanes *lanes)
+{
+    for (const struct pending *one = scripted->pending; one; one = one->next)
+        if (!one->dead)
+            sim_complain(scripted->process->sim, "%s goes while record %u is with it",
+                         scripted->sink->name, one->truth);
+    *lanes = scripted->lanes;
+    scripted->lanes = (struct sim_lanes){NULL, NULL, 0, NULL, 0};
+}
+
+void sim_scripted_follow(struct sim_scripted *scripted, struct sim_lanes *lanes)
+{
+    scripted->lanes = *lanes;
+    *lanes = (struct sim_lanes){NULL, NULL, 0, NULL, 0};
 }

@@ -65,6 +65,7 @@ struct sim_sink { /* configuration and behaviour: set before sim_begin */
     uint32_t events;    /* 0 = all; WEIR_* bits */
     bool letters_only, sync;
     const char *options; /* of a plugin; NULL = made up */
+    unsigned version;    /* another one is built anew by a reload */
     /* scripted: what it says */
     int64_t slow_ms;                     /* most time it takes for a record; 0 = at once */
     unsigned retry_percent;              /* says retry, half of the time having stored it */
@@ -81,14 +82,18 @@ struct sim_sink { /* configuration and behaviour: set before sim_begin */
     size_t mark_room, lane_room;
     struct sim_progress *progress[SIM_STREAMS];
     size_t progress_room[SIM_STREAMS];
-    uint32_t all_before; /* records before it are known to be finished */
+    bool known[SIM_STREAMS];  /* it has a position there, in the store */
+    bool missed[SIM_STREAMS]; /* the stream ended before it had */
+    uint32_t all_before;      /* records before it are known to be finished */
     uint64_t given_count, stored_count, repeats, letters;
 };
 
-struct sim_lanes {   /* what one life's instance of a sink was given; by lane */
+struct sim_lanes {   /* what one life's instances of a sink were given; by lane */
     uint32_t *given; /* the last truth + 1 */
     uint8_t *open;   /* records with the plugin */
     size_t room;
+    uint8_t *said; /* by truth: ok was said of it, before anybody cancelled it */
+    size_t said_room;
 };
 
 /* ---- faults of the network ---- */
@@ -110,6 +115,19 @@ struct sim_exchange;
 
 /* ---- processes ---- */
 
+struct sim_instance { /* of a sink; instance NULL: there is none */
+    weir_instance *instance;
+    struct sim_scripted *scripted; /* NULL: it is a plugin's */
+    unsigned version;              /* of the sink when it was opened */
+};
+
+struct sim_places { /* the router's sinks, by index: the simulation's */
+    size_t sink[SIM_SINKS], count;
+    uint64_t gone; /* places that are empty */
+};
+
+struct sim_reload;
+
 struct sim_process {
     struct sim *sim;
     unsigned life; /* counts starts; in-flight answers of earlier ones find nobody */
@@ -123,8 +141,10 @@ struct sim_process {
     struct router *router;
     struct fetch_inline *fetch;
     struct poll *poll;
-    weir_instance *instances[SIM_SINKS];
-    struct sim_scripted *scripted[SIM_SINKS];
+    struct sim_instance instances[SIM_SINKS]; /* by sink */
+    struct sim_places places;
+    int64_t max_hold_ms[SIM_SINKS]; /* by place */
+    struct sim_reload *reload;      /* NULL: there was none yet */
     struct arena *options;
     bool stepped;
     bool alone; /* no other process lived when it began: leaks can be told */
@@ -160,6 +180,8 @@ struct sim {
     struct sim_net net;
     struct sim_sink sinks[SIM_SINKS];
     size_t sink_count;
+    uint64_t disabled; /* sinks: as the configuration file has it at the moment */
+    bool reloads;      /* it changes */
     struct vdisk disk;
     struct sim_process processes[SIM_PROCESSES];
     struct timers timers; /* of the world around the processes */
@@ -184,7 +206,9 @@ struct sim {
     size_t letters_heeded;
     /* counters */
     uint64_t lives, steps, steps_at_now, crashes, clean_stops, requests, gaps_told;
-    uint64_t starved, detached;     /* allocations that failed; sinks that were detached */
+    uint64_t starved, detached; /* allocations that failed; sinks that were detached */
+    uint64_t came, went, anew;  /* sinks, by reloads */
+    uint64_t reloads_refused;
     uint64_t starves_at;            /* mem_calls() of the one that is to fail; 0 = none */
     uint64_t served;                /* records that GetRecords gave */
     uint64_t busy_steps, busy_work; /* at the last look: see sim_check_busy */
@@ -269,12 +293,39 @@ struct sim_answer {
 void sim_table_answer(struct sim *sim, const char *target, weir_str body, struct sim_answer *out);
 void sim_queue_answer(struct sim *sim, weir_str body, struct sim_answer *out);
 
+/* ---- reload.c: another configuration while processes run ---- */
+struct sim_reloads { /* an actor; zeroed but for the times, then sim_act_reloads */
+    struct sim *sim;
+    struct timer timer;
+    uint64_t random;            /* of its own: the other dice fall as they would without it */
+    int64_t every_ms, until_ms; /* from then on every sink is back */
+};
+void sim_act_reloads(struct sim *sim, struct sim_reloads *reloads);
+/* Every sink is there, in each process that runs, and has caught up. */
+bool sim_reloads_settled(struct sim *sim);
+void sim_reload_stop(struct sim_process *process); /* one under way ends: the process stops */
+void sim_reload_free(struct sim_process *process); /* with it all that it opened */
+
 /* ---- scripted.c: scripted sinks ---- */
 struct sim_scripted *sim_scripted_new(struct sim_process *process, struct sim_sink *sink);
 void sim_scripted_free(struct sim_scripted *scripted);
 weir_instance *sim_scripted_instance(struct sim_scripted *scripted);
+/* What was given is remembered by the next instance: `lanes` are filled, or taken. */
+void sim_scripted_leave(struct sim_scripted *scripted, struct sim_lanes *lanes);
+void sim_scripted_follow(struct sim_scripted *scripted, struct sim_lanes *lanes);
+bool sim_scripted_idle(const struct sim_scripted *scripted);
 
 /* ---- process.c ---- */
+struct sim_instance sim_open_sink(struct sim_process *process, struct sim_sink *sink);
+void sim_close_sink(struct sim_instance *one);
+/* The sink's route as the router wants it, where `places` are in force. */
+struct route sim_route(const struct sim *sim, const struct sim_places *places, size_t sink,
+                       const struct sim_instance *one);
+size_t sim_place_of(const struct sim_places *places, size_t sink); /* or their count */
+struct match_plan *sim_plan(const struct sim *sim, const struct sim_places *places);
+/* What the poll is told of the sinks at these places: letters_only, optional, images_needed. */
+void sim_describe(struct sim_process *process, const struct sim_places *places,
+                  struct poll_config *out);
 void sim_crash_point(struct sim *sim); /* may not return */
 void sim_bury(struct sim_process *process);
 void sim_perhaps_tidy(struct sim_process *process); /* after finished(): ends it and frees all */
@@ -293,7 +344,9 @@ void sim_given(struct sim_process *process, struct sim_sink *sink, struct sim_la
                uint32_t truth);
 void sim_stored(struct sim_sink *sink, uint32_t truth); /* in the sink: checks the order */
 void sim_let_go(struct sim_sink *sink, struct sim_lanes *lanes,
-                uint32_t truth); /* it said something of it */
+                uint32_t truth);                        /* it said something of it */
+void sim_said(struct sim_lanes *lanes, uint32_t truth); /* ok, and it was not cancelled */
+void sim_lanes_done(struct sim_lanes *lanes);
 /* A dead letter about the record is stored; `about` NULL: poison, of all sinks. */
 void sim_lettered(struct sim *sim, struct sim_sink *about, uint32_t truth);
 void sim_row_written(void *ctx, const struct state_row *row);

@@ -1,7 +1,9 @@
 /* Random courses, each in a process of its own, since a crash leaves its memory behind.
- *   test_sim_seeds                       the regression list, then SIM_SEEDS seeds (default 2000)
+ *   test_sim_seeds                       the regression list, then SIM_SEEDS seeds (default 2000),
+ *                                        then a quarter of them with reloads
  *   test_sim_seeds --seed N [--trace]    one seed, with all that happened in it
  *   test_sim_seeds --from N --count N [--jobs N]
+ * --reloads with either of them: with reloads, which leave a seed as it is until the first one.
  * What a seed does changes when the simulator's dice do: a bug worth keeping becomes a scenario. */
 #define _DEFAULT_SOURCE /* MAP_ANONYMOUS */
 #include "course.h"
@@ -18,9 +20,11 @@ enum { JOBS_MAX = 16, SHOWN_BYTES = 3000 };
 static const char *program;
 static uint64_t first_seed = 1, seed_count = 2000;
 static unsigned jobs = 2;
+static bool reloads;
 static pid_t main_pid;
 static struct tally { /* of all seeds; shared with their processes */
-    _Atomic uint64_t seeds, records, crashes, clean_ends, detached, starved, seconds, busiest;
+    _Atomic uint64_t seeds, records, crashes, clean_ends, detached, starved, seconds, busiest, came,
+        went, anew, refused;
 } * tally;
 
 static void add_up(const struct sim *sim)
@@ -33,6 +37,10 @@ static void add_up(const struct sim *sim)
     tally->clean_ends += sim->clean_stops;
     tally->detached += sim->detached;
     tally->starved += sim->starved;
+    tally->came += sim->came;
+    tally->went += sim->went;
+    tally->anew += sim->anew;
+    tally->refused += sim->reloads_refused;
     if (sim->busiest > tally->busiest)
         tally->busiest = sim->busiest;
     tally->seconds += (uint64_t)sim->now_ms / 1000;
@@ -49,6 +57,10 @@ static void put_tally(int64_t seconds)
         (unsigned long long)tally->crashes, (unsigned long long)tally->clean_ends,
         (unsigned long long)tally->detached, (unsigned long long)tally->starved,
         (unsigned long long)tally->busiest);
+    if (reloads)
+        printf("(reloads: %llu sinks came, %llu went, %llu were built anew, %llu were refused) ",
+               (unsigned long long)tally->came, (unsigned long long)tally->went,
+               (unsigned long long)tally->anew, (unsigned long long)tally->refused);
 }
 
 static void run_seed(uint64_t seed, bool trace)
@@ -58,6 +70,8 @@ static void run_seed(uint64_t seed, bool trace)
     CHECK_FATAL(course != NULL);
     sim_init(&course->sim, seed, trace);
     course_pick(course);
+    if (reloads)
+        course_reload(course);
     course_run(course);
     if (trace)
         printf(
@@ -109,7 +123,8 @@ static void show(const struct job *job, int status)
     printf("\n    seed %llu failed", (unsigned long long)job->seed);
     if (WIFSIGNALED(status))
         printf(" by signal %d", WTERMSIG(status));
-    printf(": %s --seed %llu --trace%s\n", program, (unsigned long long)job->seed, text);
+    printf(": %s --seed %llu --trace%s%s\n", program, (unsigned long long)job->seed,
+           reloads ? " --reloads" : "", text);
 }
 
 static bool end_job(struct job *job, int status)
@@ -158,14 +173,14 @@ static unsigned run_seeds(const uint64_t *seeds, uint64_t first, uint64_t count)
 
 /* ---- tests ---- */
 
-static void known_seeds_pass(void)
+static void run_known(const char *name)
 {
     char line[256];
     uint64_t seeds[512];
     size_t count = 0;
     if (getpid() != main_pid) /* a seed ended by a fatal check */
         _exit(1);
-    FILE *file = fopen(SIM_FOLDER "/regressions.txt", "r");
+    FILE *file = fopen(name, "r");
     CHECK_FATAL(file != NULL);
     while (fgets(line, sizeof line, file) && count < 512)
         if (line[0] >= '0' && line[0] <= '9')
@@ -174,15 +189,33 @@ static void known_seeds_pass(void)
     CHECK_INT(run_seeds(seeds, 0, count), 0);
 }
 
-static void random_seeds_pass(void)
+static void run_random(uint64_t count)
 {
     struct timespec began, ended;
     if (getpid() != main_pid)
         _exit(1);
     clock_gettime(CLOCK_MONOTONIC, &began);
-    CHECK_INT(run_seeds(NULL, first_seed, seed_count), 0);
+    CHECK_INT(run_seeds(NULL, first_seed, count), 0);
     clock_gettime(CLOCK_MONOTONIC, &ended);
     put_tally((int64_t)(ended.tv_sec - began.tv_sec));
+}
+
+static void known_seeds_pass(void)
+{
+    run_known(SIM_FOLDER "/regressions.txt");
+}
+
+static void random_seeds_pass(void)
+{
+    run_random(seed_count);
+}
+
+/* Their tally is that of all. */
+static void seeds_with_reloads_pass(void)
+{
+    reloads = true;
+    run_known(SIM_FOLDER "/regressions_reloads.txt");
+    run_random(seed_count / 4);
 }
 
 static void one_seed_passes(void)
@@ -196,8 +229,10 @@ static void one_seed_passes(void)
     exit(failed); /* what crashes left behind is no leak */
 }
 
-static const struct unit_test all_tests[] = {
-    {"known_seeds_pass", known_seeds_pass}, {"random_seeds_pass", random_seeds_pass}, {NULL, NULL}};
+static const struct unit_test all_tests[] = {{"known_seeds_pass", known_seeds_pass},
+                                             {"random_seeds_pass", random_seeds_pass},
+                                             {"seeds_with_reloads_pass", seeds_with_reloads_pass},
+                                             {NULL, NULL}};
 static const struct unit_test range_tests[] = {{"random_seeds_pass", random_seeds_pass},
                                                {NULL, NULL}};
 static const struct unit_test one_test[] = {{"one_seed_passes", one_seed_passes}, {NULL, NULL}};
@@ -219,6 +254,8 @@ int main(int argc, char **argv)
             first_seed = strtoull(value, NULL, 10);
             seed_count = 0;
             tests = one_test;
+        } else if (strcmp(argv[i], "--reloads") == 0) {
+            reloads = true;
         } else if (strcmp(argv[i], "--trace") == 0) {
             seed_count = 1;
         } else if (strcmp(argv[i], "--from") == 0) {

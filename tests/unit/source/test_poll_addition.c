@@ -316,6 +316,58 @@ static void the_only_one_goes_and_another_comes(void)
     stage_done(&stage);
 }
 
+/* What came meanwhile, and is barred by what it reads alone, leaves it the room for that. */
+static void the_only_one_needs_its_window_for_what_it_reads_alone(void)
+{
+    struct stage stage;
+    struct prig *prig = stage_init(&stage, 1);
+    prig->rig.config.queued_records = 5;
+    stage_start(&stage);
+    write_for(prig, 30 * SECOND_MS);
+    prig->rig.sinks[1].delay_ms = 100;
+    change(&stage, 2, 1);
+    for (uint32_t shard = 0; shard < 3; shard++)
+        streams_model_close(&prig->model, 0, shard, 2, prig_unix_ms(prig));
+    write_for(prig, 3 * MINUTE_MS);
+    prig->rig.sinks[1].delay_ms = 0;
+    prig_run(prig, MINUTE_MS);
+    check_whole(prig, 1, written(prig));
+    prig_stop(prig, 0);
+    stage_done(&stage);
+}
+
+/* The table got another stream, which was read to its end before the sink came back. */
+static void one_that_comes_back_gets_what_a_stream_of_the_past_holds(void)
+{
+    for (int restart = 0; restart < 2; restart++) {
+        struct stage stage;
+        struct prig *prig = stage_init(&stage, 2);
+        stage_start(&stage);
+        write_for(prig, 10 * SECOND_MS);
+        change(&stage, 0, 2);
+        write_for(prig, 10 * SECOND_MS);
+        streams_model_disable(&prig->model, 0, prig_unix_ms(prig));
+        streams_model_create(&prig->model, "Products", 1, prig_unix_ms(prig) + 1);
+        prig_run(prig, 10 * MINUTE_MS);
+        check_whole(prig, 0, written(prig));
+        if (restart) {
+            prig_stop(prig, 0);
+            prig_end(prig);
+            prig->rig.config.route_count = 1;
+            stage_start(&stage);
+            prig_run(prig, 10 * MINUTE_MS);
+        }
+        CHECK_INT(prig_lines(prig, "W0908"), 0);
+        change(&stage, 2, 0);
+        prig_run(prig, 10 * MINUTE_MS);
+        check_whole(prig, 1, written(prig));
+        if (!restart) /* else it is not known that nobody else may come */
+            CHECK_INT(prig_lines(prig, "W0908"), 1);
+        prig_stop(prig, 0);
+        stage_done(&stage);
+    }
+}
+
 /* One that nothing waits for begins with what is read next, on shards that are read. */
 static void one_that_is_optional_gets_what_is_read_from_then_on(void)
 {
@@ -521,6 +573,10 @@ static const struct unit_test tests[] = {
      a_new_one_at_LATEST_polls_no_quiet_shard_alone},
     {"one_that_comes_back_goes_on_where_it_was", one_that_comes_back_goes_on_where_it_was},
     {"the_only_one_goes_and_another_comes", the_only_one_goes_and_another_comes},
+    {"the_only_one_needs_its_window_for_what_it_reads_alone",
+     the_only_one_needs_its_window_for_what_it_reads_alone},
+    {"one_that_comes_back_gets_what_a_stream_of_the_past_holds",
+     one_that_comes_back_gets_what_a_stream_of_the_past_holds},
     {"one_that_is_optional_gets_what_is_read_from_then_on",
      one_that_is_optional_gets_what_is_read_from_then_on},
     {"who_comes_waits_for_a_state_that_can_be_read", who_comes_waits_for_a_state_that_can_be_read},
