@@ -312,6 +312,32 @@ def watch_config_reloads_when_the_file_changes():
 
 
 @test
+def watch_config_sees_links_that_are_swapped_and_files_that_are_written_in_place():
+    """As Kubernetes mounts a ConfigMap: the file is a link through ..data, which another link replaces."""
+    with Case() as case:
+        def publish(version, config):
+            mounted = case.path / f"..{version}"
+            mounted.mkdir()
+            (mounted / "prices.json").write_text(json.dumps(config))
+            (case.path / "..data_tmp").symlink_to(mounted.name)
+            (case.path / "..data_tmp").rename(case.path / "..data")
+
+        publish("v1", case.changed())
+        case.weir.config.unlink()
+        case.weir.config.symlink_to("..data/prices.json")
+        case.stream.shard(records=records(0, 5))
+        case.weir.start("--watch-config")
+        case.delivered(records(0, 5))
+        publish("v2", case.changed(lines={"batch_records": 3}))
+        until(lambda: case.status() == (1, 0), 20, "what the swapped link leads to is in force")
+        with open(case.path / "..v2" / "prices.json", "r+") as file:  # the same inode
+            file.write(json.dumps(case.changed(lines={"batch_records": 4})))
+            file.truncate()
+        until(lambda: case.status() == (2, 0), 20, "what was written in place is in force")
+        equal(case.weir.term(), 0, "exit code after TERM")
+
+
+@test
 def USR2_shows_everything_and_levels_of_components_hold():
     with Case() as case:
         case.stream.shard(records=records(0, 5))
