@@ -1,0 +1,101 @@
+#!/usr/bin/env python3
+"""What the project promises of its own files: format strings, hardened binaries, the security policy, the versions that it is
+built with, and the sums beside what is published. Each gate is shown something bad, which it has to refuse."""
+import hashlib
+import json
+import os
+import re
+import shlex
+import subprocess
+
+from harness import BUILD, ROOT, equal, folder, holds, main, test, watchdog
+
+
+def ran(*command, **options):
+    done = subprocess.run([str(word) for word in command], capture_output=True, text=True, timeout=60, **options)
+    return done.returncode, done.stdout + done.stderr
+
+
+# ---- format strings ----
+
+def commands():
+    """{source below the root: the words that compile it}, of core and the plugins."""
+    if (BUILD / "build.ninja").exists():
+        listed = json.loads(subprocess.run(["ninja", "-C", BUILD, "-t", "compdb"], capture_output=True, check=True).stdout)
+    else:
+        listed = json.loads((BUILD / "compile_commands.json").read_text())
+    found = {}
+    for entry in listed:
+        source = os.path.relpath(os.path.join(entry["directory"], entry["file"]), ROOT)
+        if re.fullmatch(r"(core|plugins)/(?!.*tests/).*\.c", source) and " -c " in entry["command"]:
+            found[source] = shlex.split(entry["command"])
+    return found
+
+
+def compiled(words, text, where):
+    """The text compiled with the flags of another file."""
+    source = where / "snippet.c"
+    source.write_text(text)
+    words = words[:words.index("-c")] + ["-c", str(source), "-o", str(where / "snippet.o")]
+    for flag in ("-MF", "-MT", "-o"):
+        while flag in words[:-1]:
+            at = words.index(flag)
+            del words[at:at + 2]
+    if "WEIR_WERROR:BOOL=OFF" in (BUILD / "CMakeCache.txt").read_text():
+        words.append("-Werror")
+    return ran(*words, "-o", where / "snippet.o", cwd=BUILD)
+
+
+@test
+def S26_every_file_is_compiled_with_the_flags():
+    found = commands()
+    holds(len(found) > 200 and any(s.startswith("plugins/") for s in found), f"{len(found)} files")
+    wanted = {"-Wformat=2"} | ({"-Werror"} if "WEIR_WERROR:BOOL=ON" in (BUILD / "CMakeCache.txt").read_text() else set())
+    equal({source for source, words in found.items() if not wanted <= set(words)}, set(), f"files without {wanted}")
+    equal({source for source, words in found.items() if any(w.startswith("-Wno-format") and w != "-Wno-format-truncation"
+                                                           or w == "-w" for w in words)}, set(), "silenced")
+    presets = {p["name"]: p for p in json.loads((ROOT / "CMakePresets.json").read_text())["configurePresets"]}
+    for name, preset in presets.items():
+        values = {}
+        while preset:
+            values = {**preset.get("cacheVariables", {}), **values}
+            preset = presets.get(preset.get("inherits"))
+        equal(values.get("WEIR_WERROR"), "ON", f"WEIR_WERROR of preset {name}")
+
+
+@test
+def S26_a_format_out_of_data_is_refused_by_the_compiler():
+    found = commands()
+    core = '#include "observe/log.h"\nint f(struct log *log, const char *data);\n' \
+        'int f(struct log *log, const char *data)\n{\n    log_line(log, 0, "a", "W0001", %s);\n    return 0;\n}\n'
+    plugin = '#include <weir/util.h>\nvoid f(const weir_host *host, weir_instance *own, const char *data);\n' \
+        'void f(const weir_host *host, weir_instance *own, const char *data)\n{\n    weir_logf(host, own, 0, %s);\n}\n'
+    for source, text in (("core/router/router.c", core), ("plugins/sqs/sqs.c", plugin)):
+        with folder() as where:
+            code, said = compiled(found[source], text % '"%s", data', where)
+            equal(code, 0, f"a sound one: {said}")
+            for wrong in ("data", '"%d", data', '"%s"'):
+                code, said = compiled(found[source], text % wrong, where)
+                holds(code != 0 and "format" in said, f"{wrong} with the flags of {source}: {said}")
+
+
+@test
+def S26_every_function_that_takes_a_format_says_so():
+    declared = {}
+    files = [f for part in ("core", "include", "plugins") for ext in ("h", "c") for f in (ROOT / part).rglob(f"*.{ext}")]
+    for file in files:
+        text = re.sub(r"/\*.*?\*/|//[^\n]*", "", file.read_text(), flags=re.S)
+        text = re.sub(r'"(\\.|[^"\\\n])*"|^\s*#.*(\\\n.*)*', "", text, flags=re.M)
+        for piece in re.split(r"[;{}]", text):
+            marked = "format(printf" in piece
+            plain = re.sub(r"__attribute__\(\(.*?\)\)\)", "", piece, flags=re.S)
+            head = re.search(r"^[\s\w*]*?(\w+)\s*\(([^()]*(\.\.\.|const char \*format,\s*va_list \w+))\s*\)\s*$", plain)
+            if head:
+                declared.setdefault(head[1], []).append(marked)
+    holds(len(declared) > 25 and {"log_line", "err_set", "buf_printf", "weir_logf"} <= set(declared), sorted(declared))
+    equal([name for name, marked in declared.items() if not any(marked)], [], "without the attribute")
+
+
+if __name__ == "__main__":
+    watchdog(110)
+    main()
