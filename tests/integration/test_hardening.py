@@ -96,6 +96,53 @@ def S26_every_function_that_takes_a_format_says_so():
     equal([name for name, marked in declared.items() if not any(marked)], [], "without the attribute")
 
 
+# ---- binaries ----
+
+SOUND = ["-O2", "-fstack-protector-strong", "-shared", "-fPIC", "-Wl,-z,relro,-z,now", "-Wl,-z,noexecstack"]
+GUARDED = "int other(char *);\nint other(char *at) { return *at; }\n" \
+    "int guarded(const char *from);\nint guarded(const char *from)\n{\n    char volatile own[64];\n" \
+    "    for (int i = 0; i < 64 && from[i]; i++)\n        own[i] = from[i];\n    return other((char *)own);\n}\n"
+
+
+def linked(where, name, flags, source=GUARDED):
+    code = where / "code.c"
+    code.write_text(source)
+    subprocess.run([os.environ.get("CC", "cc"), code, *flags, "-o", where / name], check=True)
+    return where / name
+
+
+def without(*gone, more=()):
+    return [flag for flag in SOUND if flag not in gone] + list(more)
+
+
+@test
+def S27_a_binary_that_is_not_hardened_is_refused():
+    program = GUARDED + "int main(int n, char **words) { (void)n; return guarded(words[0]); }\n"
+    rows = [
+        ("not position independent", without("-shared", "-fPIC", more=["-no-pie"]), program),
+        ("no RELRO", without("-Wl,-z,relro,-z,now", more=["-Wl,-z,norelro,-z,now"]), GUARDED),
+        ("lazy binding", without("-Wl,-z,relro,-z,now", more=["-Wl,-z,relro,-z,lazy"]), GUARDED),
+        ("executable stack", without("-Wl,-z,noexecstack", more=["-Wl,-z,execstack"]), GUARDED),
+        ("no stack protector", without("-fstack-protector-strong", more=["-fno-stack-protector"]), GUARDED),
+    ]
+    gate = ROOT / "scripts" / "check-hardening"
+    with folder() as where:
+        sound = linked(where, "sound.so", SOUND)
+        code, said = ran(gate, sound)
+        equal((code, said), (0, "1 linked files are hardened\n"))
+        pie = linked(where, "sound", without("-shared", "-fPIC", more=["-fPIE", "-pie"]), program)
+        equal(ran(gate, pie)[0], 0, "a program")
+        for because, flags, source in rows:
+            code, said = ran(gate, sound, linked(where, "bad.so", flags, source))
+            holds(code == 1 and because in said and "bad.so" in said, f"{because}: exit {code}: {said}")
+
+
+@test
+def S27_what_is_built_here_is_hardened():
+    code, said = ran(ROOT / "scripts" / "check-hardening", BUILD)
+    equal(code, 0, said)
+
+
 if __name__ == "__main__":
     watchdog(110)
     main()
