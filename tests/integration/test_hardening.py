@@ -6,13 +6,14 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 
 from harness import BUILD, ROOT, equal, folder, holds, main, test, watchdog
 
 
 def ran(*command, **options):
-    done = subprocess.run([str(word) for word in command], capture_output=True, text=True, timeout=60, **options)
+    done = subprocess.run([str(word) for word in command], capture_output=True, text=True, timeout=120, **options)
     return done.returncode, done.stdout + done.stderr
 
 
@@ -143,6 +144,52 @@ def S27_what_is_built_here_is_hardened():
     equal(code, 0, said)
 
 
+# ---- what it is built with ----
+
+WANTED = {name: version for name, version in re.findall(
+    r"pkg_check_modules\(\w+ (?:REQUIRED )?IMPORTED_TARGET ([\w-]+)>=([\d.]+)\)",
+    (ROOT / "cmake" / "WeirDependencies.cmake").read_text())}
+
+
+def configured(where, *old):
+    """What CMake makes of the dependencies where these modules of pkg-config are of version 0.1."""
+    (where / "CMakeLists.txt").write_text(
+        "cmake_minimum_required(VERSION 3.22)\nproject(probe LANGUAGES NONE)\nset(WEIR_SQLITE ON)\n"
+        f"find_package(PkgConfig REQUIRED)\ninclude({ROOT}/cmake/WeirDependencies.cmake)\n"
+        'message("sqlite=${SQLITE_FOUND} zstd=${ZSTD_FOUND} kafka=${RDKAFKA_FOUND}")\n')
+    files = where / "pc"
+    files.mkdir()
+    for name in WANTED:
+        version = "0.1" if name in old else WANTED[name]
+        (files / f"{name}.pc").write_text(f"Name: {name}\nDescription: {name}\nVersion: {version}\nLibs: -L{where} -l{name}\n")
+        (where / f"lib{name}.so").touch()
+    return ran("cmake", "-S", where, "-B", where / "build", env={**os.environ, "PKG_CONFIG_LIBDIR": str(files)})
+
+
+@test
+def S35_a_library_that_is_too_old_is_refused():
+    equal(set(WANTED), {"libuv", "libcurl", "libcjson", "libcrypto", "sqlite3", "libzstd", "rdkafka"})
+    with folder() as where:
+        code, said = configured(where)
+        holds(code == 0 and "sqlite=1 zstd=1 kafka=1" in said, f"the least versions do: {said}")
+    for name, version in WANTED.items():
+        with folder() as where:
+            code, said = configured(where, name)
+        holds(f"Package '{name}' has version '0.1', required version is '>= {version}'" in said, said)
+        optional = {"libzstd": "zstd= kafka=1", "rdkafka": "zstd=1 kafka=\n"}
+        if name in optional:
+            holds(code == 0 and optional[name] in said, f"{name} is left out: {said}")
+        else:
+            holds(code != 0 and "A required package was not found" in said, f"{name}: exit {code}: {said}")
+
+
+@test
+def S35_the_documents_name_the_least_versions():
+    said = (ROOT / "docs" / "quickstart.md").read_text()
+    names = {"libcjson": "cJSON", "libcrypto": "OpenSSL", "sqlite3": "SQLite", "rdkafka": "librdkafka"}
+    equal([name for name, version in WANTED.items() if f"{names.get(name, name)} {version}" not in said], [])
+
+
 if __name__ == "__main__":
-    watchdog(110)
+    watchdog(230)
     main()
