@@ -68,3 +68,6 @@ build() {
         fi
     ) || die "the build failed (preset $preset); the whole output: $log"
 }
+
+# sums FOLDER ENDING: FOLDER/SHA256SUMS of its files of that ending, for `sha256sum --check`.
+sums() { (cd "$1" && LC_ALL=C && sha256sum -- *."$2" >SHA256SUMS); }

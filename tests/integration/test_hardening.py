@@ -190,6 +190,82 @@ def S35_the_documents_name_the_least_versions():
     equal([name for name, version in WANTED.items() if f"{names.get(name, name)} {version}" not in said], [])
 
 
+# ---- the policy, and what is published ----
+
+@test
+def S32_the_security_policy_says_where_what_and_when():
+    text = " ".join((ROOT / "SECURITY.md").read_text().split())
+    for wanted in (r"report a weakness privately", r"not in a public issue", r"answer within three working days",
+                   r"a fix or a plan within thirty", r"The latest release is supported", r"no back-ports"):
+        holds(re.search(wanted, text), f"{wanted}: {text[:600]}")
+    holds("SECURITY.md" in (ROOT / "cmake" / "WeirInstall.cmake").read_text(), "it is installed")
+
+
+@test
+def S33_the_sums_are_those_of_the_files():
+    with folder() as where:
+        for name, content in (("weir_1.deb", b"one"), ("weir-kafka_1.deb", b"two"), ("notes.txt", b"three")):
+            (where / name).write_bytes(content)
+        for _ in range(2):
+            code, said = ran("bash", "-c", '. "$1" && sums "$2" deb', "sh", ROOT / "scripts" / "lib.sh", where)
+            equal(code, 0, said)
+        lines = (where / "SHA256SUMS").read_text().splitlines()
+        equal(lines, [hashlib.sha256(content).hexdigest() + "  " + name
+                      for name, content in (("weir-kafka_1.deb", b"two"), ("weir_1.deb", b"one"))])
+        equal(ran("sha256sum", "--check", "--strict", "SHA256SUMS", cwd=where)[0], 0)
+        (where / "weir_1.deb").write_bytes(b"another")
+        equal(ran("sha256sum", "--check", "--strict", "SHA256SUMS", cwd=where)[0], 1, "a changed one")
+    for script, ending in (("layer", "zip"), ("package", "deb")):
+        holds(f'sums "$out" {ending}\n' in (ROOT / "scripts" / script).read_text(), f"scripts/{script} writes them")
+
+
+@test
+def S33_the_same_content_is_the_same_zip_and_bill():
+    with folder() as where:
+        manifest = where / "MANIFEST"
+        manifest.write_text("openssl 3.0.1\nlibuv 1.44.2\ncjson 1.7.15\ncurl 8.1.0\n")
+        made = []
+        for number, names in enumerate((("bootstrap", "a.so", "b.so"), ("b.so", "a.so", "bootstrap"))):
+            tree = where / f"tree{number}"
+            tree.mkdir()
+            for name in names:
+                (tree / name).write_bytes(name.encode() * 100)
+                (tree / name).chmod(0o755 if number else 0o700)
+                os.utime(tree / name, (number * 10**8, number * 10**8))
+            bill = subprocess.run([ROOT / "deploy/layer/sbom.py", manifest, "1.0.0", "x86_64"], capture_output=True, check=True)
+            (tree / "sbom.json").write_bytes(bill.stdout)
+            subprocess.run([ROOT / "deploy/layer/pack.py", where / f"{number}.zip", tree], check=True, stdout=subprocess.DEVNULL)
+            made.append((where / f"{number}.zip").read_bytes())
+        holds(made[0] == made[1], "two zips of the same content differ")
+        bill = json.loads(bill.stdout)
+        equal((bill["bomFormat"], {c["name"]: c["version"] for c in bill["components"]}),
+              ("CycloneDX", {"openssl": "3.0.1", "libuv": "1.44.2", "cjson": "1.7.15", "curl": "8.1.0"}))
+        manifest.write_text("openssl 3.0.1\nlibuv 1.44.2\n")
+        code, said = ran(ROOT / "deploy/layer/sbom.py", manifest, "1.0.0", "x86_64")
+        holds(code == 1 and "does not name" in said, f"an incomplete one: {said}")
+
+
+@test
+def S33_where_it_was_built_is_not_in_the_bytes():
+    """A plugin with the flags of the layer, from two copies of the sources in folders of different names."""
+    with folder() as where:
+        built = []
+        for name in ("one", "another-place"):
+            tree, build = where / name / "weir", where / name / "build"
+            for part in ("core", "include", "plugins", "cmake", "deploy", "docs", "examples"):
+                shutil.copytree(ROOT / part, tree / part)
+            for file in ("CMakeLists.txt", "LICENSE", "README.md", "CHANGELOG.md", "SECURITY.md"):
+                shutil.copy(ROOT / file, tree)
+            for command in (["cmake", "-G", "Ninja", "-S", tree, "-B", build, "-DCMAKE_BUILD_TYPE=Release", "-DWEIR_LAYER=ON",
+                             "-DWEIR_SQLITE=OFF", "-DWEIR_BUILD_TESTS=OFF"],
+                            ["cmake", "--build", build, "--target", "stdout"]):
+                code, said = ran(*command)
+                equal(code, 0, said[-1500:])
+            built.append((build / "plugins" / "stdout.so").read_bytes())
+        holds(built[0] == built[1], "two builds differ")
+        holds(str(where).encode() not in built[0], "it names the folder")
+
+
 if __name__ == "__main__":
     watchdog(230)
     main()
