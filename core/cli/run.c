@@ -217,6 +217,7 @@ static int start(struct run *run)
     struct cli *cli = run->cli;
     struct config_request request;
     run_no_core_dump(run);
+    run_gain_nothing();
     cli_config_request(cli, &request);
     run->log = cli_log_new(cli, cli_log_level(cli, WEIR_LOG_INFO), NULL, NULL);
     if (!run->log || pipeline_begin(&run->pipeline, cli->lambda, &run->err) < 0)
@@ -235,6 +236,7 @@ static int start(struct run *run)
     }
     run_log_settings(run);
     run_log_secrets(run, &run->diags);
+    run_warn_of_root(run);
     if (pipeline_open(&run->pipeline, run->config, run->log, cli->dry_run, cli->environ_block,
                       &run->diags, &run->err) < 0)
         return refuse(run, "Weir.SinkInvalid");

@@ -111,6 +111,8 @@ void run_signals_begin(struct run *run);
 void run_signals_end(struct run *run);
 void run_log_settings(struct run *run); /* those of run->config, as far as they can change */
 void run_no_core_dump(const struct run *run);
+void run_gain_nothing(void);
+void run_warn_of_root(struct run *run);
 void run_log_secrets(struct run *run, const struct diags *diags);
 
 /* Every problem with the configuration, as one text. */

@@ -7,8 +7,10 @@
 
 #include <inttypes.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 enum {
     RAISED_MS = 60000,
@@ -54,6 +56,21 @@ void run_no_core_dump(const struct run *run)
     const struct rlimit none = {0, 0};
     if (!wanted || strcmp(wanted, "1") != 0)
         setrlimit(RLIMIT_CORE, &none);
+}
+
+/* Before plugins are loaded: neither they nor what they start get more rights than weir has. A
+ * kernel that can't do it is older than any that weir runs on. */
+void run_gain_nothing(void)
+{
+    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+}
+
+/* The daemon only: KCL, a file and Lambda run as whoever starts them. */
+void run_warn_of_root(struct run *run)
+{
+    if (!run->cli->lambda && run->config->source == SOURCE_POLL && geteuid() == 0)
+        log_line(run->log, WEIR_LOG_WARN, "run", "W0711",
+                 "runs as root, which it has no need of; and so does each plugin");
 }
 
 /* ---- signals ---- */

@@ -164,6 +164,8 @@ const struct diag_code diag_codes[] = {
      "Nothing, when they are; else the next start repeats what was delivered since."},
     {"W0710", "The admin server listens on this address.",
      "Nothing: it is what admin.listen asked for."},
+    {"W0711", "The daemon runs as root, and with it every plugin.",
+     "Run it as a user of its own, as the bundled systemd unit and image do (docs/operating.md)."},
     {"W0801", "The source can't be reached, or does not answer as it should; it is tried again.",
      "Check network, region and endpoint. It goes on by itself."},
     {"W0802", "The source throttles a shard: it serves two readers at most.",
