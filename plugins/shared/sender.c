@@ -110,9 +110,12 @@ static void complete(struct sender *sender, struct message *message, int32_t out
     sender->spare_messages = message;
 }
 
-/* What waits behind a message that was not stored must not overtake it. */
-static void hold_back(struct sender *sender, const struct message *failed, int32_t outcome)
+/* What waits behind a message that was not stored must not overtake it. Where the target is down,
+ * `reason` says why: the host tells of the first message that it hears of. */
+static void hold_back(struct sender *sender, const struct message *failed, int32_t outcome,
+                      const char *reason)
 {
+    bool down = outcome == WEIR_DOWN;
     struct message **at = &sender->head;
     while (*at) {
         struct message *message = *at;
@@ -122,8 +125,8 @@ static void hold_back(struct sender *sender, const struct message *failed, int32
             at = &message->next;
             continue;
         }
-        complete(sender, unlink_message(sender, at), outcome == WEIR_DOWN ? WEIR_DOWN : WEIR_RETRY,
-                 "held back: the message before it was not sent");
+        complete(sender, unlink_message(sender, at), down ? WEIR_DOWN : WEIR_RETRY,
+                 down ? reason : "held back: the message before it was not sent");
     }
 }
 
@@ -131,7 +134,7 @@ void sender_finish(struct sender *sender, struct message *message, int32_t outco
                    const char *reason)
 {
     if (sender->kind->ordered && outcome != WEIR_OK)
-        hold_back(sender, message, outcome);
+        hold_back(sender, message, outcome, reason);
     complete(sender, message, outcome, reason);
 }
 

@@ -8,6 +8,7 @@ with every signature verified and faults by rule (faults.py).
 import base64
 import binascii
 import collections
+import fnmatch
 import hashlib
 import json
 import threading
@@ -29,6 +30,9 @@ EXACT = Context(prec=200)  # the default context would round to 28 digits
 STREAMS_TARGET = "DynamoDBStreams_20120810"
 BATCH_ITEMS, BATCH_ENTRIES, ENTRY_BYTES, KINESIS_RECORDS = 25, 10, 1024 * 1024, 500
 SNS_BYTES, SYNC_BYTES, ASYNC_BYTES = 256 * 1024, 6 * 1024 * 1024, 1024 * 1024
+# Where the permission has another name than the operation.
+ACTIONS = {"SendMessageBatch": "SendMessage", "PublishBatch": "Publish", "Invoke": "InvokeFunction"}
+ACCOUNT, REGION = "123456789012", "us-east-1"
 SERVICES = {"AmazonSQS": "sqs", "Kinesis_20131202": "kinesis", "AWSEvents": "events"}
 
 
@@ -113,6 +117,8 @@ class AwsServer:
         self.ahead_s = 0  # of this machine's clock: the Date of each answer
         self.kinesis, self.events = [], []  # (partition key, data) and entries, in the order taken
         self.faults = faults_module.Faults(rules)
+        self.policy = None  # of IAM, as dict: what it does not allow is denied
+        self.denied = []  # (action, resource) of each such call
         self.lock, self.signature_problems = threading.Lock(), []
         self.calls = collections.Counter()
         self.traces = []  # X-Amzn-Trace-Id of each request, or None
@@ -145,10 +151,21 @@ class AwsServer:
             table.put(item)
         return {}
 
+    def delete_item(self, request, rule=None):
+        table = self.table(request["TableName"])
+        with self.lock:
+            old = table.items.get(table.key(request["Key"]))
+            if old is not None and "ConditionExpression" in request and not self.same_event(request, old):
+                raise Refused("ConditionalCheckFailedException", "The conditional request failed")
+            table.items.pop(table.key(request["Key"]), None)
+        return {}
+
     @staticmethod
     def same_event(request, old):
-        """The one condition in use: the item is absent, or a named attribute has a given value."""
+        """The conditions in use: the item is absent, or a named attribute has a given value, or none above it."""
         names = request.get("ExpressionAttributeNames", {})
+        if request["ConditionExpression"] == "attribute_not_exists(#s) OR #s <= :s":
+            return old.get(names["#s"], {"S": ""})["S"] <= request["ExpressionAttributeValues"][":s"]["S"]
         for text, value in request.get("ExpressionAttributeValues", {}).items():
             for side in request["ConditionExpression"].replace(text, " ").split():
                 attribute = names.get(side, side)
@@ -294,6 +311,7 @@ class AwsServer:
 
     def operations(self):
         return {"PutItem": lambda request, rule: self.put_item(request), "BatchWriteItem": self.batch_write_item,
+                "DeleteItem": self.delete_item,
                 "DescribeTable": self.describe_table, "SendMessageBatch": self.send_message_batch,
                 "GetQueueUrl": lambda request, rule: self.look_up(
                     self.queues, request["QueueName"], "com.amazonaws.sqs#QueueDoesNotExist"),
@@ -309,6 +327,18 @@ class AwsServer:
         if carry_out is None:
             raise Refused("UnknownOperationException", op)
         return carry_out(request, rule)
+
+    def denial(self, way):
+        """What AWS says where the policy does not allow an action on all that a request names; None where it does."""
+        if self.policy is None:
+            return None
+        action = way.service + ":" + ACTIONS.get(way.op, way.op)
+        for resource in way.resources():
+            if not any(action in s["Action"] and fnmatch.fnmatchcase(resource, s["Resource"]) for s in self.policy["Statement"]):
+                self.denied.append((action, resource))
+                return (f"User: arn:aws:iam::{ACCOUNT}:user/weir is not authorized to perform: {action} on resource: {resource} "
+                        f"because no identity-based policy allows the {action} action")
+        return None
 
     # ---- HTTP ----
     def handler(self):
@@ -366,6 +396,9 @@ class AwsServer:
                 if wrong:
                     aws.signature_problems.append(f"{op}: {wrong}")
                     return self.refuse(way, 403, "InvalidSignatureException", wrong)
+                denied = aws.denial(way)
+                if denied:
+                    return self.refuse(way, *way.DENIED, denied)
                 rule = aws.faults.pick(op, body)
                 do = rule["do"] if rule else None
                 if do == "error":
@@ -393,8 +426,13 @@ class AwsServer:
 
 # ---- the protocols ----
 
+def arn(service, name, account=ACCOUNT):
+    return name if name.startswith("arn:") else f"arn:aws:{service}:{REGION}:{account}:{name}"
+
+
 class Json:
     HEAD = "Content-Type: application/x-amz-json-1.0\r\n"
+    DENIED = 400, "AccessDeniedException"
 
     def __init__(self, headers, body):
         self.target, _, op = headers.get("X-Amz-Target", "").rpartition(".")
@@ -406,6 +444,21 @@ class Json:
             return f"{self.target} has no {self.op}"
         return None
 
+    def resources(self):
+        """What the request names, as IAM names it; nothing, where an iterator stands for it."""
+        request, service = json.loads(self.body), self.service
+        if service == "sqs":
+            account, name = request["QueueUrl"].split("/")[-2:]
+            return [arn("sqs", name, account)]
+        if service == "events":
+            return [arn("events", "event-bus/" + e.get("EventBusName", "default")) for e in request["Entries"]]
+        if service == "kinesis":
+            return [arn("kinesis", "stream/" + request["StreamName"])]
+        if "StreamArn" in request:
+            return [request["StreamArn"]]
+        tables = request.get("RequestItems") or [request["TableName"]] if "ShardIterator" not in request else []
+        return [arn("dynamodb", name if name.startswith("arn:") else "table/" + name) for name in tables]
+
     def carry_out(self, aws, rule):
         return 200, json.dumps(aws.answer(self.op, json.loads(self.body), rule)).encode(), self.HEAD
 
@@ -415,7 +468,7 @@ class Json:
 
 
 class Query:
-    HEAD, service = "Content-Type: text/xml\r\n", "sns"
+    HEAD, service, DENIED = "Content-Type: text/xml\r\n", "sns", (403, "AuthorizationError")
 
     def __init__(self, body):
         self.form = parse_qsl(body.decode(), keep_blank_values=True, strict_parsing=True)
@@ -423,6 +476,9 @@ class Query:
 
     def wrong(self, aws):
         return None if dict(self.form).get("Version") == "2010-03-31" else "another version"
+
+    def resources(self):
+        return [dict(self.form)["TopicArn"]]
 
     def carry_out(self, aws, rule):
         operations = {"PublishBatch": aws.publish_batch, "GetTopicAttributes": aws.get_topic_attributes}
@@ -438,7 +494,7 @@ class Query:
 
 
 class Rest:
-    op, service = "Invoke", "lambda"
+    op, service, DENIED = "Invoke", "lambda", (403, "AccessDeniedException")
 
     def __init__(self, path, headers, body):
         parts = urlsplit(path)
@@ -448,6 +504,10 @@ class Rest:
 
     def wrong(self, aws):
         return None if self.verb == "invocations" else f"no {self.verb}"
+
+    def resources(self):
+        name = f"{self.name}:{self.qualifier}" if self.qualifier else self.name
+        return [arn("lambda", name if name.startswith("arn:") else "function:" + name)]
 
     def carry_out(self, aws, rule):
         if rule and rule["do"] == "function_error":
