@@ -151,8 +151,8 @@ def F01_sixteen_minutes_lose_nothing():
         weir, expected = case.weir, case.write(200)
         weir.start()
         delivered(weir, case.local, expected)
-        case.move(0.27)
         iterators = case.proxy.faults.stats["GetShardIterator"]
+        case.move(0.27)
         expected += case.write(200)
         delivered(weir, case.local, expected)
         holds(case.proxy.faults.stats["GetShardIterator"] > iterators, "an iterator expired")
