@@ -1,5 +1,6 @@
 #include "kit/check.h"
 #include "kit/check_parts.h"
+#include "kit/guard.h"
 
 #include "util/text.h"
 
@@ -280,6 +281,7 @@ void check_run(const struct check_request *request)
                           .hostile = {.state = request->seed},
                           .threads = kit_footprint().threads};
     struct check_state state;
+    guard_start(request->out);
     check_state_read(&state);
     buf_init(&check.text, KIT_TEXT_BYTES_MAX);
     if (load(&check) && open_and_close(&check)) {

@@ -1,6 +1,7 @@
 /* The scenarios of a round. Each opens two sinks, does something to them in the order that the seed
  * says, and looks whether every record was completed, once, with an outcome. */
 #include "kit/check_parts.h"
+#include "kit/guard.h"
 
 #include <stdio.h>
 
@@ -29,8 +30,11 @@ static weir_test *some_sink(struct check *check)
 
 static void open_sinks(struct check *check)
 {
-    for (size_t i = 0; i < CHECK_SINKS; i++)
+    guard_doing(check->scenario, check->request->seed);
+    for (size_t i = 0; i < CHECK_SINKS; i++) {
         check->sinks[i] = weir_test_open(check->request->path, check->options);
+        check->sinks[i]->guarded = true;
+    }
     /* The paths that the sink asks for: what records should hold to be wanted. */
     weir_instance *instance = check->sinks[0]->instance;
     check->hostile.names = instance ? instance->subscription.attributes : NULL;

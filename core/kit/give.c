@@ -1,6 +1,7 @@
 /* Records: decoded, matched and delivered as the router does it, but once and in order. */
 #include "kit/kit.h"
 
+#include "kit/guard.h"
 #include "util/alloc.h"
 #include "util/text.h"
 
@@ -156,6 +157,7 @@ static bool deliver(weir_test_batch *batch)
         return false;
     }
     delivery->count = number;
+    batch->guard = test->guarded ? guard_take(delivery) : NULL;
     delivery->deadline_ms = test->world.now_ms + KIT_TIMEOUT_MS;
     batch->delivery = delivery;
     batch->token = delivery->token;

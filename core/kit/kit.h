@@ -33,6 +33,8 @@ void kit_world_wait(struct kit_world *world, int64_t timeout_ms);
 
 /* ---- the sink ---- */
 
+struct guard; /* guard.h */
+
 struct kit_item { /* one record of a batch */
     weir_test_batch *batch;
     const struct record *rec;
@@ -51,6 +53,7 @@ struct weir_test_batch {
     size_t count, open; /* open: given, not completed */
     size_t first_waiting;
     weir_delivery *delivery; /* the open one */
+    struct guard *guard;     /* of its records, or NULL */
     uint64_t token;
     struct timer deadline;
     bool cancelled;
@@ -113,6 +116,7 @@ struct weir_test {
     int64_t busy_ns; /* in weir_test_give, from the first delivery on */
     bool quiet;      /* the log is dropped */
     bool settling, whole_batches;
+    bool guarded; /* records lie where guard.h says; set by the check */
 };
 
 /* Loads what is in the file, without the owner and mode checks of the program. 0 or -errno. */

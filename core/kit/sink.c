@@ -1,5 +1,6 @@
 #include "kit/kit.h"
 
+#include "kit/guard.h"
 #include "util/alloc.h"
 
 #include <dlfcn.h>
@@ -181,6 +182,8 @@ static void on_completion(void *ctx, struct weir_record *entry, int32_t outcome,
     test->world.world.clock.disarm(&test->world, &batch->deadline);
     delivery_free(batch->delivery);
     batch->delivery = NULL;
+    guard_end(batch->guard);
+    batch->guard = NULL;
 }
 
 weir_test *weir_test_open_with(const weir_test_setup *given)
@@ -299,6 +302,7 @@ static void batch_free(weir_test_batch *batch)
     }
     for (size_t i = 0; i < batch->count; i++)
         mem_free(batch->items[i].reason);
+    guard_end(batch->guard);
     batch_unref(batch->batch);
     mem_free(batch->items);
     mem_free(batch);

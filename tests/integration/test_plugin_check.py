@@ -92,6 +92,18 @@ def F60_F62_F63_F64_F66_F67_each_fault_is_found_and_named():
 
 
 @test
+def F65_writing_into_records_and_keeping_them_is_found_and_named():
+    writes, keeps = "it writes into a record:", "it reads a record's text after it completed it:"
+    for how, words in [("write_text", writes), ("write_value", writes), ("next", keeps), ("timer", keeps),
+                       ("value", keeps)]:
+        for seed in "1", "7":
+            code, said = check(PLUGINS / "keeps.so", "--options", json.dumps({"how": how}), "--seed", seed)
+            found = [line for line in said.splitlines() if line.startswith("  FAIL  records ") and words in line]
+            holds(code == 1 and found, f"{how}: exit {code}, wanted {words}\n{said}")
+            holds(said.count("FAIL  ") == 1 and "help: Copy what you" in said, f"{how}: not one fault\n{said}")
+
+
+@test
 def what_it_printed_is_shown_and_json_is_json():
     code, said = check(PLUGINS / "openfails.so", "--options", '{"code":-5}', "--json")
     answer = json.loads(said)
