@@ -34,6 +34,8 @@ static void open_sinks(struct check *check)
     for (size_t i = 0; i < CHECK_SINKS; i++) {
         check->sinks[i] = weir_test_open(check->request->path, check->options);
         check->sinks[i]->guarded = true;
+        if (check->sinks[i]->instance)
+            guard_watch(check->sinks[i]->instance);
     }
     /* The paths that the sink asks for: what records should hold to be wanted. */
     weir_instance *instance = check->sinks[0]->instance;

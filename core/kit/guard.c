@@ -30,11 +30,16 @@ static struct {
     int out;
     struct line writes, keeps;
     struct sigaction segv, bus; /* as they were */
-} the;
+    pthread_mutex_t lock;       /* of the list */
+    struct guard *first;
+} the = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 struct guard {
     char *at;
     size_t pages, count; /* without the page behind, which is never accessible; records */
+    struct delivery_board *board;
+    uint64_t token;
+    struct guard *next;
 };
 
 /* ---- faults ---- */
@@ -230,10 +235,32 @@ struct guard *guard_take(weir_delivery *delivery)
     if (!guard)
         kit_out_of_memory();
     *guard = room;
+    guard->board = delivery->board;
+    guard->token = delivery->token;
     fill(guard, delivery);
     mark(guard, PAGE_LENT);
     mprotect(guard->at, guard->pages * the.page_bytes, PROT_READ);
+    pthread_mutex_lock(&the.lock);
+    guard->next = the.first;
+    the.first = guard;
+    pthread_mutex_unlock(&the.lock);
     return guard;
+}
+
+static void shut(const struct guard *guard)
+{
+    mark(guard, PAGE_GONE);
+    mprotect(guard->at, guard->pages * the.page_bytes, PROT_NONE);
+}
+
+static void unlist(struct guard *guard)
+{
+    pthread_mutex_lock(&the.lock);
+    struct guard **at = &the.first;
+    while (*at != guard)
+        at = &(*at)->next;
+    *at = guard->next;
+    pthread_mutex_unlock(&the.lock);
 }
 
 void guard_end(struct guard *guard)
@@ -241,6 +268,7 @@ void guard_end(struct guard *guard)
     if (!guard)
         return;
     size_t bytes = guard->pages * the.page_bytes;
+    unlist(guard);
     mprotect(guard->at, bytes, PROT_READ | PROT_WRITE);
     char *block = guard->at;
     for (size_t i = 0; i < guard->count; i++) {
@@ -248,8 +276,55 @@ void guard_end(struct guard *guard)
         block += block_bytes(record);
         lazy_free(record);
     }
-    mark(guard, PAGE_GONE);
-    mprotect(guard->at, bytes, PROT_NONE);
+    shut(guard);
     madvise(guard->at, bytes, MADV_DONTNEED);
     mem_free(guard);
+}
+
+/* ---- completions, at the moment they are made ---- */
+
+/* Its slot went on to the next generation with the last completion. */
+static bool has_ended(struct delivery_board *board, uint64_t token)
+{
+    uint32_t slot = (uint32_t)token - 1;
+    pthread_mutex_lock(&board->lock);
+    bool ended = slot < board->slot_count && board->generations[slot] != token >> 32;
+    pthread_mutex_unlock(&board->lock);
+    return ended;
+}
+
+static void after_completion(const weir_instance *instance, uint64_t token)
+{
+    struct delivery_board *board = instance->services.board;
+    if (!has_ended(board, token))
+        return;
+    pthread_mutex_lock(&the.lock);
+    for (const struct guard *guard = the.first; guard; guard = guard->next)
+        if (guard->board == board && guard->token == token)
+            shut(guard);
+    pthread_mutex_unlock(&the.lock);
+}
+
+static void guarded_complete(weir_instance *instance, uint64_t token, size_t i, int32_t outcome,
+                             weir_str reason)
+{
+    if (!instance)
+        return;
+    delivery_complete(instance->services.board, instance, token, i, outcome, reason);
+    after_completion(instance, token);
+}
+
+static void guarded_complete_rest(weir_instance *instance, uint64_t token, int32_t outcome,
+                                  weir_str reason)
+{
+    if (!instance)
+        return;
+    delivery_complete_rest(instance->services.board, instance, token, outcome, reason);
+    after_completion(instance, token);
+}
+
+void guard_watch(weir_instance *instance)
+{
+    instance->host.complete = guarded_complete;
+    instance->host.complete_rest = guarded_complete_rest;
 }

@@ -4,11 +4,10 @@
  *
  * Covered are the records, their values, and all text that stands as it was received. Text that the
  * host makes on demand (unescaped, decoded from base64, keys, identities) lies in the heap, where
- * AddressSanitizer looks; and a record's last use is only seen once the host has taken notice of
- * its completion: after the call in which it was completed. */
+ * AddressSanitizer looks. */
 #ifndef WEIR_KIT_GUARD_H
 #define WEIR_KIT_GUARD_H
-#include "plugin/delivery.h"
+#include "plugin/instance.h"
 
 struct guard; /* of one delivery */
 
@@ -19,6 +18,10 @@ void guard_start(int out);
 /* What such a line says the check was about to do. Not while a plugin's call is under way. */
 void guard_doing(const char *scenario, uint64_t seed);
 
+/* A sink just opened, whose completions then count at once, and not only when the host's thread
+ * comes to them: who reads on after complete(), in the same call, is seen. A plugin with a copy of
+ * the host's table is seen later. */
+void guard_watch(weir_instance *instance);
 /* Moves the records of a delivery that is not yet open. NULL: they stay where they are. */
 struct guard *guard_take(weir_delivery *delivery);
 void guard_end(struct guard *guard); /* its delivery is completed, or nobody's. NULL is fine */

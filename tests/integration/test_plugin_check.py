@@ -94,7 +94,7 @@ def F60_F62_F63_F64_F66_F67_each_fault_is_found_and_named():
 @test
 def F65_writing_into_records_and_keeping_them_is_found_and_named():
     writes, keeps = "it writes into a record:", "it reads a record's text after it completed it:"
-    for how, words in [("write_text", writes), ("write_value", writes), ("next", keeps), ("timer", keeps),
+    for how, words in [("write_text", writes), ("write_value", writes), ("after", keeps), ("next", keeps), ("timer", keeps),
                        ("value", keeps)]:
         for seed in "1", "7":
             code, said = check(PLUGINS / "keeps.so", "--options", json.dumps({"how": how}), "--seed", seed)

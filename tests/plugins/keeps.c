@@ -1,6 +1,6 @@
 /* Takes what it was shown for its own, as `how` has it: writes into the text of a record or into
- * its value; or keeps a view of it, and reads that when the record is long completed: at the next
- * delivery, off a timer, or on a value by way of the host. */
+ * its value; or keeps a view of it, and reads that when the record is completed: at once, at the
+ * next delivery, off a timer, or on a value by way of the host. */
 #include "sink.h"
 
 struct keeps {
@@ -12,7 +12,7 @@ struct keeps {
     volatile size_t seen; /* so that reading is not left out */
 };
 
-enum { WRITE_TEXT, WRITE_VALUE, NEXT, TIMER, VALUE };
+enum { WRITE_TEXT, WRITE_VALUE, AFTER, NEXT, TIMER, VALUE };
 
 static int32_t keeps_open(const weir_host *host, weir_instance *instance, void **self)
 {
@@ -64,12 +64,14 @@ static void keeps_deliver(void *self, weir_delivery *delivery)
     if (host->count(delivery) > 0)
         look(keeps, host->at(delivery, 0));
     host->complete_rest(instance, host->token(delivery), WEIR_OK, WEIR_NONE);
+    if (keeps->how == AFTER)
+        read_text(keeps);
     if (keeps->how == TIMER && keeps->timer)
         keeps->timer->start(instance, 100, read_text, keeps);
 }
 
 static const weir_option options[] = {{"how", "\"next\"", WEIR_O_ENUM, 0,
-                                       "write_text|write_value|next|timer|value",
+                                       "write_text|write_value|after|next|timer|value",
                                        "What is done to a record."},
                                       {NULL, NULL, 0, 0, NULL, NULL}};
 PLUGIN("keeps", .options = options, .open = keeps_open, .close = plain_close,
