@@ -334,7 +334,8 @@ class AwsServer:
             return None
         action = way.service + ":" + ACTIONS.get(way.op, way.op)
         for resource in way.resources():
-            if not any(action in s["Action"] and fnmatch.fnmatchcase(resource, s["Resource"]) for s in self.policy["Statement"]):
+            allowed = [s["Resource"] for s in self.policy["Statement"] if action in s["Action"]]
+            if not any(resource == "*" or fnmatch.fnmatchcase(resource, pattern) for pattern in allowed):
                 self.denied.append((action, resource))
                 return (f"User: arn:aws:iam::{ACCOUNT}:user/weir is not authorized to perform: {action} on resource: {resource} "
                         f"because no identity-based policy allows the {action} action")
@@ -445,8 +446,10 @@ class Json:
         return None
 
     def resources(self):
-        """What the request names, as IAM names it; nothing, where an iterator stands for it."""
+        """What the request names, as IAM names it; "*" where that is nothing, or an iterator stands for it."""
         request, service = json.loads(self.body), self.service
+        if self.op == "ListStreams" or "ShardIterator" in request:
+            return ["*"]
         if service == "sqs":
             account, name = request["QueueUrl"].split("/")[-2:]
             return [arn("sqs", name, account)]
@@ -456,7 +459,7 @@ class Json:
             return [arn("kinesis", "stream/" + request["StreamName"])]
         if "StreamArn" in request:
             return [request["StreamArn"]]
-        tables = request.get("RequestItems") or [request["TableName"]] if "ShardIterator" not in request else []
+        tables = request.get("RequestItems") or [request["TableName"]]
         return [arn("dynamodb", name if name.startswith("arn:") else "table/" + name) for name in tables]
 
     def carry_out(self, aws, rule):

@@ -219,6 +219,14 @@ class Answering(BaseHTTPRequestHandler):
 
 
 @test
+def S33_the_sums_and_the_bill_of_materials_are_there():
+    bill = json.loads((layer() / "weir" / "sbom.json").read_text())
+    equal({c["name"] for c in bill["components"]}, {"openssl", "libuv", "cjson", "curl"})
+    holds(f"weir-layer-{ARCH}.zip" in (OUT / "SHA256SUMS").read_text(), "the zip has its sum")
+    subprocess.run(["sha256sum", "--quiet", "--check", "SHA256SUMS"], cwd=OUT, check=True)
+
+
+@test
 def tls_works_and_verifies():
     """The layer's OpenSSL is set up only now: deploy/layer/deps keeps libcurl from doing it at start."""
     with folder() as path:

@@ -41,6 +41,13 @@ def the_packages_say_what_they_are():
 
 
 @test
+def S33_the_sums_lie_beside_the_packages():
+    package("weir")
+    equal({line.split()[1] for line in (OUT / "SHA256SUMS").read_text().splitlines()}, {p.name for p in OUT.glob("*.deb")})
+    subprocess.run(["sha256sum", "--quiet", "--check", "SHA256SUMS"], cwd=OUT, check=True)
+
+
+@test
 def the_paths_are_those_of_a_package():
     listed = {name: subprocess.run(["dpkg-deb", "-c", package(name)], capture_output=True, text=True, check=True).stdout
               for name in ("weir", "weir-plugin-dev")}

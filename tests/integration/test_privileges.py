@@ -137,6 +137,31 @@ def S34_each_action_is_needed_and_named_when_it_is_denied():
                 equal({action for action, _ in aws.denied}, {gone}, name)
 
 
+@test
+def S34_the_daemon_works_under_its_plan_and_names_what_is_missing():
+    # a table's stream is found by DescribeTable or by ListStreams: neither is needed alone
+    needed = {"dynamodb:DescribeStream", "dynamodb:GetShardIterator", "dynamodb:GetRecords"}
+    for gone in (None, *sorted(needed)):
+        with Fake() as fake, folder() as path:
+            fake.stream.shard(records=records(0, 5))
+            with Daemon(path, fake.url, {"price": price_sink()}) as daemon:
+                code, said = daemon.verb("plan", "--json")
+                equal(code, 0, said)
+                policy = json.loads(said)["policy"]
+                holds(needed <= actions(policy), f"{needed} in {policy}")
+                fake.aws.policy = {"Statement": [{**s, "Action": [a for a in s["Action"] if a != gone]}
+                                                 for s in policy["Statement"]]}
+                daemon.start()
+                if gone:
+                    daemon.says(gone.partition(":")[2], 30)
+                    equal({action for action, _ in fake.aws.denied}, {gone})
+                    equal(fake.rows(), 0, gone)
+                else:
+                    daemon.until(lambda: fake.rows() == 5, 30, "the records are delivered")
+                    equal(daemon.term(), 0)
+                    equal(fake.aws.denied, [], "denied under the whole policy")
+
+
 if __name__ == "__main__":
     watchdog(230)
     main()
