@@ -99,14 +99,12 @@ static void on_done(void *arg, const struct batch_result *result)
 /* ---- submitting ---- */
 
 /* Records from before the start that a sink asked for, on servers that give them all the same, or
- * read since another sink needs them. What could have been made at the start is not too old, and
- * the answer must be the same in the next life: else an item's older record would come behind
- * newer. */
-static bool too_old(const struct stream *stream, const struct record *record, int64_t start_us)
+ * read since another sink needs them. What could have been made at the start is not too old. The
+ * record alone decides, whatever is known of the server by then: the answer must be the same in the
+ * next life, else an item's older record would come behind newer. */
+static bool too_old(const struct record *record, int64_t start_us)
 {
-    bool coarse = stream->at_time == AT_TIME_UNKNOWN ? record->created_us % COARSE_US == 0
-                                                     : stream->at_time == AT_TIME_REFUSED;
-    int64_t grain_us = coarse ? COARSE_US : FINE_US;
+    int64_t grain_us = record->created_us % COARSE_US == 0 ? COARSE_US : FINE_US;
     int64_t made_us = record->created_us - record->created_us % grain_us;
     return !record->poison && record->created_us > 0 && made_us + grain_us <= start_us;
 }
@@ -117,8 +115,7 @@ static void skip_old(struct page *page, size_t sink, weir_str *finished_to)
     struct progress *progress = &track->sinks[sink];
     const struct batch *batch = page->batch;
     size_t old = 0;
-    while (old < batch->record_count &&
-           too_old(track->stream, batch->records[old], progress->start_us))
+    while (old < batch->record_count && too_old(batch->records[old], progress->start_us))
         old++;
     if (old < batch->record_count)
         progress->skipping = false;

@@ -98,20 +98,24 @@ static int32_t says_nothing(struct vsink *sink, const struct vseen *seen)
 }
 
 /* One sink finished records, the other none yet, when the process was killed: the start of the
- * other is the same as in the life before, on a server with times cut to the minute as well. */
+ * other is the same as in the life before, also on a server without AT_TIMESTAMP, whose times may
+ * be cut to the minute: what the records say decides, not what is known of the server by then. */
 static void F16_a_start_at_latest_is_the_same_in_the_next_life(void)
 {
-    static const bool local[] = {false, true};
+    static const struct {
+        bool no_timestamp, minute_times;
+    } servers[] = {{false, false}, {true, true}, {true, false}};
     for (int64_t into_ms = 0; into_ms < MINUTE_MS; into_ms += 7300)
-        for (size_t i = 0; i < 2; i++) {
+        for (size_t i = 0; i < 3; i++) {
             struct prig prig;
             prig_init(&prig, 2);
-            prig.model.no_timestamp = prig.model.minute_times = local[i];
+            prig.model.no_timestamp = servers[i].no_timestamp;
+            prig.model.minute_times = servers[i].minute_times;
             prig.config.start = POLL_LATEST;
             size_t stream = stream_of(&prig, 1);
             prig_write(&prig, stream, 10, 10);
             prig_run(&prig, 10 * MINUTE_MS + into_ms);
-            prig_write(&prig, stream, local[i] ? 0 : 10, 10);
+            prig_write(&prig, stream, servers[i].minute_times ? 0 : 10, 10);
             prig_run(&prig, 1000);
             prig.rig.sinks[1].script = says_nothing;
             prig_start(&prig);
