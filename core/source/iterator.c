@@ -15,7 +15,7 @@ void iterator_forget(struct reader *reader)
 static bool at_timestamp(const struct reader *reader)
 {
     return !reader->cursor.len && reader->start == START_AT_TIMESTAMP && !reader->peeking &&
-           reader->track->stream->at_time != AT_TIME_REFUSED;
+           !reader->track->stream->no_at_time;
 }
 
 static int iterator_body(struct reader *reader)
@@ -35,11 +35,11 @@ static int iterator_body(struct reader *reader)
 static void no_at_timestamp(struct reader *reader, const char *message)
 {
     struct stream *stream = reader->track->stream;
-    if (stream->at_time != AT_TIME_REFUSED)
+    if (!stream->no_at_time)
         poll_log(reader->track->poll, WEIR_LOG_INFO, "W0823",
                  "%s: no start by time here (%s); reading from the horizon, skipping what is older",
                  stream->arn, message);
-    stream->at_time = AT_TIME_REFUSED;
+    stream->no_at_time = true;
     reader_go_on(reader, 0);
 }
 
@@ -104,8 +104,6 @@ static void on_iterator(struct aws_call *call)
         no_at_timestamp(reader, message);
     } else if (fault == STREAMS_OK) {
         poll_heard(poll, STREAMS_OK, NULL, NULL);
-        if (at_timestamp(reader))
-            reader->track->stream->at_time = AT_TIME_TAKEN;
         if (reader->rewind && !reader->peeking)
             rewind_reader(reader);
         poll_due(reader);

@@ -205,9 +205,9 @@ struct stream {
     enum start_kind start; /* LATEST is resolved */
     bool latest;
     int64_t start_us;
-    bool known;  /* it had a row */
-    bool missed; /* a sink that is not there any more has positions in it */
-    enum { AT_TIME_UNKNOWN, AT_TIME_TAKEN, AT_TIME_REFUSED } at_time; /* by the server */
+    bool known;      /* it had a row */
+    bool missed;     /* a sink that is not there any more has positions in it */
+    bool no_at_time; /* the server refused AT_TIMESTAMP */
     bool stopped;
     bool left_over; /* shards were handed out that are not being read yet */
     struct mark mark;
