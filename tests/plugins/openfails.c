@@ -1,6 +1,6 @@
 /* open() refuses: with errno `code`, after an option_error() about `target` when it is "bad", or
- * with 0 although it complained, when it is "liar". It takes `wait`. What was opened and closed is
- * written to the file `log`: "open KIND", "close KIND". */
+ * with 0 although it complained, when it is "liar". It waits for the file `until`. What was opened
+ * and closed is written to the file `log`: "open KIND", "close KIND". */
 #include "sink.h"
 #include <fcntl.h>
 #include <stdio.h>
@@ -22,12 +22,14 @@ static void note(const struct sink *sink, const char *what)
         close(fd);
 }
 
-static void take_time(const weir_host *host, weir_instance *instance)
+/* A signal ends a sleep early: not the wait. */
+static void wait_for_file(const weir_host *host, weir_instance *instance)
 {
-    int64_t wait_ms = 0;
-    host->option_i64(instance, "wait", &wait_ms);
-    const struct timespec wait = {(time_t)(wait_ms / 1000), (long)(wait_ms % 1000) * 1000000};
-    nanosleep(&wait, NULL);
+    const struct timespec moment = {0, 5000000};
+    weir_str path = {"", 0};
+    if (host->option_str(instance, "until", &path))
+        while (access(path.ptr, F_OK) != 0)
+            nanosleep(&moment, NULL);
 }
 
 static int32_t opened(const weir_host *host, weir_instance *instance, void **self)
@@ -48,7 +50,7 @@ static int32_t fails_open(const weir_host *host, weir_instance *instance, void *
 {
     int64_t code = 0;
     weir_str target = {"", 0};
-    take_time(host, instance);
+    wait_for_file(host, instance);
     host->option_i64(instance, "code", &code);
     host->option_str(instance, "target", &target);
     if (weir_equal(target, WEIR_STR("bad")))
@@ -70,7 +72,7 @@ static int32_t fails_record(void *self, const weir_record *record)
 static const weir_option options[] = {
     {"code", "0", WEIR_O_INT, 0, NULL, "What open() returns."},
     {"target", NULL, WEIR_O_STRING, 0, NULL, "bad or liar."},
-    {"wait", "\"0s\"", WEIR_O_DURATION_MS, 0, NULL, "How long open() takes."},
+    {"until", NULL, WEIR_O_STRING, 0, NULL, "open() waits for this file."},
     {"log", NULL, WEIR_O_STRING, 0, NULL, "A file to note in."},
     {"kind", "\"\"", WEIR_O_STRING, 0, NULL, "Its name there."},
     {NULL, NULL, 0, 0, NULL, NULL}};
