@@ -92,15 +92,6 @@ static bool is_named(weir_str name, const char *wanted)
     return name.len == strlen(wanted) && strncasecmp(name.ptr, wanted, name.len) == 0;
 }
 
-static weir_str trimmed(weir_str value)
-{
-    while (value.len && (value.ptr[0] == ' ' || value.ptr[0] == '\t'))
-        value = (weir_str){value.ptr + 1, value.len - 1};
-    while (value.len && (value.ptr[value.len - 1] == ' ' || value.ptr[value.len - 1] == '\t'))
-        value.len--;
-    return value;
-}
-
 static int read_length(weir_str value, size_t *out)
 {
     size_t length = 0;
@@ -150,7 +141,7 @@ static int read_header(weir_str line, struct seen *seen, struct admin_request *o
         name++;
     if (name == 0 || name == line.len || line.ptr[name] != ':')
         return BAD_REQUEST;
-    weir_str value = trimmed((weir_str){line.ptr + name + 1, line.len - name - 1});
+    weir_str value = str_trim((weir_str){line.ptr + name + 1, line.len - name - 1});
     for (size_t i = 0; i < value.len; i++)
         if ((unsigned char)value.ptr[i] < ' ' ? value.ptr[i] != '\t' : value.ptr[i] == 127)
             return BAD_REQUEST;

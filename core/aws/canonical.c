@@ -69,44 +69,22 @@ struct param {
     size_t name_at, name_len, value_at, value_len; /* in the scratch buffer, encoded */
 };
 
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 /* Decoded and encoded again, so that every spelling of a character becomes the same one. */
 static size_t put_param_text(struct buf *out, weir_str text)
 {
     size_t start = out->len;
-    for (size_t i = 0; i < text.len; i++) {
-        int high = text.ptr[i] == '%' && i + 2 < text.len ? hex_value(text.ptr[i + 1]) : -1;
-        int low = high >= 0 ? hex_value(text.ptr[i + 2]) : -1;
-        if (low >= 0) {
-            put_encoded(out, (unsigned char)(high * 16 + low));
-            i += 2;
-        } else {
-            put_encoded(out, (unsigned char)text.ptr[i]);
-        }
-    }
+    while (text.len > 0)
+        put_encoded(out, percent_next(&text));
     return out->len - start;
-}
-
-static int compare_text(const char *a, size_t a_len, const char *b, size_t b_len)
-{
-    size_t len = a_len < b_len ? a_len : b_len;
-    int order = len ? memcmp(a, b, len) : 0;
-    return order ? order : (a_len > b_len) - (a_len < b_len);
 }
 
 static bool param_before(const char *text, const struct param *a, const struct param *b)
 {
-    int order = compare_text(text + a->name_at, a->name_len, text + b->name_at, b->name_len);
+    int order = str_cmp((weir_str){text + a->name_at, a->name_len},
+                        (weir_str){text + b->name_at, b->name_len});
     if (order == 0)
-        order = compare_text(text + a->value_at, a->value_len, text + b->value_at, b->value_len);
+        order = str_cmp((weir_str){text + a->value_at, a->value_len},
+                        (weir_str){text + b->value_at, b->value_len});
     return order < 0;
 }
 

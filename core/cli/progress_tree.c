@@ -31,22 +31,15 @@ static void *take(struct progress *progress, size_t count, size_t bytes)
     return memory;
 }
 
-static int compare(weir_str a, weir_str b)
-{
-    size_t len = a.len < b.len ? a.len : b.len;
-    int order = len ? memcmp(a.ptr, b.ptr, len) : 0;
-    return order ? order : (a.len > b.len) - (a.len < b.len);
-}
-
 /* By stream, shard, sink, kind. */
 static int by_place(const void *x, const void *y)
 {
     const struct state_row *a = x, *b = y;
-    int order = compare(a->stream, b->stream);
+    int order = str_cmp(a->stream, b->stream);
     if (order == 0)
-        order = compare(a->shard, b->shard);
+        order = str_cmp(a->shard, b->shard);
     if (order == 0)
-        order = compare(a->sink, b->sink);
+        order = str_cmp(a->sink, b->sink);
     return order ? order : (int)a->kind - (int)b->kind;
 }
 
@@ -91,7 +84,7 @@ static int fill_shard(struct progress *progress, struct progress_shard *shard,
 
 static int by_id(const void *key, const void *shard)
 {
-    return compare(*(const weir_str *)key, ((const struct progress_shard *)shard)->id);
+    return str_cmp(*(const weir_str *)key, ((const struct progress_shard *)shard)->id);
 }
 
 static void link_children(struct progress_shard *shards, size_t count)

@@ -4,6 +4,7 @@
 #include "config/endpoint.h"
 #include "config/load.h"
 #include "observe/otlp_send.h"
+#include "util/text.h"
 
 #include <weir/version.h>
 
@@ -19,15 +20,6 @@ static const char *variable(const struct run *run, const char *name)
 
 /* ---- "name=value,name=value", values percent-encoded: headers and attributes ---- */
 
-static weir_str trim(weir_str text)
-{
-    while (text.len > 0 && (*text.ptr == ' ' || *text.ptr == '\t'))
-        text = (weir_str){text.ptr + 1, text.len - 1};
-    while (text.len > 0 && (text.ptr[text.len - 1] == ' ' || text.ptr[text.len - 1] == '\t'))
-        text.len--;
-    return text;
-}
-
 /* The next pair of *left; false at the end. What has no '=' or no name is passed over. */
 static bool next_pair(weir_str *left, weir_str *name, weir_str *value)
 {
@@ -39,34 +31,21 @@ static bool next_pair(weir_str *left, weir_str *name, weir_str *value)
         const char *equals = pair.len ? memchr(pair.ptr, '=', pair.len) : NULL;
         if (!equals)
             continue;
-        *name = trim((weir_str){pair.ptr, (size_t)(equals - pair.ptr)});
-        *value = trim((weir_str){equals + 1, (size_t)(pair.ptr + pair.len - equals - 1)});
+        *name = str_trim((weir_str){pair.ptr, (size_t)(equals - pair.ptr)});
+        *value = str_trim((weir_str){equals + 1, (size_t)(pair.ptr + pair.len - equals - 1)});
         if (name->len > 0)
             return true;
     }
     return false;
 }
 
-static int hex(char c)
-{
-    return c >= '0' && c <= '9'   ? c - '0'
-           : c >= 'a' && c <= 'f' ? c - 'a' + 10
-           : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                  : -1;
-}
-
-/* In the arena; what is no escape stands for itself. */
+/* In the arena. */
 static weir_str decoded(struct arena *arena, weir_str text)
 {
     char *out = arena_alloc(arena, text.len + 1, 1);
     size_t len = 0;
-    for (size_t i = 0; out && i < text.len; i++) {
-        int high = i + 2 < text.len && text.ptr[i] == '%' ? hex(text.ptr[i + 1]) : -1;
-        int low = high >= 0 ? hex(text.ptr[i + 2]) : -1;
-        if (low >= 0)
-            i += 2;
-        out[len++] = low >= 0 ? (char)(high * 16 + low) : text.ptr[i];
-    }
+    while (out && text.len > 0)
+        out[len++] = (char)percent_next(&text);
     return out ? (weir_str){out, len} : STR_NONE;
 }
 

@@ -35,13 +35,6 @@ struct kv {
 
 /* ---- what is stored ---- */
 
-static int compare(weir_str a, weir_str b)
-{
-    size_t len = a.len < b.len ? a.len : b.len;
-    int order = len > 0 ? memcmp(a.ptr, b.ptr, len) : 0;
-    return order != 0 ? order : a.len < b.len ? -1 : a.len > b.len;
-}
-
 /* Where the key is, or belongs. */
 static size_t place_of(const struct kv_space *space, weir_str key, bool *found)
 {
@@ -49,7 +42,7 @@ static size_t place_of(const struct kv_space *space, weir_str key, bool *found)
     *found = false;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        int order = compare(space->items[middle]->key, key);
+        int order = str_cmp(space->items[middle]->key, key);
         if (order == 0) {
             *found = true;
             return middle;

@@ -83,10 +83,8 @@ static bool newer(weir_str arn, weir_str known)
     weir_str place = place_of(arn);
     if (!str_eq(place, place_of(known)))
         return true; /* another account or region: there is no order */
-    weir_str a = {arn.ptr + place.len, arn.len - place.len};
-    weir_str b = {known.ptr + place.len, known.len - place.len};
-    int order = memcmp(a.ptr, b.ptr, a.len < b.len ? a.len : b.len);
-    return order > 0 || (order == 0 && a.len > b.len);
+    return str_cmp((weir_str){arn.ptr + place.len, arn.len - place.len},
+                   (weir_str){known.ptr + place.len, known.len - place.len}) > 0;
 }
 
 static void tell(struct follow *follow, weir_str arn, bool current)

@@ -188,3 +188,22 @@ int buf_put_percent(struct buf *buf, weir_str text)
     }
     return buf->failed ? -ENOMEM : 0;
 }
+
+static int hex_value(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if (c >= 'a' && c <= 'f')
+        return c - 'a' + 10;
+    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+unsigned char percent_next(weir_str *left)
+{
+    const char *at = left->ptr;
+    int high = *at == '%' && left->len > 2 ? hex_value(at[1]) : -1;
+    int low = high >= 0 ? hex_value(at[2]) : -1;
+    size_t used = low >= 0 ? 3 : 1;
+    *left = (weir_str){at + used, left->len - used};
+    return (unsigned char)(low >= 0 ? high * 16 + low : *at);
+}

@@ -40,6 +40,9 @@ int buf_put_visible(struct buf *buf, weir_str text, size_t max_bytes);
 
 /* For URLs and forms: all but letters, digits and "-_.~" (RFC 3986's unreserved) as %XX. */
 int buf_put_percent(struct buf *buf, weir_str text);
+/* The next byte of such a text, which is not empty; *left goes on behind it. What is no escape
+ * stands for itself. */
+unsigned char percent_next(weir_str *left);
 
 /* "2026-11-22T22:21:14.031Z" with `fraction_digits` 0, 3 or 6. UTC, any year 0..9999 (clamped). */
 int buf_put_iso_time(struct buf *buf, int64_t unix_us, int fraction_digits);
