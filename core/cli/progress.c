@@ -31,31 +31,14 @@ struct table {
     size_t accepted;
 };
 
-static weir_str kept(struct arena *arena, weir_str text, bool *failed)
+static void keep_rows(struct table *table, const struct store_load *load)
 {
-    char *copy = arena_alloc(arena, text.len + 1, 1);
-    *failed = *failed || !copy;
-    if (copy && text.len)
-        memcpy(copy, text.ptr, text.len);
-    return (weir_str){copy, copy ? text.len : 0};
-}
-
-static int keep_rows(struct progress *progress, const struct state_row *rows, size_t count)
-{
-    struct arena *arena = &progress->arena;
-    bool failed = false;
-    progress->rows = arena_alloc(arena, (count + 1) * sizeof *rows, _Alignof(struct state_row));
-    for (size_t i = 0; i < count && progress->rows && !failed; i++) {
-        struct state_row *row = &progress->rows[i];
-        *row = rows[i];
-        weir_str *const texts[] = {&row->sink,     &row->stream,         &row->shard,
-                                   &row->parent,   &row->table,          &row->start,
-                                   &row->position, &row->first_available};
-        for (size_t k = 0; k < sizeof texts / sizeof *texts; k++)
-            *texts[k] = kept(arena, *texts[k], &failed);
-    }
-    progress->row_count = count;
-    return failed || !progress->rows ? -ENOMEM : 0;
+    struct progress *progress = table->progress;
+    table->status = state_rows_keep(&progress->arena, load->rows, load->count, &progress->rows);
+    if (table->status == 0)
+        progress->row_count = load->count;
+    else
+        snprintf(table->reason, sizeof table->reason, "out of memory");
 }
 
 static void on_loaded(struct store_load *load, int status)
@@ -63,10 +46,8 @@ static void on_loaded(struct store_load *load, int status)
     struct table *table = load->arg;
     table->status = status;
     snprintf(table->reason, sizeof table->reason, "%s", load->reason);
-    if (status == 0 && keep_rows(table->progress, load->rows, load->count) < 0) {
-        table->status = -ENOMEM;
-        snprintf(table->reason, sizeof table->reason, "out of memory");
-    }
+    if (status == 0)
+        keep_rows(table, load);
     loop_stop(table->pipeline.loop);
 }
 

@@ -22,17 +22,6 @@ struct json_value *tree_next(struct tree_walk *walk, bool skip_children)
     return walk->at = walk->depth > 0 ? at->next : NULL;
 }
 
-const char *arena_text(struct arena *arena, weir_str text)
-{
-    char *copy = arena_alloc(arena, text.len + 1, 1);
-    if (!copy)
-        return NULL;
-    if (text.len)
-        memcpy(copy, text.ptr, text.len);
-    copy[text.len] = '\0';
-    return copy;
-}
-
 /* ---- duplicates ---- */
 
 static int by_name(const void *a, const void *b)

@@ -26,5 +26,4 @@ struct json_value *tree_member(struct json_value *object, weir_str name); /* NUL
 /* A new last member. NULL when out of memory. */
 struct json_value *tree_add(struct arena *arena, struct json_value *object, weir_str name,
                             const char *name_at, int kind);
-const char *arena_text(struct arena *arena, weir_str text); /* a copy with a NUL behind it */
 #endif

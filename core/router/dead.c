@@ -241,9 +241,7 @@ static void to_store(struct item *item, const char *reason)
 
 static weir_str arena_copy(struct arena *arena, weir_str text)
 {
-    char *copy = arena_alloc(arena, text.len + 1, 1);
-    if (copy && text.len)
-        memcpy(copy, text.ptr, text.len);
+    const char *copy = arena_text(arena, text);
     return (weir_str){copy, copy ? text.len : 0};
 }
 

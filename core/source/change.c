@@ -98,7 +98,7 @@ static void on_looked_up(struct store_load *load, int status)
     if (!poll_reading(poll))
         status = -ECANCELED;
     if (status == 0)
-        status = poll_keep_rows(&look_up->arena, load->rows, load->count, &look_up->rows);
+        status = state_rows_keep(&look_up->arena, load->rows, load->count, &look_up->rows);
     look_up->found = status == 0;
     look_up->row_count = look_up->found ? load->count : 0;
     end_look_up(poll, status);

@@ -434,7 +434,7 @@ static void on_loaded(struct store_load *load, int status)
         return;
     }
     if (status == 0)
-        status = poll_keep_rows(&poll->rows_arena, load->rows, load->count, &poll->rows);
+        status = state_rows_keep(&poll->rows_arena, load->rows, load->count, &poll->rows);
     if (status == 0) {
         poll->row_count = load->count;
         strangers_find_sinks(poll);

@@ -343,10 +343,6 @@ void poll_end(struct poll *poll, int exit_code); /* stops for this reason */
 /* A call to the source ended so. */
 void poll_heard(struct poll *poll, enum streams_fault fault, const char *what, const char *message);
 
-/* ---- rows.c ---- */
-int poll_keep_rows(struct arena *arena, const struct state_row *rows, size_t count,
-                   struct state_row **out); /* a copy of all. 0 or -ENOMEM */
-
 /* ---- change.c ---- */
 void look_up_go_on(struct poll *poll); /* something that it may have waited for has ended */
 

@@ -19,8 +19,6 @@ int db_error(const struct state_db *db, struct err *err);
 int db_damaged(const char *path, const char *how, struct err *err);
 int db_exec(struct state_db *db, const char *sql, struct err *err);
 int db_prepare(struct state_db *db, const char *sql, sqlite3_stmt **out, struct err *err);
-/* Copies the texts, each with a NUL behind it: 0 or -ENOMEM. */
-int db_keep_texts(struct arena *arena, weir_str *const *texts, size_t count);
 /* Mixes a text into a checksum, so that no byte can move from one field to the next. */
 uint64_t db_mix(uint64_t sum, weir_str text);
 void db_bind(sqlite3_stmt *statement, int at, weir_str text);

@@ -137,27 +137,6 @@ static int get_row(struct state_db *db, sqlite3_stmt *read, struct state_row *ro
     return 0;
 }
 
-int db_keep_texts(struct arena *arena, weir_str *const *texts, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        char *copy = arena_alloc(arena, texts[i]->len + 1, 1);
-        if (!copy)
-            return -ENOMEM;
-        if (texts[i]->len)
-            memcpy(copy, texts[i]->ptr, texts[i]->len);
-        copy[texts[i]->len] = '\0';
-        texts[i]->ptr = copy;
-    }
-    return 0;
-}
-
-static int keep_texts(struct arena *arena, struct state_row *row)
-{
-    weir_str *const texts[] = {&row->sink,  &row->stream, &row->shard,    &row->parent,
-                               &row->table, &row->start,  &row->position, &row->first_available};
-    return db_keep_texts(arena, texts, sizeof texts / sizeof *texts);
-}
-
 struct row_list {
     struct arena *arena;
     struct state_row *rows;
@@ -178,7 +157,7 @@ static int append(struct row_list *list, const struct state_row *row)
         list->room = room;
     }
     list->rows[list->count] = *row;
-    return keep_texts(list->arena, &list->rows[list->count++]);
+    return state_row_keep(list->arena, &list->rows[list->count++]);
 }
 
 static bool has_progress(const struct state_db *db)

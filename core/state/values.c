@@ -64,7 +64,7 @@ static struct kept *copy_of(const struct store_value *value, struct arena *arena
     *copy = (struct kept){.value = *value};
     struct store_value *v = &copy->value;
     weir_str *const texts[] = {&v->sink, &v->plugin, &v->key, &v->bytes};
-    return db_keep_texts(arena, texts, sizeof texts / sizeof *texts) == 0 ? copy : NULL;
+    return arena_keep(arena, texts, sizeof texts / sizeof *texts) == 0 ? copy : NULL;
 }
 
 int db_read_values(struct state_db *db, weir_str pipeline, struct arena *arena, struct kept **out,

@@ -1,6 +1,7 @@
 #include "util/arena.h"
 #include "util/alloc.h"
 
+#include <errno.h>
 #include <stdalign.h>
 #include <stdint.h>
 
@@ -94,4 +95,26 @@ void arena_rollback(struct arena *arena, struct arena_mark mark)
     while (arena->chunk != mark.chunk)
         drop_newest(arena);
     point_at(arena, mark.at);
+}
+
+const char *arena_text(struct arena *arena, weir_str text)
+{
+    char *copy = arena_alloc(arena, text.len + 1, 1);
+    if (!copy)
+        return NULL;
+    if (text.len)
+        memcpy(copy, text.ptr, text.len);
+    copy[text.len] = '\0';
+    return copy;
+}
+
+int arena_keep(struct arena *arena, weir_str *const *texts, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        const char *copy = arena_text(arena, *texts[i]);
+        if (!copy)
+            return -ENOMEM;
+        texts[i]->ptr = copy;
+    }
+    return 0;
 }

@@ -1,7 +1,7 @@
 /* Bump allocation: many small pieces, freed together. One thread at a time. */
 #ifndef WEIR_UTIL_ARENA_H
 #define WEIR_UTIL_ARENA_H
-#include <stddef.h>
+#include "util/str.h"
 
 struct arena_chunk;
 struct arena {
@@ -31,6 +31,11 @@ static inline void *arena_alloc(struct arena *arena, size_t bytes, size_t align)
     arena->at = piece + bytes;
     return piece;
 }
+
+/* A copy with a NUL behind it. NULL when out of memory. */
+const char *arena_text(struct arena *arena, weir_str text);
+/* Each view becomes one of such a copy. 0 or -ENOMEM, with some of them copied. */
+int arena_keep(struct arena *arena, weir_str *const *texts, size_t count);
 
 /* Rolling back forgets every piece made after the mark; emptied chunks are freed. */
 struct arena_mark arena_mark(const struct arena *arena);

@@ -1,5 +1,6 @@
 #include "util/seam.h"
 
+#include <errno.h>
 #include <strings.h>
 
 int64_t world_boot_ms(const struct world *world)
@@ -32,4 +33,25 @@ weir_str http_answer_header(const struct http_call *call, const char *name)
         left = (weir_str){left.ptr + line, left.len - line};
     }
     return STR_NONE;
+}
+
+int state_row_keep(struct arena *arena, struct state_row *row)
+{
+    weir_str *const texts[] = {&row->sink,  &row->stream, &row->shard,    &row->parent,
+                               &row->table, &row->start,  &row->position, &row->first_available};
+    return arena_keep(arena, texts, sizeof texts / sizeof *texts);
+}
+
+int state_rows_keep(struct arena *arena, const struct state_row *rows, size_t count,
+                    struct state_row **out)
+{
+    struct state_row *kept =
+        arena_alloc(arena, (count + 1) * sizeof *kept, _Alignof(struct state_row));
+    for (size_t i = 0; kept && i < count; i++) {
+        kept[i] = rows[i];
+        if (state_row_keep(arena, &kept[i]) < 0)
+            return -ENOMEM;
+    }
+    *out = kept;
+    return kept ? 0 : -ENOMEM;
 }

@@ -3,8 +3,8 @@
  * functions are called on the router thread, unless said. */
 #ifndef WEIR_UTIL_SEAM_H
 #define WEIR_UTIL_SEAM_H
+#include "util/arena.h"
 #include "util/buf.h"
-#include "util/str.h"
 
 /* ---- clock: time, timers, post ---- */
 
@@ -169,6 +169,12 @@ struct state_row {
     int64_t updated_us; /* of a STREAM: it was followed then. Renewed every minute */
     bool erase;         /* save: remove the row */
 };
+
+/* Its texts become copies. 0 or -ENOMEM. */
+int state_row_keep(struct arena *arena, struct state_row *row);
+/* Copies of them all, never NULL. 0 or -ENOMEM. */
+int state_rows_keep(struct arena *arena, const struct state_row *rows, size_t count,
+                    struct state_row **out);
 
 /* A daemon renews a STREAM row each minute, and a POSITION row when it moves, falls this far
  * behind, or has caught up: between, what the row said holds. */

@@ -104,6 +104,21 @@ static void out_of_memory_leaves_the_arena_usable(void)
     arena_done(&arena);
 }
 
+static void texts_are_kept(void)
+{
+    struct arena arena;
+    char bytes[] = "shard";
+    weir_str one = {bytes, 5}, none = STR_NONE;
+    weir_str *const texts[] = {&one, &none};
+    arena_init(&arena, 64);
+    CHECK_INT(arena_keep(&arena, texts, 2), 0);
+    bytes[0] = 'X';
+    CHECK(one.len == 5 && none.len == 0);
+    CHECK_STR(one.ptr, "shard");
+    CHECK_STR(none.ptr, "");
+    arena_done(&arena);
+}
+
 static void alloc_counts_and_fails_on_request(void)
 {
     int64_t live = mem_live();
@@ -158,6 +173,7 @@ int main(int argc, char **argv)
         {"rollback_forgets_what_came_after_the_mark", rollback_forgets_what_came_after_the_mark},
         {"reset_keeps_one_chunk", reset_keeps_one_chunk},
         {"out_of_memory_leaves_the_arena_usable", out_of_memory_leaves_the_arena_usable},
+        {"texts_are_kept", texts_are_kept},
         {"alloc_counts_and_fails_on_request", alloc_counts_and_fails_on_request},
         {"F83_an_error_message_is_one_plain_line", F83_an_error_message_is_one_plain_line},
         {NULL, NULL}};

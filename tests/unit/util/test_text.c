@@ -393,6 +393,38 @@ static void nearest_names(void)
     CHECK(nearest_name(STR("table"), NULL) == NULL);
 }
 
+static void texts_compare_by_bytes(void)
+{
+    CHECK_INT(str_cmp(STR("a"), STR("a")), 0);
+    CHECK_INT(str_cmp(STR_NONE, STR("")), 0);
+    CHECK(str_cmp(STR_NONE, STR("a")) < 0);
+    CHECK(str_cmp(STR("ab"), STR("a")) > 0);
+    CHECK(str_cmp(STR("ab"), STR("b")) < 0);
+    CHECK(str_cmp(STR("\xff"), STR("z")) > 0);
+}
+
+static void spaces_and_tabs_are_trimmed_at_the_ends(void)
+{
+    CHECK(str_is(str_trim(STR(" \ta b\t ")), "a b"));
+    CHECK(str_is(str_trim(STR("a\n")), "a\n"));
+    CHECK_INT(str_trim(STR(" \t ")).len, 0);
+    CHECK_INT(str_trim(STR_NONE).len, 0);
+}
+
+static void what_is_no_escape_stands_for_itself(void)
+{
+    static const char *const rows[][2] = {{"a%20b", "a b"}, {"%41%4a%4A", "AJJ"}, {"%", "%"},
+                                          {"%4", "%4"},     {"%4g", "%4g"},       {"%g4", "%g4"},
+                                          {"%%41", "%A"},   {"%2541", "%41"},     {"+", "+"}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        weir_str left = str_of(rows[i][0]);
+        char out[16] = "";
+        for (size_t len = 0; left.len > 0; len++)
+            out[len] = (char)percent_next(&left);
+        CHECK_STR(out, rows[i][1]);
+    }
+}
+
 int main(int argc, char **argv)
 {
     static const struct unit_test tests[] = {
@@ -411,6 +443,9 @@ int main(int argc, char **argv)
         {"hash_is_fnv1a", hash_is_fnv1a},
         {"distances", distances},
         {"nearest_names", nearest_names},
+        {"texts_compare_by_bytes", texts_compare_by_bytes},
+        {"spaces_and_tabs_are_trimmed_at_the_ends", spaces_and_tabs_are_trimmed_at_the_ends},
+        {"what_is_no_escape_stands_for_itself", what_is_no_escape_stands_for_itself},
         {NULL, NULL}};
     return unit_main(argc, argv, "text", tests);
 }
