@@ -180,6 +180,10 @@ static void http_cancel(void *self, uint64_t token)
     struct webhook *hook = self;
     if (pace_waits(&hook->pace))
         sender_give_back(&hook->sender, token, WEIR_DOWN, "the server asked to wait");
+    else if (hook->pace.rate > 0)
+        sender_give_back(&hook->sender, token, WEIR_RETRY,
+                         "its turn did not come in time: see rate, and the sink's batch_records, "
+                         "concurrency and timeout");
     sender_cancel(self, token);
 }
 

@@ -84,6 +84,25 @@ static void what_waits_until_its_deadline_was_not_tried(void)
     weir_test_close(test);
 }
 
+/* Who looks at a dead letter learns what to change. */
+static void what_never_had_its_turn_says_so(void)
+{
+    weir_test *test =
+        weir_test_open(PLUGIN, "{\"url\":\"https://example.com/\",\"rate\":1,\"concurrency\":1}");
+    weir_test_batch *first = change(test, "{\"id\":\"first\"}");
+    weir_test_batch *second = change(test, "{\"id\":\"second\"}");
+    WEIR_TEST_INT(weir_test_calls(test), 1);
+    weir_test_cancel(second);
+    WEIR_TEST_INT(weir_test_outcome(second, 0), WEIR_RETRY);
+    WEIR_TEST_STR(weir_test_reason(second, 0),
+                  "its turn did not come in time: see rate, and the sink's batch_records, "
+                  "concurrency and timeout");
+    weir_test_cancel(first);
+    WEIR_TEST_INT(weir_test_outcome(first, 0), WEIR_RETRY);
+    WEIR_TEST_STR(weir_test_reason(first, 0), "cancelled");
+    weir_test_close(test);
+}
+
 static void retry_after_outlives_the_process(void)
 {
     weir_test *test = weir_test_open(PLUGIN, HOOK);
@@ -158,6 +177,7 @@ static void what_can_not_be_kept_is_said_once(void)
 static const weir_test_case cases[] = {
     {"retry_after_holds_all_requests", retry_after_holds_all_requests},
     {"what_waits_until_its_deadline_was_not_tried", what_waits_until_its_deadline_was_not_tried},
+    {"what_never_had_its_turn_says_so", what_never_had_its_turn_says_so},
     {"retry_after_outlives_the_process", retry_after_outlives_the_process},
     {"what_is_kept_must_make_sense", what_is_kept_must_make_sense},
     {"short_waits_are_not_kept_and_later_ones_replace",
