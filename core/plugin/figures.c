@@ -19,7 +19,7 @@ struct series {
 };
 
 struct figures {
-    pthread_mutex_t lock; /* of the numbers */
+    pthread_mutex_t lock; /* of the numbers, and of their count while open() makes more */
     size_t count;
     struct series list[WEIR_METRICS_MAX];
 };
@@ -120,7 +120,12 @@ static int32_t make(weir_instance *instance, int32_t kind, const char *name, con
     snprintf(series->value, sizeof series->value, "%s", label ? value : "");
     snprintf(series->help, sizeof series->help, "%s", help);
     int rc = compare(figures, series);
-    return rc < 0 ? rc : (int32_t)++figures->count;
+    if (rc < 0)
+        return rc;
+    pthread_mutex_lock(&figures->lock); /* a thread of the plugin's may count already */
+    figures->count++;
+    pthread_mutex_unlock(&figures->lock);
+    return (int32_t)figures->count;
 }
 
 /* ---- counted ---- */
@@ -129,10 +134,13 @@ static int32_t make(weir_instance *instance, int32_t kind, const char *name, con
 static struct series *take(weir_instance *instance, int32_t id, int32_t kind)
 {
     struct figures *figures = instance ? instance->figures : NULL;
-    if (!figures || id <= 0 || (size_t)id > figures->count || figures->list[id - 1].kind != kind)
+    if (!figures || id <= 0)
         return NULL;
     pthread_mutex_lock(&figures->lock);
-    return &figures->list[id - 1];
+    if ((size_t)id <= figures->count && figures->list[id - 1].kind == kind)
+        return &figures->list[id - 1];
+    pthread_mutex_unlock(&figures->lock);
+    return NULL;
 }
 
 static void add(weir_instance *instance, int32_t id, uint64_t count)

@@ -17,5 +17,5 @@ void histogram_add(struct histogram *histogram, int64_t ms)
         bucket++;
     histogram->buckets[bucket]++;
     histogram->count++;
-    histogram->sum_ms += ms;
+    histogram->sum_ms = ms < INT64_MAX - histogram->sum_ms ? histogram->sum_ms + ms : INT64_MAX;
 }

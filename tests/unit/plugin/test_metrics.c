@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdio.h>
 
 /* A sink that is being opened. */
 static weir_instance *opening(struct rig *rig)
@@ -73,6 +74,11 @@ static void each_kind_counts_in_its_way(void)
     m->add(instance, total, UINT64_MAX);
     figures_read(instance->figures, 0, &figure);
     CHECK(figure.number == INT64_MAX); /* a counter never goes back */
+    m->observe(instance, took, INT64_MAX);
+    m->observe(instance, took, INT64_MAX);
+    figures_read(instance->figures, 2, &figure);
+    CHECK_INT(figure.durations.count, 4);
+    CHECK(figure.durations.sum_ms == INT64_MAX);
     rig_done(&rig);
 }
 
@@ -184,6 +190,26 @@ static void threads_lose_nothing(void)
     rig_done(&rig);
 }
 
+static void a_thread_may_count_while_open_goes_on(void)
+{
+    struct rig rig;
+    struct figure figure;
+    pthread_t thread;
+    char name[32];
+    weir_instance *instance = opening(&rig);
+    counter(instance, "x_total", NULL, NULL);
+    ext_metrics_table.make(instance, WEIR_M_HISTOGRAM, "t_seconds", NULL, NULL, "T.");
+    CHECK_INT(pthread_create(&thread, NULL, count_on, instance), 0);
+    for (int i = 3; i <= WEIR_METRICS_MAX; i++) {
+        snprintf(name, sizeof name, "n%d_total", i);
+        CHECK_INT(counter(instance, name, NULL, NULL), i);
+    }
+    pthread_join(thread, NULL);
+    figures_read(instance->figures, 0, &figure);
+    CHECK_INT(figure.number, 5000);
+    rig_done(&rig);
+}
+
 int main(int argc, char **argv)
 {
     static const struct unit_test tests[] = {
@@ -193,6 +219,7 @@ int main(int argc, char **argv)
         {"series_are_bounded_and_told_apart", series_are_bounded_and_told_apart},
         {"misuse_is_ignored", misuse_is_ignored},
         {"threads_lose_nothing", threads_lose_nothing},
+        {"a_thread_may_count_while_open_goes_on", a_thread_may_count_while_open_goes_on},
         {NULL, NULL}};
     return unit_main(argc, argv, "plugin_metrics", tests);
 }
