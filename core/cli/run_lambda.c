@@ -9,7 +9,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-enum { TRACE_BYTES = 512, EMF_BYTES_MAX = 256 << 10 };
+enum { TRACE_BYTES = 512, EMF_BYTES_MAX = (MATCH_SINKS_MAX + 1) * EMF_LINE_BYTES };
 
 struct sink_mark { /* a sink's counters when the invocation began */
     uint64_t delivered, failed;
@@ -87,6 +87,8 @@ static void read_figures(const weir_instance *instance, struct emf_sink *sink)
                  figure.value);
         to->unit = units[figure.kind];
         to->value = figures_since(instance->figures, i);
+        if (figure.kind == WEIR_M_HISTOGRAM && to->value < 0)
+            to->value = EMF_NONE;
     }
 }
 

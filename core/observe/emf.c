@@ -15,6 +15,11 @@ static int64_t count_of(uint64_t count)
     return count > INT64_MAX ? INT64_MAX : (int64_t)count;
 }
 
+static int64_t time_of(int64_t ms)
+{
+    return ms < 0 ? EMF_NONE : ms;
+}
+
 static void put_text(struct buf *out, const char *name, weir_str value)
 {
     if (value.len == 0)
@@ -23,7 +28,7 @@ static void put_text(struct buf *out, const char *name, weir_str value)
     buf_put_json_string(out, value);
 }
 
-/* A value below 0 is none: its metric is left out of the document. */
+/* What has no value is left out of the document. */
 static void put_line(struct buf *out, const struct emf_invocation *invocation, weir_str sink,
                      const struct metric *metrics, size_t count)
 {
@@ -33,7 +38,7 @@ static void put_line(struct buf *out, const struct emf_invocation *invocation, w
     buf_printf(out, ",\"Dimensions\":[[\"service\"%s]],\"Metrics\":[", sink.len ? ",\"sink\"" : "");
     const char *comma = "";
     for (size_t i = 0; i < count; i++) {
-        if (metrics[i].value < 0)
+        if (metrics[i].value == EMF_NONE)
             continue;
         buf_printf(out, "%s{\"Name\":\"%s\",\"Unit\":\"%s\"}", comma, metrics[i].name,
                    metrics[i].unit);
@@ -45,7 +50,7 @@ static void put_line(struct buf *out, const struct emf_invocation *invocation, w
              invocation->function_name ? str_of(invocation->function_name) : STR_NONE);
     put_text(out, "function_request_id", invocation->request_id);
     for (size_t i = 0; i < count; i++)
-        if (metrics[i].value >= 0)
+        if (metrics[i].value != EMF_NONE)
             buf_printf(out, ",\"%s\":%" PRId64, metrics[i].name, metrics[i].value);
     buf_puts(out, "}\n");
 }
@@ -57,8 +62,8 @@ void emf_put_invocation(struct buf *out, const struct emf_invocation *invocation
         {"RecordsDelivered", "Count", count_of(invocation->delivered)},
         {"RecordsFailed", "Count", count_of(invocation->failed)},
         {"BatchItemFailures", "Count", count_of(invocation->batch_item_failures)},
-        {"SinkLatency", "Milliseconds", invocation->latency_ms},
-        {"RecordAge", "Milliseconds", invocation->record_age_ms},
+        {"SinkLatency", "Milliseconds", time_of(invocation->latency_ms)},
+        {"RecordAge", "Milliseconds", time_of(invocation->record_age_ms)},
         {"ColdStart", "Count", invocation->cold_start},
     };
     put_line(out, invocation, STR_NONE, metrics, sizeof metrics / sizeof *metrics);
@@ -71,7 +76,7 @@ void emf_put_sink(struct buf *out, const struct emf_invocation *invocation,
     struct metric metrics[OWN + EMF_FIGURES_MAX] = {
         {"RecordsDelivered", "Count", count_of(sink->delivered)},
         {"RecordsFailed", "Count", count_of(sink->failed)},
-        {"SinkLatency", "Milliseconds", sink->latency_ms},
+        {"SinkLatency", "Milliseconds", time_of(sink->latency_ms)},
     };
     for (size_t i = 0; i < sink->figure_count; i++)
         metrics[OWN + i] =

@@ -18,11 +18,12 @@ struct emf_invocation {
     bool cold_start;
 };
 
-enum { EMF_FIGURES_MAX = 32 };
+#define EMF_NONE INT64_MIN
+enum { EMF_FIGURES_MAX = 32, EMF_LINE_BYTES = 16 << 10 /* of any line, at most */ };
 struct emf_figure { /* of a plugin's own */
     char name[100];
     const char *unit; /* "Count", "Milliseconds", "None" */
-    int64_t value;    /* below 0 = none, left out */
+    int64_t value;    /* EMF_NONE: left out */
 };
 
 struct emf_sink {

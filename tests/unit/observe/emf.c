@@ -72,17 +72,44 @@ static void a_sink_has_a_dimension_of_its_own(void)
 
 static void a_plugins_figures_stand_with_its_sink(void)
 {
-    struct emf_sink sink = {
-        .name = "price",
-        .latency_ms = -1,
-        .figures = {{"waits_total_rate", "Count", 7}, {"took_seconds", "Milliseconds", -1}},
-        .figure_count = 2};
+    struct emf_sink sink = {.name = "price",
+                            .latency_ms = -1,
+                            .figures = {{"drift", "None", -7},
+                                        {"took_seconds", "Milliseconds", EMF_NONE},
+                                        {"waits_total_rate", "Count", 7}},
+                            .figure_count = 3};
     struct buf out;
     buf_init(&out, 4096);
     emf_put_sink(&out, &invocation, &sink);
     CHECK(strstr(buf_cstr(&out), "{\"Name\":\"waits_total_rate\",\"Unit\":\"Count\"}]") != NULL);
     CHECK(strstr(buf_cstr(&out), "\"waits_total_rate\":7}\n") != NULL);
-    CHECK(!strstr(buf_cstr(&out), "took_seconds")); /* nothing came */
+    CHECK(strstr(buf_cstr(&out), "{\"Name\":\"drift\",\"Unit\":\"None\"}") != NULL);
+    CHECK(strstr(buf_cstr(&out), "\"drift\":-7,") != NULL); /* a gauge may be below 0 */
+    CHECK(!strstr(buf_cstr(&out), "took_seconds"));         /* nothing came */
+    buf_done(&out);
+}
+
+static void the_longest_line_has_its_bound(void)
+{
+    char name[65];
+    struct emf_sink sink = {.name = name,
+                            .delivered = UINT64_MAX,
+                            .failed = UINT64_MAX,
+                            .latency_ms = INT64_MAX,
+                            .figure_count = EMF_FIGURES_MAX};
+    memset(name, 'n', sizeof name - 1);
+    name[sizeof name - 1] = '\0';
+    for (size_t i = 0; i < EMF_FIGURES_MAX; i++) {
+        struct emf_figure *figure = &sink.figures[i];
+        memset(figure->name, 'f', sizeof figure->name - 1);
+        figure->unit = "Milliseconds";
+        figure->value = INT64_MAX;
+    }
+    struct buf out;
+    buf_init(&out, EMF_LINE_BYTES);
+    emf_put_sink(&out, &invocation, &sink);
+    CHECK(!out.failed);
+    CHECK(out.len > EMF_LINE_BYTES / 2 && out.ptr[out.len - 1] == '\n');
     buf_done(&out);
 }
 
@@ -93,6 +120,7 @@ int main(int argc, char **argv)
         {"what_is_not_known_is_left_out", what_is_not_known_is_left_out},
         {"a_sink_has_a_dimension_of_its_own", a_sink_has_a_dimension_of_its_own},
         {"a_plugins_figures_stand_with_its_sink", a_plugins_figures_stand_with_its_sink},
+        {"the_longest_line_has_its_bound", the_longest_line_has_its_bound},
         {NULL, NULL}};
     return unit_main(argc, argv, "observe, emf", tests);
 }
