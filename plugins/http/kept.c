@@ -3,6 +3,7 @@
  * knows. */
 #include "http.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -66,6 +67,6 @@ void kept_wait(struct kept *kept, int64_t delay_ms)
     kept->until_us = until_us;
     int32_t rc = kept->kv->put(kept->sender->instance, weir_cstr(KEY),
                                put_value(kept, until_us, text), on_kept, kept);
-    if (rc < 0)
+    if (rc < 0 && rc != -ENOTSUP) /* that is weir dead retry, which no restart follows */
         on_kept(kept, rc);
 }

@@ -57,5 +57,18 @@ def a_killed_daemon_still_waits_as_the_server_said():
             holds("would not outlive" not in weir.logs(), weir.logs())
 
 
+@test
+def delivering_a_dead_letter_again_keeps_nothing():
+    bad = {"op": "hook", "do": "status", "status": 400, "times": 1}
+    with Fake() as fake, folder() as path, contextlib.closing(webhook.Webhook(rules=[bad, *LONG])) as hook:
+        fake.stream.shard(records=records(0, 1))
+        with Daemon(path, fake.url, {"hook": {"plugin": "http", "config": {"url": hook.url + "/"}}}) as weir:
+            equal(weir.once(), 1, "exit code: it is a dead letter")
+            code, said = weir.verb("dead", "retry", "1")
+            equal(code, 1, said)
+            holds("status 429" in said and "would not outlive" not in said, said)
+            equal(kept(weir), [])
+
+
 watchdog(110)
 main()
