@@ -12,16 +12,17 @@ extern "C" {
 
 enum {
     WEIR_M_COUNTER = 1, /* only grows; its name ends in _total */
-    WEIR_M_GAUGE,       /* any value */
+    WEIR_M_GAUGE,       /* any value; its name does not end in _total */
     WEIR_M_HISTOGRAM    /* durations; its name ends in _seconds */
 };
 enum { WEIR_METRICS_MAX = 32 }; /* series of one sink */
 
 typedef struct weir_metrics {
     uint32_t revision, struct_size; /* revision 1 */
-    /* Makes a series, at 0. `name` is [a-z][a-z0-9_]*, at most 48 bytes, and `label` (optional) too,
-     * with `value` of at most 48 bytes of [A-Za-z0-9_.-]; several series may have one name, if kind
-     * and label are the same and the value is another. All are copied; `help` is one sentence.
+    /* Makes a series, at 0. `name` is [a-z][a-z0-9_]*, at most 48 bytes, and `label` (optional, not
+     * "sink" or "le") too, with `value` of 1 to 48 bytes of [A-Za-z0-9_.-]; several series may have
+     * one name, if kind and label are the same and the value is another. `help` is one sentence, 1
+     * to 200 bytes of printable ASCII without a backslash. All are copied.
      * Returns an id above 0; -EINVAL (also outside open()), -EEXIST, -ENOSPC, -ENOMEM. [open] */
     int32_t (*make)(weir_instance *, int32_t kind, const char *name, const char *label,
                     const char *value, const char *help);
