@@ -2,8 +2,9 @@
  * pipeline, the sink's name and the plugin's, and no other sink sees them; they stay when the sink
  * goes from the configuration, and are there again when it comes back. Only a daemon with a state
  * file has them: elsewhere (Lambda, KCL, a file as the source, state.kind dynamodb or memory)
- * extension() returns NULL, and the sink does without or refuses in open(). Where nothing may change
- * (weir check, a dry run, weir dead retry) there are no values, and put() is -ENOTSUP. All [loop]. */
+ * extension() returns NULL, and the sink does without or refuses in open(). It has to be asked for in
+ * open(); later asking gives what open() was given. Where nothing may change (weir check, a dry run,
+ * weir dead retry) there are no values, and put() is -ENOTSUP. All [loop]. */
 #ifndef WEIR_EXT_KV_H
 #define WEIR_EXT_KV_H
 #include <weir/plugin.h>
