@@ -18,7 +18,7 @@ struct kept {
     const weir_timer *timer;
     struct sender *sender;
     char server[SHA256_HEX_BYTES];
-    int64_t until_us; /* that was put last; unix time */
+    int64_t until_ms; /* that was put last; of the host's clock, which nobody sets */
     bool complained;
 };
 

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { SECOND_US = 1000000, WORTH_MS = 2000, MOST_S = 86400 };
+enum { SECOND_MS = 1000, SECOND_US = 1000000, WORTH_MS = 2000, MOST_S = 86400 };
 
 static const char KEY[] = "retry_after";
 
@@ -61,10 +61,11 @@ void kept_wait(struct kept *kept, int64_t delay_ms)
     char text[KEPT_BYTES];
     if (!kept->kv || delay_ms < WORTH_MS)
         return;
-    int64_t until_us = kept->timer->wall_us(kept->sender->instance) + delay_ms * 1000;
-    if (until_us < kept->until_us + SECOND_US) /* of several requests at once, the first */
+    int64_t until_ms = kept->timer->now_ms(kept->sender->instance) + delay_ms;
+    if (until_ms < kept->until_ms + SECOND_MS) /* of several requests at once, the first */
         return;
-    kept->until_us = until_us;
+    kept->until_ms = until_ms;
+    int64_t until_us = kept->timer->wall_us(kept->sender->instance) + delay_ms * 1000;
     int32_t rc = kept->kv->put(kept->sender->instance, weir_cstr(KEY),
                                put_value(kept, until_us, text), on_kept, kept);
     if (rc < 0 && rc != -ENOTSUP) /* that is weir dead retry, which no restart follows */
