@@ -88,10 +88,12 @@ static void answer(struct check *check, weir_test *test, bool with_errors)
 /* Lets a sink end what it has: answers its calls, lets time go by, waits for its threads. */
 static void finish(struct check *check, weir_test *test, bool with_errors)
 {
-    for (int turn = 0; turn < TURNS && (kit_open_records(test) || kit_open_calls(test)); turn++) {
+    for (int idle = 0; idle < TURNS && (kit_open_records(test) || kit_open_calls(test));) {
+        size_t open = kit_open_records(test);
         while (kit_open_calls(test))
             answer(check, test, with_errors);
         weir_test_advance(test, 250);
+        idle = kit_open_records(test) < open ? 0 : idle + 1;
     }
     int64_t until_ms = kit_real_ms() + THREADS_MS;
     /* Looked at several times: a list of threads misses some while others end. */

@@ -27,6 +27,7 @@ def plugins_that_behave_pass():
              (BUILD / "plugins" / "pricehistory.so", '{"store":"sqlite","path":"history.db"}'),
              (BUILD / "plugins" / "pricehistory.so", "{}"),
              (BUILD / "plugins" / "http.so", '{"url":"https://example.com/hook"}'),
+             (BUILD / "plugins" / "http.so", '{"url":"https://example.com/hook","rate":20}'),
              (BUILD / "plugins" / "exec.so", json.dumps({"program": "/usr/bin/sed", "args": ["-u", SED]})),
              (BUILD / "plugins" / "sns.so", '{"topic_arn":"arn:aws:sns:eu-west-1:1:t.fifo"}'),
              (BUILD / "plugins" / "lambda.so", '{"function":"prices"}')]
