@@ -48,6 +48,16 @@ static bool is_help(const char *text)
     return text && *text && strlen(text) <= HELP_MAX_BYTES;
 }
 
+/* By what else is in Lambda's log line. */
+static bool is_taken(const char *name)
+{
+    static const char *const taken[] = {"service", "sink", "function_name", "function_request_id"};
+    for (size_t i = 0; i < sizeof taken / sizeof *taken; i++)
+        if (strcmp(name, taken[i]) == 0)
+            return true;
+    return false;
+}
+
 static bool is_sound(int32_t kind, const char *name, const char *label, const char *value,
                      const char *help)
 {
@@ -60,7 +70,7 @@ static bool is_sound(int32_t kind, const char *name, const char *label, const ch
         return str_ends(text, STR("_total"));
     if (kind == WEIR_M_HISTOGRAM)
         return str_ends(text, STR("_seconds"));
-    return kind == WEIR_M_GAUGE && !str_ends(text, STR("_total"));
+    return kind == WEIR_M_GAUGE && !str_ends(text, STR("_total")) && !is_taken(name);
 }
 
 static struct figures *figures_of(weir_instance *instance)

@@ -12,7 +12,8 @@ extern "C" {
 
 enum {
     WEIR_M_COUNTER = 1, /* only grows; its name ends in _total */
-    WEIR_M_GAUGE,       /* any value; its name does not end in _total */
+    WEIR_M_GAUGE,       /* any value; its name does not end in _total, nor is it "sink", "service",
+                            "function_name" or "function_request_id" */
     WEIR_M_HISTOGRAM    /* durations; its name ends in _seconds */
 };
 enum { WEIR_METRICS_MAX = 32 }; /* series of one sink */
