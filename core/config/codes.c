@@ -101,6 +101,8 @@ const struct diag_code diag_codes[] = {
     {"W0403", "A key or value that is checked, but that this release does not use.",
      "Leave it away, or know that it does nothing."},
     {"W0404", "The state lacks what its kind needs.", "Add the key that the message names."},
+    {"W0405", "A table or a stream is named twice in the source, by one name or by two.",
+     "Name it once: each of its records would come twice."},
     {"W0501", "A sink is down: it is held, and probed with growing pauses; no attempt is counted.",
      "Look at what it writes to: the reason is in the message. It goes on by itself."},
     {"W0502", "A sink that was down took a record again.",

@@ -3,6 +3,7 @@
 #include "aws/aws.h"
 #include "config/endpoint.h"
 #include "record/match.h"
+#include "source/streams_api.h"
 #include "util/text.h"
 
 /* ---- where a problem is marked ---- */
@@ -21,6 +22,45 @@ static weir_str name_at(const struct json_value *member)
 }
 
 /* ---- source and endpoints ---- */
+
+static bool stands_before(const char *const *names, size_t index)
+{
+    for (size_t i = 0; i < index; i++)
+        if (strcmp(names[i], names[index]) == 0)
+            return true;
+    return false;
+}
+
+static void check_followed(struct apply *apply, const char *key, const char *const *names)
+{
+    const struct json_value *list = json_member0(apply->config->source_at, key);
+    const struct json_value *entry = list ? list->first : NULL;
+    for (size_t i = 0; names && names[i]; i++, entry = entry ? entry->next : NULL) {
+        if (!stands_before(names, i))
+            continue;
+        struct diag *diag =
+            diag_error(apply->diags, "W0405", entry ? diag_value_of(entry) : STR_NONE,
+                       "\"%s\" names %s twice", key, names[i]);
+        diag_help(apply->diags, diag, "name it once: each of its records would come twice.");
+    }
+}
+
+static void check_arns(struct apply *apply, const char *const *arns)
+{
+    const struct json_value *list = json_member0(apply->config->source_at, "streams");
+    const struct json_value *entry = list ? list->first : NULL;
+    weir_str region, table, label;
+    for (; arns && *arns; arns++, entry = entry ? entry->next : NULL) {
+        if (streams_arn_parts(str_of(*arns), &region, &table, &label))
+            continue;
+        struct diag *diag =
+            diag_error(apply->diags, "W0105", entry ? diag_value_of(entry) : STR_NONE,
+                       "\"streams\" wants ARNs of streams, not \"%s\"", *arns);
+        diag_help(apply->diags, diag,
+                  "write \"arn:aws:dynamodb:REGION:ACCOUNT:table/TABLE/stream/LABEL\", or the "
+                  "table's name in \"tables\".");
+    }
+}
 
 static void check_source(struct apply *apply)
 {
@@ -45,6 +85,11 @@ static void check_source(struct apply *apply)
         diag = diag_error(apply->diags, "W0402", value_at(at, "kind"),
                           "a source of kind \"poll\" needs \"tables\" or \"streams\"");
         diag_help(apply->diags, diag, "add \"tables\": [\"Products\"].");
+    }
+    if (config->source == SOURCE_POLL) {
+        check_followed(apply, "tables", config->poll.tables);
+        check_followed(apply, "streams", config->poll.streams);
+        check_arns(apply, config->poll.streams);
     }
     bool at_time = config->source == SOURCE_POLL && config->poll.starting_position &&
                    strcmp(config->poll.starting_position, "AT_TIMESTAMP") == 0;

@@ -336,6 +336,13 @@ void poll_end(struct poll *poll, int exit_code)
     poll_settle(poll);
 }
 
+void poll_not_opened(struct poll *poll, int rc)
+{
+    if (rc != -EEXIST)
+        poll_log(poll, WEIR_LOG_ERROR, "W0828", "out of memory");
+    poll_end(poll, rc == -EEXIST ? POLL_CONFIG : POLL_GAVE_UP);
+}
+
 void poll_stop(struct poll *poll)
 {
     poll_end(poll, POLL_DONE);
@@ -419,10 +426,8 @@ static void begin_reading(struct poll *poll)
     if (rc == 0)
         rc = poll->clock->arm(poll->clock->ctx, &poll->tick, TICK_MS);
     saver_start(poll);
-    if (rc == 0)
-        return;
-    poll_log(poll, WEIR_LOG_ERROR, "W0828", "out of memory");
-    poll_end(poll, POLL_GAVE_UP);
+    if (rc < 0)
+        poll_not_opened(poll, rc);
 }
 
 static void on_loaded(struct store_load *load, int status)

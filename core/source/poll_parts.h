@@ -340,6 +340,7 @@ void poll_undue(struct reader *reader);          /* takes it out again */
 void poll_pump(struct poll *poll);               /* later */
 void poll_settle(struct poll *poll);             /* later: is it over? */
 void poll_end(struct poll *poll, int exit_code); /* stops for this reason */
+void poll_not_opened(struct poll *poll, int rc); /* the same: stream_open() has failed so */
 /* A call to the source ended so. */
 void poll_heard(struct poll *poll, enum streams_fault fault, const char *what, const char *message);
 
@@ -434,6 +435,7 @@ void gap_none_before_now(struct reader *reader); /* those without a position hav
 void gaps_reload(struct poll *poll);             /* has somebody accepted one? */
 
 /* ---- stream.c ---- */
+/* 0, -ENOMEM, or -EEXIST (logged) when it is open already. */
 int stream_open(struct poll *poll, weir_str arn, weir_str table, struct stream **out);
 void stream_free(struct stream *stream);
 void stream_stop(struct stream *stream);

@@ -395,8 +395,23 @@ static int make(struct stream *stream)
     return discovery_new(&config, &stream->discovery);
 }
 
+static bool is_open(const struct poll *poll, weir_str arn)
+{
+    for (const struct stream *stream = poll->streams; stream; stream = stream->next)
+        if (str_is(arn, stream->arn))
+            return true;
+    return false;
+}
+
 int stream_open(struct poll *poll, weir_str arn, weir_str table, struct stream **out)
 {
+    if (is_open(poll, arn)) {
+        poll_log(poll, WEIR_LOG_ERROR, "W0405",
+                 "stream %.*s is named twice in the source, by itself and by its table or by two "
+                 "names of the table: name it once",
+                 STR_ARG(arn));
+        return -EEXIST;
+    }
     struct stream *stream = mem_zalloc(1, sizeof *stream);
     if (!stream)
         return -ENOMEM;

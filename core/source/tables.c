@@ -68,10 +68,9 @@ static void on_found(void *arg, const struct follow_stream *found)
         poll_log(poll, WEIR_LOG_INFO, "W0910",
                  "table %s has a new stream, %.*s; the old one is read to its end first",
                  table->name, STR_ARG(found->arn));
-    if (open_next(table, found->arn) < 0) {
-        poll_log(poll, WEIR_LOG_ERROR, "W0828", "out of memory");
-        poll_end(poll, POLL_GAVE_UP);
-    }
+    int rc = open_next(table, found->arn);
+    if (rc < 0)
+        poll_not_opened(poll, rc);
 }
 
 static void on_failed(void *arg, int exit_code, const char *reason)

@@ -369,6 +369,23 @@ static void F17_a_view_type_without_the_images_is_refused(void)
     prig_done(&prig);
 }
 
+/* By its ARN and as its table's newest: two readers would give each record twice. */
+static void a_stream_that_is_named_twice_is_refused(void)
+{
+    struct prig prig;
+    prig_init(&prig, 1);
+    size_t stream = stream_of(&prig, 1);
+    prig.streams[0] = prig.model.streams[stream].arn;
+    prig.config.streams = prig.streams;
+    prig_write(&prig, stream, 20, 20);
+    prig_start(&prig);
+    CHECK(vworld_until(&prig.rig.world, &prig.finished, MINUTE_MS));
+    CHECK_INT(prig.exit_code, 78);
+    CHECK_INT(prig_lines(&prig, "W0405"), 1);
+    prig_end(&prig);
+    prig_done(&prig);
+}
+
 static const struct unit_test tests[] = {
 #define TEST(name)                                                                                 \
     {                                                                                              \
@@ -389,6 +406,7 @@ static const struct unit_test tests[] = {
     TEST(B20_a_stream_that_is_missing_ends_no_shard),
     TEST(a_source_that_refuses_from_the_start_is_given_up_after_two_minutes),
     TEST(F17_a_view_type_without_the_images_is_refused),
+    TEST(a_stream_that_is_named_twice_is_refused),
     {0},
 };
 
