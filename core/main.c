@@ -1,6 +1,8 @@
 #include "cli/cli.h"
 
+#include <fcntl.h>
 #include <signal.h>
+#include <unistd.h>
 #ifdef __GLIBC__
 #include <malloc.h>
 #endif
@@ -18,9 +20,21 @@ static void settle_memory(void)
 #endif
 }
 
+/* The number of a standard file that is closed would go to the next file that is opened, the state
+ * perhaps, and what is meant for standard output into that. Opened the wrong way round it fails,
+ * as a closed one does. */
+static void hold_standard_files(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0 &&
+            open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) != fd)
+            _exit(EXIT_SOFTWARE);
+}
+
 int main(int argc, char **argv)
 {
     struct cli cli;
+    hold_standard_files();
     settle_memory();
     signal(SIGPIPE, SIG_IGN); /* a closed pipe is an error of that write, not of the process */
     cli_init(&cli, stdout, stderr, NULL);

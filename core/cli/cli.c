@@ -2,6 +2,7 @@
 
 #include "config/load.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -47,7 +48,12 @@ int cli_fail(const struct cli *cli, int code, const char *help, const char *form
 
 bool cli_write(FILE *file, struct buf *text)
 {
-    return !text->failed && fwrite(text->ptr, 1, text->len, file) == text->len && fflush(file) == 0;
+    if (text->failed)
+        return false;
+    bool written = fwrite(text->ptr, 1, text->len, file) == text->len && fflush(file) == 0;
+    if (!written && file == stdout && errno != EPIPE) /* who has closed its reading end knows */
+        fprintf(stderr, "weir: can't write to standard output: %s\n", strerror(errno));
+    return written;
 }
 
 /* The function's own logging settings: Lambda drops what is below its level anyhow. -1 = none. */

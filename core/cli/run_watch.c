@@ -3,6 +3,7 @@
 #include "cli/reload.h"
 #include "cli/run.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <unistd.h>
@@ -46,11 +47,15 @@ static void on_stop_signal(void *arg, int signum)
 
 /* ---- the watch ---- */
 
-/* Standard output was closed by its reader. Under KCL it is no sink's. */
+/* Standard output was closed, by its reader or before the start (see main.c). Under KCL it is no
+ * sink's. */
 static bool reader_gone(const struct run *run)
 {
     struct pollfd out = {.fd = STDOUT_FILENO};
-    return !run->protocol_fd && poll(&out, 1, 0) > 0 && (out.revents & (POLLERR | POLLNVAL));
+    if (run->protocol_fd)
+        return false;
+    return (fcntl(STDOUT_FILENO, F_GETFL) & O_ACCMODE) == O_RDONLY ||
+           (poll(&out, 1, 0) > 0 && (out.revents & (POLLERR | POLLNVAL)));
 }
 
 /* The code to end with; 0 = all goes on. A sink that is not required holds up nobody: it may be

@@ -125,8 +125,7 @@ static void one_record(struct sample *sample, const char *event)
 
 static bool flush(struct cli *cli, struct sample *sample)
 {
-    bool written = !sample->out.failed &&
-                   fwrite(sample->out.ptr, 1, sample->out.len, cli->out) == sample->out.len;
+    bool written = cli_write(cli->out, &sample->out);
     buf_reset(&sample->out);
     return written;
 }
@@ -198,7 +197,5 @@ int verb_sample(struct cli *cli)
         sample_shop(&sample, count);
     bool written = shop ? flush(cli, &sample) : print_events(cli, &sample, &plan, count);
     sample_done(&sample);
-    if (!written || fflush(cli->out) != 0)
-        return cli_fail(cli, EXIT_NO, NULL, "can't write the samples");
-    return EXIT_DONE;
+    return written ? EXIT_DONE : EXIT_NO;
 }

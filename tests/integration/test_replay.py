@@ -130,6 +130,29 @@ def F75_a_reader_that_goes_away():
         stop(process)
 
 
+@test
+def standard_output_that_is_closed_is_no_other_file():
+    """The number 1 would go to the state file, and each record into that."""
+    with folder() as path:
+        cfg = config(path, {"all": {"plugin": "stdout", "config": {"format": "json"}}, "price": price_sink(path)})
+        process = start(["sh", "-c", 'exec "$@" >&-', "sh", WEIR, "run", "-c", cfg, "--from", SAMPLES / "records.jsonl",
+                         "--once"], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment())
+        said = process.communicate(timeout=60)[1].decode()
+        equal(process.returncode, 1, said)
+        holds("nobody reads standard output" in said, said)
+        equal(rows(path / "h.db", "PRAGMA integrity_check"), [("ok",)])
+        equal(len(stored(path)), 4, "rows")
+        stop(process)
+
+
+@test
+def an_answer_that_can_not_be_written_is_told():
+    for line in (["version"], ["sample", "modify"], ["help"], ["config", "init"]):
+        with open("/dev/full", "wb") as full:
+            done = subprocess.run([WEIR, *line], stdout=full, stderr=subprocess.PIPE, timeout=60, env=environment())
+        equal((done.returncode, done.stderr), (1, b"weir: can't write to standard output: No space left on device\n"))
+
+
 def slow_play(path, aws):
     """weir with 2,000 records before it and a server that takes 50 ms for each call."""
     big = path / "big.jsonl"
