@@ -141,14 +141,14 @@ static int bench_sinks(struct opened *opened, const char *folder)
 static int bench_config(struct cli *cli)
 {
     struct opened opened;
-    char folder[SCRATCH_BYTES];
+    struct scratch scratch;
     int code = opened_begin(&opened, cli, true);
     if (code == 0) {
-        int rc = scratch_make(cli, "bench", folder);
-        code = rc < 0 ? cli_fail(cli, EXIT_CANTCREATE, NULL, "%s: %s", folder, strerror(-rc))
-                      : bench_sinks(&opened, folder);
+        int rc = scratch_make(cli, "bench", &scratch);
+        code = rc < 0 ? cli_fail(cli, EXIT_CANTCREATE, NULL, "%s: %s", scratch.path, strerror(-rc))
+                      : bench_sinks(&opened, scratch.path);
         if (rc == 0)
-            scratch_remove(folder);
+            scratch_remove(&scratch);
     }
     return opened_end(&opened, code);
 }
@@ -161,6 +161,8 @@ int verb_bench(struct cli *cli)
                         "--options goes with --plugin; a configuration has them");
     if (!cli->plugin)
         return bench_config(cli);
+    if (access(cli->plugin, F_OK) < 0)
+        return cli_fail(cli, EXIT_CONFIG, NULL, "%s: %s", cli->plugin, strerror(errno));
     buf_init(&out, 4096);
     int code = bench_one(cli, NULL, cli->plugin, cli->options, &out);
     if (code == 0)

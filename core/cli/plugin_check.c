@@ -289,12 +289,12 @@ static int run_child(struct verdict *verdict, struct check_request *request, con
 
 static int judge_behaviour(struct verdict *verdict, struct check_request *request)
 {
-    char folder[SCRATCH_BYTES];
+    struct scratch scratch;
     FILE *said = tmpfile();
-    int rc = said ? scratch_make(verdict->cli, "check", folder) : -errno;
+    int rc = said ? scratch_make(verdict->cli, "check", &scratch) : -errno;
     if (rc == 0) {
-        rc = run_child(verdict, request, folder, said);
-        scratch_remove(folder);
+        rc = run_child(verdict, request, scratch.path, said);
+        scratch_remove(&scratch);
     }
     if (said)
         fclose(said);

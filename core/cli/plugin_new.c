@@ -1,6 +1,7 @@
 /* `weir plugin new`: an example, under another name. */
 #include "cli/verbs.h"
 
+#include "cli/scratch.h"
 #include "cli/templates.h"
 
 #include <errno.h>
@@ -22,6 +23,17 @@ static bool is_name(const char *name)
             return false;
     }
     return len > 0 && len <= NAME_BYTES_MAX;
+}
+
+/* CMake has targets of these names. */
+static bool is_taken(const char *name)
+{
+    static const char *const targets[] = {"all",     "clean",      "edit_cache",    "help",
+                                          "install", "preinstall", "rebuild_cache", "test"};
+    for (size_t i = 0; i < sizeof targets / sizeof *targets; i++)
+        if (strcmp(name, targets[i]) == 0)
+            return true;
+    return false;
 }
 
 /* Where an example is: "cpp-sync". */
@@ -145,8 +157,13 @@ int verb_plugin_new(struct cli *cli)
                *kind = cli->kind ? cli->kind : "sync";
     bool known = false;
     if (!is_name(name))
-        return cli_fail(cli, EXIT_USAGE, "Such as my_sink: a to z, 0 to 9 and '_', at most 40.",
+        return cli_fail(cli, EXIT_USAGE,
+                        "Such as my_sink: a letter, then a to z, 0 to 9 and '_', at most 40.",
                         "\"%s\" can't be the name of a plugin", name);
+    if (is_taken(name))
+        return cli_fail(cli, EXIT_USAGE, "Choose another name.",
+                        "\"%s\" can't be the name of a plugin: CMake has a target of that name",
+                        name);
     folder_of(language, kind, folder);
     for (const struct template_file *file = template_files; file->folder; file++)
         known |= strcmp(file->folder, folder) == 0;
@@ -158,6 +175,8 @@ int verb_plugin_new(struct cli *cli)
     struct buf said;
     buf_init(&said, 1 << 16);
     int rc = copy_all(cli, folder, &said);
+    if (rc != 0)
+        remove_folder(name);
     if (rc == 0 && !cli->quiet && !cli_write(cli->out, &said))
         rc = EXIT_NO;
     buf_done(&said);

@@ -2,11 +2,15 @@
 """`weir plugin check` has teeth: plugins that behave pass, each that does not is found out, and what is said
 names the fault and what to do."""
 import json
+import os
+import pathlib
 import re
 import shutil
+import signal
 import subprocess
 
-from harness import BUILD, SANITIZED, WEIR, environment, folder, holds, main, test, watchdog
+from harness import (BUILD, SANITIZED, WEIR, config, environment, equal, folder, holds, main, start, stop, test, until,
+                     watchdog)
 
 PLUGINS = BUILD / "tests" / "plugins"
 QUEUE = '{"queue_url":"https://sqs.us-east-1.amazonaws.com/123456789012/orders.fifo"}'
@@ -44,6 +48,35 @@ def plugins_that_behave_pass():
 def a_plugin_whose_library_has_threads_passes():
     code, said = check(BUILD / "plugins" / "kafka.so", "--options", KAFKA, "--seed", "1")
     holds(code == 0 and "FAIL" not in said, said)
+
+
+def in_use(path):
+    """A file is in the folder, or a process (the plugin's): it is being used, not only just made."""
+    if list(path.glob("weir-*/*")):
+        return True
+    for process in pathlib.Path("/proc").glob("[0-9]*"):
+        try:
+            if os.readlink(process / "cwd").startswith(f"{path}/weir-"):
+                return True
+        except OSError:  # it has ended, or is another user's
+            pass
+    return False
+
+
+@test
+def a_check_or_bench_that_is_killed_leaves_no_folder_behind():
+    with folder() as path:
+        price = {"plugin": "pricehistory", "config": {"store": "sqlite", "path": "h.db"}}
+        for arguments in (["plugin", "check", PLUGINS / "hang.so", "--timeout", "300"],
+                          ["bench", "-c", config(path, {"price": price}), "--records", "100000000"]):
+            for signum in signal.SIGINT, signal.SIGKILL:
+                process = start([WEIR, *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                env=environment(TMPDIR=path))
+                until(lambda: in_use(path), 60, "its folder")
+                process.send_signal(signum)
+                equal(process.wait(60), -signum)
+                until(lambda: not list(path.glob("weir-*")), 60, "the folder goes with it")
+                stop(process)
 
 
 def faults():

@@ -138,6 +138,15 @@ def a_pair_that_is_not_offered_says_which_kinds_there_are():
 
 
 @test
+def a_name_that_can_not_be_built_is_refused():
+    """`test` and `clean` are targets of CMake's own."""
+    for name in "test", "clean", "9x", "Sink", "my-sink", "../x", "x" * 41:
+        said, _ = shell(f"weir plugin new {name}\n[ $? -eq 2 ]", stage, quiet=True)
+        holds(said.startswith(f'weir: "{name}" can\'t be the name of a plugin'), said)
+        holds(not (stage / name).exists(), f"{name} was made")
+
+
+@test
 def costs_of_a_record_beside_c():
     """The least of three, in turn; bench/languages does it with care."""
     least = dict.fromkeys(OFFERED, float("inf"))
