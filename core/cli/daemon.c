@@ -59,27 +59,67 @@ int daemon_socket(char **environ_block, const char *pipeline, bool make, struct 
 
 /* ---- which ---- */
 
+static int open_socket(const char *path)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    if (strlen(path) >= sizeof address.sun_path)
+        return -ENAMETOOLONG;
+    memcpy(address.sun_path, path, strlen(path) + 1);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -errno;
+    if (connect(fd, (struct sockaddr *)&address, sizeof address) == 0)
+        return fd;
+    int rc = -errno;
+    close(fd);
+    return rc;
+}
+
 static int no_daemon(struct cli *cli, const char *why)
 {
     return cli_fail(cli, EXIT_UNAVAILABLE, "start one with weir run; --socket names another's",
                     "no weir is running%s%s", *why ? ": " : "", why);
 }
 
-/* The pipeline that the configuration names; it need not be right otherwise. */
-static bool named_by_config(struct cli *cli, struct buf *out)
+static int refuse_config(const struct cli *cli, struct diags *diags)
+{
+    struct buf said;
+    buf_init(&said, 1 << 20);
+    diags_print(diags, "nothing was done", &said);
+    cli_write(cli->err, &said);
+    buf_done(&said);
+    return EXIT_CONFIG;
+}
+
+/* The pipeline that the configuration names. 0; an exit code after a message where -c names the
+ * configuration; -ENOENT where it does not. */
+static int named_by_config(struct cli *cli, struct buf *out)
 {
     struct config_request request;
     struct config *config = NULL;
     struct diags diags;
+    int code = 0;
     diags_init(&diags);
     cli_config_request(cli, &request);
     request.no_plugins = true;
-    bool named = config_load(&request, &config, &diags) == 0 && config->name;
-    if (named)
+    if (config_load(&request, &config, &diags) < 0)
+        code = cli->config_path ? refuse_config(cli, &diags) : -ENOENT;
+    else
         buf_puts(out, config->name);
     config_free(config);
     diags_done(&diags);
-    return named && !out->failed;
+    return code;
+}
+
+/* One of a weir that was killed stays, and answers nobody. */
+static bool answers(const char *folder, const char *file)
+{
+    char path[512];
+    int len = snprintf(path, sizeof path, "%s/%s", folder, file);
+    int fd = len > 0 && (size_t)len < sizeof path ? open_socket(path) : -1;
+    if (fd >= 0)
+        close(fd);
+    return fd >= 0;
 }
 
 /* How many sockets are there; the name of one of them. */
@@ -90,7 +130,7 @@ static size_t count_sockets(const char *folder, struct buf *name)
     DIR *dir = opendir(folder);
     while (dir && (entry = readdir(dir))) {
         weir_str file = str_of(entry->d_name);
-        if (!str_ends(file, STR(".sock")))
+        if (!str_ends(file, STR(".sock")) || !answers(folder, entry->d_name))
             continue;
         count++;
         buf_reset(name);
@@ -109,8 +149,9 @@ static int find_name(struct cli *cli, const char *folder, struct buf *name)
     if (count == 1 && !cli->config_path)
         return 0;
     buf_reset(name);
-    if (named_by_config(cli, name))
-        return 0;
+    int code = named_by_config(cli, name);
+    if (code != -ENOENT)
+        return code;
     return cli_fail(cli, EXIT_USAGE, "name one with -c FILE or --socket",
                     "%zu are running, and no configuration says which is meant", count);
 }
@@ -134,22 +175,6 @@ static int find_socket(struct cli *cli, struct buf *path)
 }
 
 /* ---- talking ---- */
-
-static int open_socket(const char *path)
-{
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    if (strlen(path) >= sizeof address.sun_path)
-        return -ENAMETOOLONG;
-    memcpy(address.sun_path, path, strlen(path) + 1);
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return -errno;
-    if (connect(fd, (struct sockaddr *)&address, sizeof address) == 0)
-        return fd;
-    int rc = -errno;
-    close(fd);
-    return rc;
-}
 
 static int send_all(int fd, weir_str bytes)
 {

@@ -70,8 +70,8 @@ class Case:
     def ready(self):
         return self.get("/readyz")[0] == 200
 
-    def verb(self, *words):
-        return subprocess.run([str(WEIR), *words], cwd=self.path, env=environment(), timeout=30,
+    def verb(self, *words, cwd=None):
+        return subprocess.run([str(WEIR), *words], cwd=cwd or self.path, env=environment(), timeout=30,
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
@@ -301,6 +301,23 @@ def status_and_top_tell_of_the_daemon_and_69_of_none():
             none = case.verb(verb)
             holds(none.returncode == 69 and "no weir is running" in none.stderr, f"{verb}: {none}")
         equal(len(none.stderr.splitlines()), 2)
+
+
+@test
+def a_socket_that_nobody_has_counts_for_nothing_and_a_bad_configuration_is_named():
+    with Case() as case:
+        dead = Path(RUNTIME) / "weir" / "killed.sock"
+        with socket.socket(socket.AF_UNIX) as left:
+            left.bind(str(dead))
+        (case.path / "other.json").write_text('{"sinks":{"a":{"plugin":"stdout","enabled":"yes"}}}')
+        with folder() as elsewhere:
+            told = case.verb("status", cwd=elsewhere)
+        equal(told.returncode, 0, told.stderr)
+        for name, problem in ("none.json", "none.json: error[W0002]"), ("other.json", "error[W0107]"):
+            for verb in "status", "top", "tap", "reload":
+                told = case.verb(verb, "-c", name)
+                holds(told.returncode == 78 and problem in told.stderr, f"{verb}: {told}")
+        dead.unlink()
 
 
 @test
