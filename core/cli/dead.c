@@ -110,7 +110,7 @@ static void list_end(struct listing *listing)
     if (visit->cli->json)
         buf_printf(&visit->out, "],\"more\":%s}\n", listing->more ? "true" : "false");
     else if (listing->count == 0)
-        buf_puts(&visit->out, "no dead letters\n");
+        visit_put_none(visit);
     else
         buf_printf(&visit->out,
                    "%s%zu dead letter%s. `weir dead show ID` shows one, `weir dead retry "

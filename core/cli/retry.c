@@ -230,7 +230,7 @@ static void summary(struct retry *retry)
     if (retry->visit.cli->json)
         buf_printf(out, "],\"delivered\":%zu,\"kept\":%zu}\n", retry->delivered, retry->failed);
     else if (retry->list.count == 0)
-        buf_puts(out, "no dead letters\n");
+        visit_put_none(&retry->visit);
     else
         buf_printf(out, "%zu delivered, %zu kept\n", retry->delivered, retry->failed);
 }

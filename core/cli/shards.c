@@ -107,13 +107,18 @@ static void put_text(struct visit *visit, const struct progress *progress)
         shards += stream->shard_count;
         visit_flush(visit);
     }
-    if (!progress->first)
+    if (!progress->first && visit->cli->stream) {
+        buf_puts(out, "no progress is stored of stream ");
+        buf_put_visible(out, str_of(visit->cli->stream), 300);
+        buf_putc(out, '\n');
+    } else if (!progress->first) {
         buf_puts(out, "no progress is stored yet\n");
-    else
+    } else {
         buf_printf(out, "%zu shard%s, %zu gap%s%s\n", shards, shards == 1 ? "" : "s",
                    progress->gaps, progress->gaps == 1 ? "" : "s",
                    progress->gaps ? "; `weir shards accept-gap --all` reads on behind what is lost"
                                   : "");
+    }
 }
 
 /* ---- JSON ---- */

@@ -314,10 +314,10 @@ const struct verb verbs[] = {
                 "\"admin\": { \"tap\": true }.\n"
                 "With --stream or --from nothing is delivered and no position stored: each sink of "
                 "the configuration,\n"
-                "if there is one, is \"match\", \"-\" or\n"
-                "\"fail\" (an image is missing that it needs), and the time is that of the "
-                "change. With --json each record\n"
-                "as an object. Attributes that log.redact names are ***.",
+                "if there is one, is \"match\", \"-\" or \"fail\" (an image is missing that it "
+                "needs), and the time is that\n"
+                "of the change. With --json each record as an object. Attributes that log.redact "
+                "names are ***.",
      .options = tap_options,
      .run = verb_tap},
     {.name = "completion",

@@ -2,6 +2,7 @@
 
 #include "cli/verbs.h"
 #include "util/alloc.h"
+#include "util/text.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -98,6 +99,16 @@ int visit_choose(struct visit *visit, struct id_list *list)
         rc = add_id(list, id, NULL);
     }
     return rc < 0 ? visit_fail(visit, &err) : 0;
+}
+
+void visit_put_none(struct visit *visit)
+{
+    buf_puts(&visit->out, "no dead letters");
+    if (visit->cli->sink) {
+        buf_puts(&visit->out, " of sink ");
+        buf_put_visible(&visit->out, str_of(visit->cli->sink), 100);
+    }
+    buf_putc(&visit->out, '\n');
 }
 
 int visit_check_which(const struct cli *cli, const char *verb)

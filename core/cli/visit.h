@@ -34,6 +34,7 @@ struct id_list {
  * code after a message; which of the two it is has been checked by visit_check_which. */
 int visit_choose(struct visit *visit, struct id_list *list);
 int visit_id(const struct cli *cli, const char *word, int64_t *id); /* 0 or EXIT_USAGE */
+void visit_put_none(struct visit *visit); /* there are none, or none of --sink */
 /* Either ids or --all: 0, or EXIT_USAGE after a message. */
 int visit_check_which(const struct cli *cli, const char *verb);
 #endif

@@ -153,6 +153,7 @@ static const struct key state_keys[] = {
     {.name = "path",
      .kind = KEY_PATH,
      .fallback = "state/weir.db",
+     .min = 1,
      .offset = C(state.path),
      .help = "The SQLite file: positions, and the dead letters of every kind of source; not in "
              "Lambda."},

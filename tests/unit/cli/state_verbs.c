@@ -173,7 +173,9 @@ static void dead_letters_are_listed_shown_and_dropped(void)
               "\"2026-01-15T10:00:00.000Z\",\"last\":\"2026-01-15T10:01:00.500Z\","
               "\"bytes\":16}],\"more\":true}\n");
     CHECK_INT(weir(&place, "dead list --sink nobody"), 0);
-    CHECK_STR(place.out, "no dead letters\n");
+    CHECK_STR(place.out, "no dead letters of sink nobody\n");
+    CHECK_INT(weir(&place, "dead retry --all --sink nobody"), 0);
+    CHECK_STR(place.out, "no dead letters of sink nobody\n");
     CHECK_INT(weir(&place, "dead show 1"), 0);
     CHECK(strstr(place.out, "record    {\"a\":\"\\u0000\\u00e9\"}\n") != NULL);
     CHECK_INT(weir(&place, "dead show 2"), 0);
@@ -203,6 +205,7 @@ static void without_a_state_file_there_is_nothing_to_say(void)
                  {"dead drop --all", "dropped 0 dead letters\n", 0},
                  {"dead retry --all", "no dead letters\n", 0},
                  {"shards", "no progress is stored yet\n", 0},
+                 {"shards --stream T", "no progress is stored of stream T\n", 0},
                  {"shards --json", "{\"pipeline\":\"prices\",\"gaps\":0,\"streams\":[]}\n", 0},
                  {"shards accept-gap --all", "accepted 0 gaps\n", 0},
                  {"shards accept-gap --sink price", "accepted 0 gaps\n", 1},
