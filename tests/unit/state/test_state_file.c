@@ -121,6 +121,12 @@ static void F74_a_torn_or_foreign_file_stops_the_start(void)
     }
     CHECK(strstr(rig.reason, "nothing was changed. Put a good copy in its place, or move it") !=
           NULL);
+    CHECK_INT(remove(rig.path), 0);
+    CHECK_INT(mkdir(rig.path, 0700), 0);
+    srig_reopen(&rig);
+    CHECK(!srig_acquire(&rig));
+    CHECK(strstr(rig.reason, "is a folder; state.path names a file") != NULL);
+    CHECK_INT(remove(rig.path), 0);
     mem_free(noise);
     mem_free(good);
     srig_end(&rig);
