@@ -8,7 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { NAMES_MAX = 1000, TAIL_BYTES = 16 * 1024 };
+enum { NAMES_MAX = 1000, TAIL_BYTES = 16 * 1024, PATH_SHOWN = 100 };
 
 void writer_init(struct writer *writer)
 {
@@ -29,14 +29,22 @@ static int64_t now_s(void)
     return now.tv_sec;
 }
 
+/* Of a long path the end. */
+static int refused(struct writer *writer, const char *what, const char *why)
+{
+    size_t len = strlen(writer->path), skipped = len > PATH_SHOWN ? len - PATH_SHOWN : 0;
+    snprintf(writer->reason, sizeof writer->reason, "can't %s %s%s: %s", what,
+             skipped > 0 ? "..." : "", writer->path + skipped, why);
+    return -1;
+}
+
 static int failed(struct writer *writer, const char *what)
 {
     int why = errno;
-    char text[96];
+    char text[64];
     if (strerror_r(why, text, sizeof text) != 0)
         snprintf(text, sizeof text, "error %d", why);
-    snprintf(writer->reason, sizeof writer->reason, "can't %s the file: %s", what, text);
-    return -1;
+    return refused(writer, what, text);
 }
 
 /* ---- opening ---- */
@@ -90,14 +98,13 @@ static int open_file(struct writer *writer)
     if (writer->fd < 0)
         return failed(writer, "open");
     int rc = 0;
-    if (fstat(writer->fd, &at) < 0 || !S_ISREG(at.st_mode)) {
-        errno = EINVAL;
-        rc = failed(writer, "use (it is no regular file)");
-    } else if (flock(writer->fd, LOCK_EX | LOCK_NB) < 0) {
-        rc = failed(writer, "lock (another process writes it)");
-    } else {
+    if (fstat(writer->fd, &at) < 0 || !S_ISREG(at.st_mode))
+        rc = refused(writer, "write", "it is no regular file");
+    else if (flock(writer->fd, LOCK_EX | LOCK_NB) < 0)
+        rc = errno == EWOULDBLOCK ? refused(writer, "lock", "another process writes it")
+                                  : failed(writer, "lock");
+    else
         rc = trim(writer, &at);
-    }
     if (rc == 0 && writer->sync != SYNC_NEVER && sync_folder(writer->path) < 0)
         rc = failed(writer, "make");
     if (rc < 0)
