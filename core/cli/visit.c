@@ -83,6 +83,14 @@ static int add_id(void *ctx, int64_t id, const struct dead_letter *letter)
     return 0;
 }
 
+static bool is_listed(const struct id_list *list, int64_t id)
+{
+    for (size_t i = 0; i < list->count; i++)
+        if (list->ids[i] == id)
+            return true;
+    return false;
+}
+
 int visit_choose(struct visit *visit, struct id_list *list)
 {
     const struct cli *cli = visit->cli;
@@ -96,7 +104,8 @@ int visit_choose(struct visit *visit, struct id_list *list)
         int code = visit_id(cli, cli->args[i], &id);
         if (code != 0)
             return code;
-        rc = add_id(list, id, NULL);
+        if (!is_listed(list, id))
+            rc = add_id(list, id, NULL);
     }
     return rc < 0 ? visit_fail(visit, &err) : 0;
 }

@@ -213,17 +213,20 @@ static struct sink_config *find_sink(const struct config *config, const char *na
     return NULL;
 }
 
-static const char *const *sink_names(struct apply *apply)
+static const char *const *names_but(struct apply *apply, const struct sink_config *sink)
 {
     const char **names = apply_alloc(apply, apply->config->sink_count + 1, sizeof(char *));
-    for (size_t i = 0; names && i < apply->config->sink_count; i++)
-        names[i] = apply->config->sinks[i].name;
+    for (size_t i = 0, count = 0; names && i < apply->config->sink_count; i++)
+        if (&apply->config->sinks[i] != sink)
+            names[count++] = apply->config->sinks[i].name;
     return names;
 }
 
-static void unknown_sink(struct apply *apply, const char *code, weir_str at, const char *name)
+/* `from` (NULL: the pipeline) names it: another one is meant. */
+static void unknown_sink(struct apply *apply, const char *code, const struct sink_config *from,
+                         weir_str at, const char *name)
 {
-    const char *const *names = sink_names(apply);
+    const char *const *names = names_but(apply, from);
     struct diag *diag = diag_error(apply->diags, code, at, "there is no sink \"%s\"", name);
     const char *near = names ? nearest_name(str_of(name), names) : NULL;
     if (near) {
@@ -256,7 +259,7 @@ static void check_target(struct apply *apply, const char *target, const struct s
 {
     const struct sink_config *sink = find_sink(apply->config, target);
     if (!sink) {
-        unknown_sink(apply, "W0303", at, target);
+        unknown_sink(apply, "W0303", from, at, target);
         return;
     }
     if (!sink->enabled) {
@@ -341,7 +344,7 @@ static void check_only_from(struct apply *apply, struct sink_config *sink)
          name++, entry = entry ? entry->next : NULL) {
         weir_str at = entry ? diag_value_of(entry) : STR_NONE;
         if (!find_sink(apply->config, *name))
-            unknown_sink(apply, "W0307", at, *name);
+            unknown_sink(apply, "W0307", sink, at, *name);
         else if (strcmp(*name, sink->name) == 0)
             diag_error(apply->diags, "W0307", at, "sink \"%s\" can't take its own dead letters",
                        sink->name);

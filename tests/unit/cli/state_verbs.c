@@ -280,7 +280,7 @@ static void a_retried_letter_goes_only_after_ok(void)
     CHECK(strstr(log, "good 1234567 ") != NULL);
     CHECK(strstr(log, "new ") == NULL);
     mem_free(log);
-    CHECK_INT(weir(&place, "dead retry 7 99 --json -q"), 1);
+    CHECK_INT(weir(&place, "dead retry 7 99 7 --json -q"), 1);
     CHECK_STR(place.out,
               "{\"letters\":[{\"id\":7,\"delivered\":false,\"reason\":\"it could not be decoded, "
               "so it belongs to no sink\"},{\"id\":99,\"delivered\":false,\"reason\":\"there is no "
