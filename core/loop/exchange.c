@@ -342,7 +342,8 @@ static void explain(struct http_call *call, const char *text)
 }
 
 /* libcurl calls an answer whole that was cut inside its headers, or that had no length and was cut
- * anywhere: only an answer that says where it ends, and ends there, counts. */
+ * anywhere: only an answer that says where it ends, and ends there, counts, unless the caller takes
+ * others. */
 static enum http_result judge_answer(struct exchange *exchange)
 {
     struct http_call *call = exchange->call;
@@ -351,7 +352,7 @@ static enum http_result judge_answer(struct exchange *exchange)
         explain(call, "the connection was closed inside the answer's headers");
     else if (exchange->bad_length)
         explain(call, "the answer names no clear length");
-    else if (exchange->content_length < 0 && !exchange->chunked && !empty)
+    else if (exchange->content_length < 0 && !exchange->chunked && !empty && !call->until_closed)
         explain(call, "the answer does not say where it ends");
     else if (buf_reserve(&call->answer, ANSWER_PADDING) < 0)
         explain(call, "out of memory");

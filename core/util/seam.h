@@ -66,6 +66,8 @@ struct http_call { /* owned by the caller from start() until done() returns */
     int64_t timeout_ms;         /* whole exchange; 0 = none: only for the Runtime API's next */
     size_t max_answer_bytes;    /* 0 = 1 MiB */
     bool fresh_connection;
+    bool until_closed; /* an answer without a length is whole where the server closes (RFC 9112,
+                          6.3); else it may have been cut and counts as lost */
     void (*done)(
         struct http_call *call); /* exactly once, later, never from inside start or abort */
     void *arg;                   /* the caller's */

@@ -70,6 +70,11 @@ class Webhook:
                 if rule and rule["do"] == "cut":
                     self.close_connection = True
                     return faults_module.reset(self.connection)
+                if rule and rule["do"] == "close":  # as small servers do: no length, its end is the connection's
+                    self.close_connection = True
+                    self.send_response(200)
+                    self.end_headers()
+                    return self.wfile.write(b"thanks")
                 return self.answer(204)
 
             do_PUT = do_POST

@@ -239,6 +239,14 @@ def a_webhook_is_not_asked_before_its_retry_after_and_not_above_the_rate():
 
 
 @test
+def a_webhook_that_ends_its_answers_by_closing_is_believed():
+    records, _ = changes(40)
+    with contextlib.closing(webhook.Webhook(rules=[{"op": "hook", "do": "close"}])) as hook, folder() as path:
+        play(path, records, {"hook": hook_sink(hook.url + "/")})
+    equal(len(hook.requests), 40, "requests")
+
+
+@test
 def a_webhook_that_refuses_one_record_gets_the_others():
     records, _ = changes(60)
     bad = records[17]["eventID"]

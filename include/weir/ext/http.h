@@ -36,7 +36,8 @@ typedef struct weir_http_response { /* valid inside done() only */
     int32_t status;  /* HTTP status, 0 when none came */
     int32_t sent;    /* 1: the request may have been carried out */
     int64_t retry_after_ms; /* of Retry-After, at most a day; -1 when there is none */
-    weir_str body;          /* at most 1 MiB: a larger answer counts as lost */
+    weir_str body;          /* at most 1 MiB: a larger answer counts as lost. Of an answer without a
+                               length it is what came until the server closed */
     weir_str reason;        /* for people, where outcome isn't WEIR_OK */
 } weir_http_response;
 
