@@ -81,7 +81,8 @@ static uint64_t count_try(struct scripted *sink, weir_str id)
         slot->id = malloc(id.len + 1);
         if (!slot->id)
             return 1;
-        memcpy(slot->id, id.ptr, id.len);
+        if (id.len > 0) /* a record need not have one */
+            memcpy(slot->id, id.ptr, id.len);
         slot->id[id.len] = '\0';
         slot->id_bytes = id.len;
         sink->tries_count++;
@@ -260,6 +261,10 @@ static int32_t scripted_open(const weir_host *host, weir_instance *instance, voi
     sink->log_fd = -1;
     sink->timer = host->extension(instance, WEIR_EXT_TIMER);
     sink->json = host->extension(instance, WEIR_EXT_JSON);
+    if (!sink->timer || !sink->json) {
+        free(sink);
+        return -ENOTSUP;
+    }
     sink->async_ms = sink_number(&sink->base, "async_ms");
     sink->ignore_cancel = sink_number(&sink->base, "cancel");
     sink->keys = sink_number(&sink->base, "keys");
