@@ -23,21 +23,10 @@ void diags_done(struct diags *diags)
     *diags = (struct diags){0};
 }
 
-static const char *keep(struct diags *diags, weir_str text)
-{
-    char *copy = arena_alloc(&diags->arena, text.len + 1, 1);
-    if (!copy)
-        return NULL;
-    if (text.len)
-        memcpy(copy, text.ptr, text.len);
-    copy[text.len] = '\0';
-    return copy;
-}
-
 int diags_add_text(struct diags *diags, const char *name, weir_str text)
 {
     struct diag_text *entry = arena_alloc(&diags->arena, sizeof *entry, _Alignof(struct diag_text));
-    const char *copy = keep(diags, str_of(name));
+    const char *copy = arena_text(&diags->arena, str_of(name));
     if (!entry || !copy)
         return -ENOMEM;
     size_t rank = diags->texts ? diags->texts->rank + 1 : 0;
@@ -55,7 +44,7 @@ void diags_add_secret(struct diags *diags, weir_str text)
 {
     const char *copy = NULL;
     if (text.len >= 4 && diags->secret_count < DIAG_SECRETS_MAX)
-        copy = keep(diags, text);
+        copy = arena_text(&diags->arena, text);
     if (copy)
         diags->secrets[diags->secret_count++] = (weir_str){copy, text.len};
 }
@@ -88,7 +77,7 @@ keep_message(struct diags *diags, const char *format, va_list args)
             buf_putc(&clean, c < ' ' || c == 127 ? '?' : (char)c);
         rest = (weir_str){rest.ptr + step, rest.len - step};
     }
-    const char *kept = clean.failed ? NULL : keep(diags, buf_str(&clean));
+    const char *kept = clean.failed ? NULL : arena_text(&diags->arena, buf_str(&clean));
     buf_done(&clean);
     return kept;
 }
@@ -139,7 +128,7 @@ static void keep_line(struct diags *diags, struct diag *diag, weir_str line, con
         bool plain = c == '\t' || (c >= ' ' && c != 127 && (c < 128 || sound));
         shown[i] = c == '\t' ? ' ' : plain ? (char)c : '?';
     }
-    diag->line_text = keep(diags, (weir_str){shown, len});
+    diag->line_text = arena_text(&diags->arena, (weir_str){shown, len});
     diag->mark_at = sound ? characters(from, at) : (unsigned)(at - from);
     diag->mark_width = mark_end <= at ? 1
                        : sound        ? characters(at, mark_end)
@@ -240,7 +229,7 @@ void diag_help(struct diags *diags, struct diag *diag, const char *format, ...)
 
 void diag_replace(struct diags *diags, struct diag *diag, const char *replacement)
 {
-    diag->replacement = keep(diags, str_of(replacement));
+    diag->replacement = arena_text(&diags->arena, str_of(replacement));
 }
 
 __attribute__((format(printf, 2, 3))) static const char *keep_format(struct diags *diags,

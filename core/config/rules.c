@@ -31,34 +31,35 @@ static bool stands_before(const char *const *names, size_t index)
     return false;
 }
 
-static void check_followed(struct apply *apply, const char *key, const char *const *names)
+static void refuse_twice(struct apply *apply, weir_str at, const char *key, const char *name)
+{
+    struct diag *diag = diag_error(apply->diags, "W0405", at, "\"%s\" names %s twice", key, name);
+    diag_help(apply->diags, diag, "name it once: each of its records would come twice.");
+}
+
+static void check_arn(struct apply *apply, weir_str at, const char *arn)
+{
+    weir_str region, table, label;
+    if (streams_arn_parts(str_of(arn), &region, &table, &label))
+        return;
+    struct diag *diag =
+        diag_error(apply->diags, "W0105", at, "\"streams\" wants ARNs of streams, not \"%s\"", arn);
+    diag_help(apply->diags, diag,
+              "write \"arn:aws:dynamodb:REGION:ACCOUNT:table/TABLE/stream/LABEL\", or the "
+              "table's name in \"tables\".");
+}
+
+static void check_followed(struct apply *apply, const char *key, const char *const *names,
+                           bool are_arns)
 {
     const struct json_value *list = json_member0(apply->config->source_at, key);
     const struct json_value *entry = list ? list->first : NULL;
     for (size_t i = 0; names && names[i]; i++, entry = entry ? entry->next : NULL) {
-        if (!stands_before(names, i))
-            continue;
-        struct diag *diag =
-            diag_error(apply->diags, "W0405", entry ? diag_value_of(entry) : STR_NONE,
-                       "\"%s\" names %s twice", key, names[i]);
-        diag_help(apply->diags, diag, "name it once: each of its records would come twice.");
-    }
-}
-
-static void check_arns(struct apply *apply, const char *const *arns)
-{
-    const struct json_value *list = json_member0(apply->config->source_at, "streams");
-    const struct json_value *entry = list ? list->first : NULL;
-    weir_str region, table, label;
-    for (; arns && *arns; arns++, entry = entry ? entry->next : NULL) {
-        if (streams_arn_parts(str_of(*arns), &region, &table, &label))
-            continue;
-        struct diag *diag =
-            diag_error(apply->diags, "W0105", entry ? diag_value_of(entry) : STR_NONE,
-                       "\"streams\" wants ARNs of streams, not \"%s\"", *arns);
-        diag_help(apply->diags, diag,
-                  "write \"arn:aws:dynamodb:REGION:ACCOUNT:table/TABLE/stream/LABEL\", or the "
-                  "table's name in \"tables\".");
+        weir_str at = entry ? diag_value_of(entry) : STR_NONE;
+        if (stands_before(names, i))
+            refuse_twice(apply, at, key, names[i]);
+        if (are_arns)
+            check_arn(apply, at, names[i]);
     }
 }
 
@@ -87,9 +88,8 @@ static void check_source(struct apply *apply)
         diag_help(apply->diags, diag, "add \"tables\": [\"Products\"].");
     }
     if (config->source == SOURCE_POLL) {
-        check_followed(apply, "tables", config->poll.tables);
-        check_followed(apply, "streams", config->poll.streams);
-        check_arns(apply, config->poll.streams);
+        check_followed(apply, "tables", config->poll.tables, false);
+        check_followed(apply, "streams", config->poll.streams, true);
     }
     bool at_time = config->source == SOURCE_POLL && config->poll.starting_position &&
                    strcmp(config->poll.starting_position, "AT_TIMESTAMP") == 0;

@@ -202,8 +202,7 @@ static int fill(struct request *request, const weir_http_request *asked)
     struct http_call *http = &request->http;
     buf_done(&http->answer);
     buf_done(&http->answer_headers);
-    /* the status says what became of the records: a small server often closes instead of counting
-     */
+    /* the status says what became of the records: small servers close instead of counting */
     *http = (struct http_call){.max_answer_bytes = ANSWER_BYTES_MAX, .until_closed = true};
     buf_init(&http->answer, ANSWER_BYTES_MAX + 64);
     buf_init(&http->answer_headers, HEAD_BYTES_MAX);

@@ -156,9 +156,10 @@ static int check_no_orphan(const char *path, struct err *err)
 static int make_ready(const char *path, enum db_use use, struct err *err)
 {
     struct stat info;
-    if (stat(path, &info) == 0 && S_ISDIR(info.st_mode))
+    bool there = stat(path, &info) == 0;
+    if (there && S_ISDIR(info.st_mode))
         return err_set(err, -EISDIR, "%s is a folder; state.path names a file", path);
-    if (stat(path, &info) == 0)
+    if (there)
         return info.st_size ? 0 : db_damaged(path, "it is empty", err);
     if (errno != ENOENT && errno != ENOTDIR)
         return err_set(err, -errno, "can't open %s: %s", path, strerror(errno));
