@@ -109,11 +109,7 @@ static weir_str without_exception(weir_str type)
 
 static bool is_one_of(weir_str type, const char *const *names)
 {
-    type = without_exception(type);
-    for (; *names; names++)
-        if (str_is(type, *names))
-            return true;
-    return false;
+    return str_is_one_of(without_exception(type), names);
 }
 
 enum aws_outcome error_outcome(int status, weir_str type)

@@ -28,12 +28,10 @@ static bool is_name(const char *name)
 /* CMake has targets of these names. */
 static bool is_taken(const char *name)
 {
-    static const char *const targets[] = {"all",     "clean",      "edit_cache",    "help",
-                                          "install", "preinstall", "rebuild_cache", "test"};
-    for (size_t i = 0; i < sizeof targets / sizeof *targets; i++)
-        if (strcmp(name, targets[i]) == 0)
-            return true;
-    return false;
+    static const char *const targets[] = {"all",           "clean",   "edit_cache",
+                                          "help",          "install", "preinstall",
+                                          "rebuild_cache", "test",    NULL};
+    return str_is_one_of(str_of(name), targets);
 }
 
 /* Where an example is: "cpp-sync". */

@@ -49,13 +49,11 @@ static bool is_help(const char *text)
 }
 
 /* By what else is in Lambda's log line. */
-static bool is_taken(const char *name)
+static bool is_taken(weir_str name)
 {
-    static const char *const taken[] = {"service", "sink", "function_name", "function_request_id"};
-    for (size_t i = 0; i < sizeof taken / sizeof *taken; i++)
-        if (strcmp(name, taken[i]) == 0)
-            return true;
-    return false;
+    static const char *const taken[] = {"service", "sink", "function_name", "function_request_id",
+                                        NULL};
+    return str_is_one_of(name, taken);
 }
 
 static bool is_sound(int32_t kind, const char *name, const char *label, const char *value,
@@ -70,7 +68,7 @@ static bool is_sound(int32_t kind, const char *name, const char *label, const ch
         return str_ends(text, STR("_total"));
     if (kind == WEIR_M_HISTOGRAM)
         return str_ends(text, STR("_seconds"));
-    return kind == WEIR_M_GAUGE && !str_ends(text, STR("_total")) && !is_taken(name);
+    return kind == WEIR_M_GAUGE && !str_ends(text, STR("_total")) && !is_taken(text);
 }
 
 static struct figures *figures_of(weir_instance *instance)

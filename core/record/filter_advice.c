@@ -25,13 +25,6 @@ static bool place_of_node(const struct filter *filter, int32_t node, struct plac
     return true;
 }
 
-static bool is_one_of(weir_str text, const char *const *words)
-{
-    while (*words && !str_is(text, *words))
-        words++;
-    return *words;
-}
-
 enum leaf_type { OF_NUMBERS, OF_OTHERS, NO_LEAF, NO_TYPE, BELOW_LEAF };
 
 /* Goes down an image: name, type, and for M name, type again, for L a type again. */
@@ -47,9 +40,9 @@ static enum leaf_type type_at(const struct place *place)
             name_next = false;
             continue;
         }
-        if (is_one_of(step, numbers))
+        if (str_is_one_of(step, numbers))
             return last ? OF_NUMBERS : BELOW_LEAF;
-        if (is_one_of(step, leaves))
+        if (str_is_one_of(step, leaves))
             return last ? OF_OTHERS : BELOW_LEAF;
         if (!str_is(step, "M") && !str_is(step, "L"))
             return NO_TYPE;
@@ -109,7 +102,7 @@ void filter_advise(struct compiler *compiler, int32_t node, const struct json_va
     static const char *const images[] = {"Keys", "NewImage", "OldImage", NULL};
     struct place place;
     if (!place_of_node(compiler->filter, node, &place) || place.count < 2 ||
-        !str_is(place.step[0], "dynamodb") || !is_one_of(place.step[1], images))
+        !str_is(place.step[0], "dynamodb") || !str_is_one_of(place.step[1], images))
         return;
     enum leaf_type type = type_at(&place);
     int len = place.name.len > 90 ? 90 : (int)place.name.len;

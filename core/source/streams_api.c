@@ -15,14 +15,6 @@ enum {
 
 /* ---- errors ---- */
 
-static bool name_is_one_of(weir_str name, const char *const *names)
-{
-    for (; *names; names++)
-        if (str_is(name, *names))
-            return true;
-    return false;
-}
-
 /* "com.amazonaws.dynamodb.v20120810#LimitExceededException:http://..." -> "LimitExceeded" */
 static weir_str error_name(weir_str type)
 {
@@ -71,7 +63,7 @@ enum streams_fault streams_fault_of(enum aws_outcome outcome, weir_str error_typ
         return STREAMS_TRIMMED;
     if (outcome == AWS_MISSING || str_is(name, "ResourceNotFound"))
         return STREAMS_NOT_FOUND;
-    if (outcome == AWS_THROTTLED || name_is_one_of(name, throttled))
+    if (outcome == AWS_THROTTLED || str_is_one_of(name, throttled))
         return STREAMS_THROTTLED;
     if (outcome == AWS_DENIED)
         return STREAMS_DENIED;

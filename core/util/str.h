@@ -36,6 +36,14 @@ static inline bool str_ends(weir_str s, weir_str suffix)
            (suffix.len == 0 || memcmp(s.ptr + s.len - suffix.len, suffix.ptr, suffix.len) == 0);
 }
 
+/* `names` end with NULL. */
+static inline bool str_is_one_of(weir_str s, const char *const *names)
+{
+    while (*names && !str_is(s, *names))
+        names++;
+    return *names;
+}
+
 /* By bytes, as memcmp: <0, 0, >0. */
 static inline int str_cmp(weir_str a, weir_str b)
 {
